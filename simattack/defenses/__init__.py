@@ -1,0 +1,1 @@
+"""What a car can do about it, one family a file; see ``types.Defense``."""

@@ -1,0 +1,1 @@
+"""What turns pixels into boxes, one file a detector; see ``types.Detector``."""

@@ -1,0 +1,1 @@
+"""What is measured of an episode; pure functions of its trace."""

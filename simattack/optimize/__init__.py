@@ -1,0 +1,1 @@
+"""How an attack is made as bad as its budget allows."""

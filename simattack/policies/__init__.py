@@ -1,0 +1,1 @@
+"""Who drives, one file a policy and its parts; see ``types.Policy``."""

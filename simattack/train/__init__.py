@@ -1,0 +1,1 @@
+"""From the simulator to trained weights: gather, clean, split, train, score."""

@@ -1,0 +1,410 @@
+"""The nouns of simattack and the contracts between its rooms.
+
+Conventions, stated once:
+    SI units; angles in radians. Degrees appear only on CARLA's wire and in GNSS fixes.
+    World frame: CARLA's, left-handed, x forward (east), y right (south on the screen, +latitude
+    on the wire), z up; yaw grows clockwise seen from above.
+    Car frame: origin at the centre of the vehicle's bounding box on the ground, x forward,
+    y right, z up.
+    Images: (H, W, 3) uint8 RGB, origin top left. Boxes: xyxy [px], pixel centres at .5.
+    Ticks are counted, time is derived: ``time_s = tick * tick_s``.
+
+Ground truth lives in ``Frame`` only. A Frame never reaches a Defense, a Detector or a Policy,
+unless that class says ``is_privileged = True``; its rows then say so and stay out of rankings.
+
+This file imports numpy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from simattack.taxonomy import ThreatModel
+
+Floats = NDArray[np.float64]
+Image = NDArray[np.uint8]
+
+CLASS_NAMES: tuple[str, ...] = (
+    "person",
+    "bicycle",
+    "car",
+    "motorcycle",
+    "bus",
+    "truck",
+    "traffic light",
+    "stop sign",
+)
+"""What a detector may report: COCO's spelling, so that COCO weights drop in."""
+
+Observation = Mapping[str, NDArray[Any]]
+"""What the car senses at one tick, by sensor name; a member of ``DriveEnv.observation_space``.
+
+``camera``  (480, 640, 3) uint8 RGB; the newest image, repeated on ticks between two captures
+``gnss``    (3,) float64 latitude [deg], longitude [deg], altitude [m]
+``imu``     (7,) float64 acceleration x y z [m/s2], angular rate x y z [rad/s], compass [rad]
+``speed``   (1,) float64 wheel speed [m/s], never negative
+``clock``   (2,) float64 time since the episode began [s], time of capture of ``camera`` [s]
+"""
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where something is and how it is turned; world frame unless said otherwise."""
+
+    x_m: float = 0.0
+    y_m: float = 0.0
+    z_m: float = 0.0
+    pitch_rad: float = 0.0
+    yaw_rad: float = 0.0
+    roll_rad: float = 0.0
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera without distortion, fixed to the car."""
+
+    width_px: int = 640
+    height_px: int = 480
+    fov_rad: float = float(np.deg2rad(60.0))
+    """Horizontal field of view."""
+    mount: Pose = Pose(x_m=0.9, z_m=1.5)
+    """In the car frame."""
+
+    @property
+    def focal_px(self) -> float:
+        return float(self.width_px / 2 / np.tan(self.fov_rad / 2))
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What a detector reports for one image; also a set of targets for a loss.
+
+    ``boxes`` (N, 4) xyxy [px]; ``scores`` (N,) in 0..1; ``labels`` N names out of CLASS_NAMES.
+    """
+
+    boxes: Floats
+    scores: Floats
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        n = len(self.labels)
+        if self.boxes.shape != (n, 4) or self.scores.shape != (n,):
+            raise ValueError(
+                f"Detections need boxes (N, 4), scores (N,), N labels; got "
+                f"{self.boxes.shape}, {self.scores.shape}, {n} labels"
+            )
+
+    @classmethod
+    def none(cls) -> Detections:
+        return cls(np.zeros((0, 4)), np.zeros(0), ())
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def select(self, index: NDArray[Any]) -> Detections:
+        """Those rows only; ``index`` is a mask (N,) or row numbers, order kept."""
+        rows = np.arange(len(self))[index]
+        return Detections(
+            self.boxes[rows], self.scores[rows], tuple(self.labels[int(row)] for row in rows)
+        )
+
+
+@dataclass(frozen=True)
+class ActorState:
+    """Ground truth about one actor at one tick."""
+
+    id: int
+    kind: str
+    """CARLA's type id, such as ``vehicle.tesla.model3``."""
+    pose: Pose
+    velocity_mps: tuple[float, float, float]
+    """World frame."""
+    acceleration_mps2: tuple[float, float, float]
+    """World frame."""
+    half_extent_m: tuple[float, float, float]
+    """Of the bounding box, along the actor's own axes."""
+
+    @property
+    def speed_mps(self) -> float:
+        return float(np.hypot(self.velocity_mps[0], self.velocity_mps[1]))
+
+
+@dataclass(frozen=True)
+class Collision:
+    """One contact of the ego, as CARLA's collision sensor reports it."""
+
+    other_id: int
+    other_kind: str
+    impulse_ns: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Ground truth at one tick: for metrics, attacks and privileged classes only."""
+
+    tick: int
+    time_s: float
+    ego: ActorState
+    others: tuple[ActorState, ...] = ()
+    collisions: tuple[Collision, ...] = ()
+    """New at this tick."""
+
+
+@dataclass(frozen=True)
+class CarInfo:
+    """What a car knows about itself without any sensor."""
+
+    camera: Camera = Camera()
+    length_m: float = 4.7
+    width_m: float = 1.9
+    wheelbase_m: float = 2.9
+    max_steer_rad: float = float(np.deg2rad(40.0))
+    """Road-wheel angle at ``steer = 1``."""
+    tick_s: float = 0.05
+    camera_period_s: float = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Route:
+    """Where to drive: plain arrays, no map, no signs.
+
+    ``points`` (N, 3) world frame [m], about 1 m apart, on the centre of the lane.
+    ``speed_limit_mps`` (N,). ``geo_origin`` (latitude [deg], longitude [deg]) of the world's
+    origin, by which the car turns GNSS fixes into metres.
+    """
+
+    points: Floats
+    speed_limit_mps: Floats
+    geo_origin: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A flat piece of the scene that can be painted, out of the committed catalogue.
+
+    ``corners_m`` (4, 3) world frame: top left, top right, bottom right, bottom left as a viewer
+    in front of it sees them. Texture coordinates run (0, 0) at the first corner to (1, 1) at the
+    third. ``texture`` (H, W, 3) uint8 is what the surface shows unpainted. ``face`` (H, W) bool is
+    the part of the rectangle that exists (an octagon, for a stop sign).
+    """
+
+    name: str
+    """Stable in the catalogue, such as ``stop_sign_3``."""
+    object_name: str
+    """What CARLA's texture calls know it by."""
+    corners_m: Floats
+    texture: Image
+    face: NDArray[np.bool_]
+
+    @property
+    def size_m(self) -> tuple[float, float]:
+        """Width and height."""
+        width = np.linalg.norm(self.corners_m[1] - self.corners_m[0])
+        height = np.linalg.norm(self.corners_m[3] - self.corners_m[0])
+        return float(width), float(height)
+
+
+@dataclass(frozen=True)
+class Weather:
+    """CARLA's weather parameters that the scenarios vary; units are CARLA's (0..100, degrees)."""
+
+    cloudiness: float = 10.0
+    precipitation: float = 0.0
+    precipitation_deposits: float = 0.0
+    wetness: float = 0.0
+    wind_intensity: float = 0.0
+    fog_density: float = 0.0
+    fog_distance: float = 0.0
+    fog_falloff: float = 0.2
+    sun_azimuth_angle: float = 45.0
+    sun_altitude_angle: float = 45.0
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What a defense lets through: kept detections, and an alarm in 0..1 per sensor."""
+
+    detections: Detections
+    alarm: Mapping[str, float] = field(default_factory=dict)
+
+
+class World(Protocol):
+    """What an attack may touch: the scene, through the client. ``session.Session`` is one."""
+
+    def surface(self, name: str) -> Surface:
+        """The catalogue's surface of that name; ``ConfigError`` names the nearest match."""
+        ...
+
+    def paint(self, surface: Surface, texture: Image) -> None:
+        """Show ``texture`` (H, W, 3) on the whole surface from the next tick on."""
+        ...
+
+    def restore(self, surface: Surface) -> None:
+        """Show the surface's own texture again."""
+        ...
+
+
+class Running(Protocol):
+    """One run of an attack: its state, its energy, its random stream."""
+
+    def tamper(self, obs: Observation, frame: Frame) -> Observation:
+        """What the sensors deliver under attack; ``obs`` itself is left untouched."""
+        ...
+
+    def set(self, parameters: Floats) -> None:
+        """New values inside the recipe's parameter box; cheap, called every control interval."""
+        ...
+
+    def end(self) -> None:
+        """Give the scene back as it was; safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class Attack(Protocol):
+    """The recipe of an attack: a frozen dataclass, registered by kind."""
+
+    @property
+    def threat(self) -> ThreatModel: ...
+
+    def begin(self, world: World, rng: np.random.Generator) -> Running: ...
+
+
+class Detector(Protocol):
+    """Finds objects in images."""
+
+    latency_s: float
+    """Declared, charged to the control loop in whole ticks."""
+
+    def detect(self, images: Image) -> list[Detections]:
+        """One result an image; ``images`` is (B, H, W, 3) uint8 RGB."""
+        ...
+
+
+class DifferentiableDetector(Detector, Protocol):
+    """A detector whose scores have gradients."""
+
+    def loss(self, images: Tensor, targets: Sequence[Detections]) -> Tensor:
+        """Hiding loss (B,), low when the targets go unseen.
+
+        ``images`` (B, 3, H, W) float in 0..1; one set of targets an image.
+        """
+        ...
+
+
+class Guard(Protocol):
+    """One run of a defense."""
+
+    def clean(self, obs: Observation) -> Observation: ...
+
+    def wrap(self, detector: Detector) -> Detector: ...
+
+    def judge(self, obs: Observation, seen: Detections) -> Verdict: ...
+
+
+@runtime_checkable
+class Defense(Protocol):
+    """The recipe of a defense: a frozen dataclass that sees only what the car sees."""
+
+    latency_s: float
+    """Declared, charged to the control loop in whole ticks."""
+
+    def begin(self, car: CarInfo, rng: np.random.Generator) -> Guard: ...
+
+
+@runtime_checkable
+class Differentiable(Protocol):
+    """A defense an adaptive attack can see through."""
+
+    def surrogate(self, images: Tensor, rng: np.random.Generator) -> Tensor:
+        """The defense's effect on (B, 3, H, W) in 0..1, with useful gradients (BPDA, EOT)."""
+        ...
+
+
+class Driver(Protocol):
+    """One run of a policy."""
+
+    def act(self, obs: Observation, verdict: Verdict) -> Floats:
+        """(3,) steer in -1..1 (right positive), throttle in 0..1, brake in 0..1."""
+        ...
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """The recipe of who drives: a frozen dataclass."""
+
+    def begin(self, car: CarInfo, route: Route, rng: np.random.Generator) -> Driver: ...
+
+
+class Objective(Protocol):
+    """What an optimiser minimises; a point is the attack's flat parameter vector."""
+
+    def __call__(self, point: Floats) -> float: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One iteration of an optimiser; ``state`` is picklable, so a run resumes from it."""
+
+    iteration: int
+    point: Floats
+    value: float
+    state: Any
+    scalars: Mapping[str, float] = field(default_factory=dict)
+
+
+class Optimizer(Protocol):
+    """Minimises an objective, one step an iteration."""
+
+    def steps(
+        self, objective: Any, start: Floats, rng: np.random.Generator, state: Any = None
+    ) -> Iterator[Step]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Tick:
+    """One row of an episode's trace: the truth, what was believed, what was done."""
+
+    frame: Frame
+    verdict: Verdict
+    raw: Detections
+    """The detector's own output before ``Guard.judge``."""
+    is_new_image: bool
+    """Whether the detector looked at a new image at this tick."""
+    action: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class EpisodeTruth:
+    """What metrics need beside the ticks; ground truth, read from the map by the session.
+
+    ``stop_line_m`` (2, 3): the two ends of the stop line the route crosses, or None.
+    ``sign`` is the surface of the sign that demands the stop, or None.
+    """
+
+    route: Route
+    car: CarInfo
+    tick_s: float
+    stop_line_m: Floats | None = None
+    sign: Surface | None = None
+    is_timeout: bool = False
+
+
+@dataclass(frozen=True)
+class EpisodeResult:
+    """One row of results: metrics by name, or the one line that says why there are none."""
+
+    scenario: str
+    arm: str
+    seed: int
+    metrics: Mapping[str, float | int | bool | str | None] | None
+    error: str | None = None
+    is_privileged: bool = False
