@@ -1,0 +1,92 @@
+"""Bytes of the streaming port, against layouts worked out by hand."""
+
+import struct
+
+import pytest
+
+from simattack.server import stream
+
+POSE = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+
+
+def test_a_token_is_24_bytes_as_recorded():
+    recorded = bytes.fromhex("010000003508" + "0101" + "7f000001" + "00" * 12)
+    assert stream.token(1, 2101, "127.0.0.1") == recorded
+
+
+def test_a_subscription_is_the_streams_number():
+    assert stream.subscription(b"\x05\x01\x00\x00") == 261
+
+
+def test_a_message_is_prefixed_with_the_length_of_all_its_parts():
+    assert stream.length([b"abc", memoryview(b"defg")]) == b"\x07\x00\x00\x00"
+
+
+def test_a_header_is_48_bytes_with_frame_time_and_pose():
+    data = stream.header(13, 99, 4.95, POSE)
+    assert len(data) == stream.HEADER_BYTES == 48
+    assert struct.unpack("<QQd6f", data) == (13, 99, 4.95, *POSE)
+
+
+def test_an_image_head_gives_width_height_and_fov():
+    assert struct.unpack("<IIf", stream.image_head(640, 480, 60.0)) == (640, 480, 60.0)
+
+
+def test_a_vehicles_state_has_each_field_at_its_offset():
+    data = stream.vehicle_state((0.5, -0.25, 1.0, True, False, True, -1), 50.0, 0, 42, 3)
+    assert struct.unpack_from("<3f", data, 0) == (0.5, -0.25, 1.0)
+    assert list(data[12:15]) == [1, 0, 1]
+    assert struct.unpack_from("<i", data, 15) == (-1,)
+    assert struct.unpack_from("<f", data, 19) == (50.0,)
+    assert data[23] == 0
+    assert data[24] == 1
+    assert struct.unpack_from("<I", data, 25) == (42,)
+    assert data[29] == 3
+
+
+def test_a_lights_state_has_each_field_at_its_offset():
+    data = stream.light_state("77", 10.0, 3.0, 2.0, 1.5, 4, True, 2)
+    assert data[:32] == b"77" + bytes(30)
+    assert struct.unpack_from("<4f", data, 32) == (10.0, 3.0, 2.0, 1.5)
+    assert struct.unpack_from("<I", data, 48) == (4,)
+    assert (data[52], data[53]) == (1, 2)
+    assert len(data) == 54
+
+
+def test_a_signs_id_always_ends_in_a_nul():
+    assert stream.sign_state("x" * 40) == b"x" * 31 + b"\0"
+
+
+def test_a_snapshot_has_119_bytes_an_actor_after_84():
+    snapshot = stream.Snapshot()
+    snapshot.put(5, POSE)
+    snapshot.put(9, POSE, (7.0, 8.0, 9.0), (1.0, 1.0, 1.0), (2.0, 2.0, 2.0), b"\xff" * 54)
+    data = snapshot.message(3, 12, 0.6, 0.05, 1234.5, True)
+    assert len(data) == 48 + 36 + 2 * 119
+    assert struct.unpack_from("<QQd", data) == (17, 12, 0.6)
+    assert struct.unpack_from("<Qd", data, 48) == (3, 1234.5)
+    assert struct.unpack_from("<f", data, 64)[0] == pytest.approx(0.05)
+    assert struct.unpack_from("<I", data, 80) == (1,)
+    second = data[84 + 119 :]
+    assert struct.unpack_from("<IB6f3f", second) == (9, 1, *POSE, 7.0, 8.0, 9.0)
+    assert second[65:] == b"\xff" * 54
+
+
+def test_dropping_an_actor_keeps_the_others_rows():
+    snapshot = stream.Snapshot()
+    for actor in (1, 2, 3):
+        snapshot.put(actor, (float(actor), 0.0, 0.0, 0.0, 0.0, 0.0))
+    snapshot.drop(2)
+    snapshot.put(3, (33.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+    data = snapshot.message(1, 1, 0.0, 0.05, 0.0, False)
+    rows = [struct.unpack_from("<IBf", data, 84 + 119 * row) for row in range(len(snapshot))]
+    assert rows == [(1, 1, 1.0), (3, 1, 33.0)]
+
+
+def test_a_message_does_not_change_when_the_snapshot_goes_on():
+    snapshot = stream.Snapshot()
+    snapshot.put(1, POSE)
+    before = snapshot.message(1, 1, 0.0, 0.05, 0.0, False)
+    copy = bytes(before)
+    snapshot.put(1, stream.SIX_ZEROS)
+    assert before == copy
