@@ -62,6 +62,7 @@ class Arm:
 
     @property
     def contact(self) -> str:
+        """OpenDRIVE's word for the road's end that lies at the crossing."""
         return "end" if self.is_end else "start"
 
     def lane(self, number: int) -> int:
@@ -91,6 +92,7 @@ class Stretch:
     curvature: float = 0.0
 
     def xml(self) -> str:
+        """The plan view's only element."""
         shape = f'<arc curvature="{num(self.curvature)}"/>' if self.curvature else "<line/>"
         return (
             f'<geometry s="0" x="{num(self.x_m)}" y="{num(self.y_m)}" '
@@ -176,6 +178,7 @@ class Town:
         self.next_signal = 2000
 
     def crossing(self, x_m: float, y_m: float, has_lights: bool) -> Crossing:
+        """A new crossing, still without arms."""
         made = Crossing(500 + len(self.crossings), x_m, y_m, has_lights)
         self.crossings.append(made)
         return made
