@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest, bootstrap
+
+from simattack import statistics
+
+
+@pytest.mark.parametrize("hits, n", [(0, 6), (1, 6), (6, 6), (37, 50), (999, 1000)])
+def test_a_rate_has_the_wilson_interval_that_scipy_gives(hits, n):
+    oracle = binomtest(hits, n).proportion_ci(0.95, "wilson")
+    interval = statistics.rate(hits, n)
+    assert (interval.low, interval.high) == pytest.approx((oracle.low, oracle.high), abs=1e-12)
+    assert (interval.value, interval.n) == (hits / n, n)
+
+
+def test_a_rate_of_nothing_is_unknown_and_an_impossible_one_is_refused():
+    assert statistics.rate(0, 0) == statistics.Interval(None, None, None, 0, "wilson")
+    with pytest.raises(ValueError, match="4 of 3"):
+        statistics.rate(4, 3)
+
+
+def test_a_mean_has_the_bootstrap_interval_that_scipy_gives():
+    data = np.random.default_rng(5).exponential(2.0, 25)
+    rng = np.random.default_rng(1)
+    oracle = bootstrap((data,), np.mean, n_resamples=10_000, method="percentile", rng=rng)
+    interval = statistics.mean(data.tolist())
+    width = interval.high - interval.low
+    assert interval.value == pytest.approx(data.mean())
+    # Both are drawn: 10 000 resamples leave about 2 % of the width.
+    assert interval.low == pytest.approx(oracle.confidence_interval.low, abs=0.05 * width)
+    assert interval.high == pytest.approx(oracle.confidence_interval.high, abs=0.05 * width)
+
+
+def test_the_same_numbers_give_the_same_interval_and_one_number_gives_none():
+    assert statistics.mean([1.0, 2.0, 4.0]) == statistics.mean([1.0, 2.0, 4.0])
+    assert statistics.mean([3.0]) == statistics.Interval(3.0, None, None, 1, "bootstrap")
+    assert statistics.mean([]).value is None
+
+
+def test_paired_means_resample_pairs_so_a_shared_seed_effect_cancels():
+    seeds = np.linspace(0, 100, 12)
+    noise = np.random.default_rng(0).normal(0, 0.1, 12)
+    interval = statistics.paired_mean((seeds + 2 + noise).tolist(), seeds.tolist())
+    assert interval.value == pytest.approx(2.0, abs=0.1)
+    assert interval.high - interval.low < 0.2
+
+
+def test_paired_rates_worked_out_by_hand():
+    # 4 seeds, all yes against all no: each Wilson interval is 1/(1 + z2/4) wide.
+    interval = statistics.paired_rate([True] * 4, [False] * 4)
+    width = 1 - 1 / (1 + statistics.Z_95**2 / 4)
+    assert interval.value == 1.0
+    assert interval.low == pytest.approx(1 - np.sqrt(2) * width)
+    assert interval.high == 1.0
+    # Both yes 5, first only 3, second only 1, neither 6 of 15; cross = 30 - 3 - 7.5 = 19.5.
+    first = [True] * 5 + [True] * 3 + [False] * 1 + [False] * 6
+    second = [True] * 5 + [False] * 3 + [True] * 1 + [False] * 6
+    one, two = statistics.rate(8, 15), statistics.rate(6, 15)
+    phi = 19.5 / np.sqrt(8 * 7 * 6 * 9)
+    a, b = one.value - one.low, two.high - two.value
+    low = 2 / 15 - np.sqrt(a * a - 2 * phi * a * b + b * b)
+    assert statistics.paired_rate(first, second).low == pytest.approx(low)
+
+
+def test_paired_rates_cover_the_truth_about_as_often_as_they_say():
+    rng = np.random.default_rng(3)
+    inside = 0
+    for _ in range(1000):
+        latent = rng.random(20)
+        first = latent < 0.7
+        second = np.where(rng.random(20) < 0.5, latent, rng.random(20)) < 0.4
+        interval = statistics.paired_rate(first.tolist(), second.tolist())
+        inside += interval.low <= 0.3 <= interval.high
+    assert 930 <= inside <= 985
+
+
+def test_pairs_of_unequal_length_are_refused():
+    with pytest.raises(ValueError, match="2 and 1"):
+        statistics.paired_mean([1.0, 2.0], [1.0])
+    with pytest.raises(ValueError, match="2 and 1"):
+        statistics.paired_rate([True, False], [True])

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from simattack.results import Row
+from simattack.summary import summarise
+from simattack.types import EpisodeResult
+
+
+def row(arm: str, seed: int, **metrics: object) -> Row:
+    error = None if metrics else "ServerGone: twice"
+    return Row(f"{arm}{seed}", EpisodeResult("stop", arm, seed, metrics or None, error), {})
+
+
+def describe(rows: list[Row]) -> dict:
+    return summarise(rows)["scenarios"]["stop"]
+
+
+def test_an_errored_episode_counts_in_the_denominator_and_is_never_a_hit():
+    rows = [row("clean", seed, ran=True) for seed in range(3)] + [row("clean", 3)]
+    arm = describe(rows)["clean"]
+    assert (arm["n"], arm["n_error"]) == (4, 1)
+    assert arm["errors"] == {"ServerGone: twice": 1}
+    assert (arm["metrics"]["ran"]["value"], arm["metrics"]["ran"]["n"]) == (0.75, 4)
+    assert arm["metrics"]["ran"]["measured"]["value"] == 1.0
+    assert arm["metrics"]["ran"]["measured"]["n"] == 3
+
+
+def test_a_metric_without_a_value_leaves_the_denominator():
+    rows = [row("clean", 0, ttc=None), row("clean", 1, ttc=4.0), row("clean", 2, ttc=2.0)]
+    metric = describe(rows)["clean"]["metrics"]["ttc"]
+    assert (metric["kind"], metric["value"], metric["n"]) == ("mean", 3.0, 2)
+
+
+def test_a_metric_with_no_value_at_all_and_a_text_are_told_as_what_they_are():
+    rows = [row("clean", seed, ttc=None, end="timeout") for seed in range(2)]
+    metrics = describe(rows)["clean"]["metrics"]
+    assert metrics["ttc"] == {"kind": "none", "n": 0}
+    assert metrics["end"] == {"kind": "counts", "n": 2, "counts": {"timeout": 2}}
+
+
+def test_differences_pair_the_seeds_that_both_arms_measured():
+    rows = [row("clean", seed, v=float(seed), ran=False) for seed in range(4)]
+    rows += [row("attacked", seed, v=seed + 2.0, ran=True) for seed in (1, 2, 9)]
+    rows += [row("attacked", 3)]
+    difference = describe(rows)["attacked"]["differences"]["clean"]
+    assert (difference["n_seeds"], difference["n_pairs"]) == (3, 2)
+    assert difference["metrics"]["v"]["value"] == pytest.approx(2.0)
+    assert difference["metrics"]["ran"]["value"] == 1.0
+    assert difference["metrics"]["ran"]["method"] == "newcombe"
+    assert difference["metrics"]["ran"]["low"] < 1.0
+
+
+def test_every_arm_is_compared_with_clean_and_each_control_but_not_with_itself():
+    names = ("clean", "control_grey", "control_noise", "attacked", "clean+jpeg")
+    arms = describe([row(name, 0, v=1.0) for name in names])
+    controls = {"control_grey", "control_noise"}
+    assert set(arms["attacked"]["differences"]) == {"clean", *controls}
+    assert set(arms["clean"]["differences"]) == controls
+    assert set(arms["control_grey"]["differences"]) == {"clean", "control_noise"}
