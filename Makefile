@@ -1,0 +1,33 @@
+# make demo    set up what is missing, then the main job: a sticker, a car, a report
+# make test    set up what is missing, then the tests and the journeys of a user
+# make check   formatting, lint, types, import floors
+# make accept  every promised number, measured and recorded under results/
+# make bench   speed, side by side in one run
+BIN := .venv/bin
+DEMO := runs/demo
+
+.PHONY: setup demo test check accept bench
+
+setup:
+	@sh .ci/setup
+
+demo: setup
+	$(BIN)/simattack optimize stop_sign --name demo --out $(DEMO)/patches --iterations 250
+	$(BIN)/simattack run stop_sign --patch $(DEMO)/patches/demo.png --seeds 6 --workers 2 --out $(DEMO)/drives \
+		--arms clean control_grey attacked attacked+smoothing clean+smoothing
+
+test: setup
+	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m journey
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_floors.py
+
+accept: setup
+	$(BIN)/python benchmarks/accept.py
+
+bench: setup
+	$(BIN)/python benchmarks/bench.py

@@ -1,0 +1,236 @@
+"""Gymnasium's view of simattack: the car acts (``simattack/Drive-v0``).
+
+One step is one tick of 0.05 s. ``Attacked`` and ``Defended`` wrap a DriveEnv with an attack and
+a defense. The adversary's own environment is in ``attack_env.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from simattack.config import Scenario, read_scenario
+from simattack.session import Session
+from simattack.stack import streams
+from simattack.staging import stage
+from simattack.types import (
+    Attack,
+    CarInfo,
+    Defense,
+    EpisodeTruth,
+    Floats,
+    Frame,
+    Guard,
+    Observation,
+    Route,
+    Running,
+)
+
+_LOWEST, _HIGHEST = np.array([-1.0, 0.0, 0.0]), np.array([1.0, 1.0, 1.0])
+_COLLISION_PENALTY = 100.0
+# Contacts reach the client on a connection of their own: only those this many ticks old count
+# towards ending an episode, so that it always ends at the same tick.
+_SETTLE_TICKS = 4
+
+
+def observation_space(car: CarInfo | None = None) -> gym.spaces.Dict:
+    """What ``types.Observation`` may hold."""
+    camera = (car or CarInfo()).camera
+    shape = (camera.height_px, camera.width_px, 3)
+
+    def reals(*shape: int) -> gym.spaces.Box:
+        return gym.spaces.Box(-np.inf, np.inf, shape, np.float64)
+
+    return gym.spaces.Dict(
+        {
+            "camera": gym.spaces.Box(0, 255, shape, np.uint8),
+            "gnss": reals(3),
+            "imu": reals(7),
+            "speed": gym.spaces.Box(0, np.inf, (1,), np.float64),
+            "clock": reals(2),
+        }
+    )
+
+
+class DriveEnv(gym.Env[Any, Any]):
+    """The car acts: steer (-1..1, right positive), throttle (0..1), brake (0..1).
+
+    Reward: metres gained along the route at this tick; minus 100 once at a collision, which ends
+    the episode, as does the end of the route. ``info["frame"]`` is ground truth: keep it from
+    whatever drives. An episode is a scenario's seed; without a seed the next one is drawn.
+
+    Args:
+        scenario: a Scenario, or the name or path of one.
+        session: a world to use; without one an embedded server is started and owned.
+        max_ticks: at most so many, whatever the scenario allows.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012
+
+    def __init__(
+        self,
+        scenario: Scenario | str = "stop_sign",
+        session: Session | None = None,
+        max_ticks: int | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        self.scenario = read_scenario(scenario) if isinstance(scenario, str) else scenario
+        self.session = session or Session.launch(self.scenario.map)
+        self._owns_session = session is None
+        self.render_mode = render_mode
+        limit = round(self.scenario.max_time_s / self.session.tick_s)
+        self._max_ticks = limit if max_ticks is None else min(limit, max_ticks)
+        self.observation_space = observation_space()
+        self.action_space = gym.spaces.Box(_LOWEST, _HIGHEST, dtype=np.float64)
+        self.stagehands: list[Callable[[int], None]] = []
+        """Called with the seed once the scene is set and before its first tick."""
+        self.car = CarInfo()
+        self.route: Route
+        self.site = self.scenario.sites[0]
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Set the scene of a seed; ``options={"conditions": Conditions}`` overrides the draw."""
+        super().reset(seed=seed)
+        number = seed if seed is not None else int(self.np_random.integers(2**31))
+        conditions = (options or {}).get("conditions") or self.scenario.draw(number)
+        self.site = conditions.site
+        self.car, self.route = stage(self.session, conditions, number, next(streams(number)))
+        for stagehand in self.stagehands:
+            stagehand(number)
+        self._frame = self.session.tick()
+        self._obs = dict(self.session.observe())
+        self._progress_m = self._along()
+        return dict(self._obs), {"frame": self._frame, "conditions": conditions}
+
+    def step(
+        self, action: Floats
+    ) -> tuple[dict[str, NDArray[Any]], float, bool, bool, dict[str, Any]]:
+        self.session.control(np.clip(action, _LOWEST, _HIGHEST))
+        self._frame = self.session.tick()
+        self._obs = dict(self.session.observe())
+        progress_m = self._along()
+        reward = progress_m - self._progress_m
+        self._progress_m = progress_m
+        settled = self._frame.tick - _SETTLE_TICKS
+        has_crashed = any(tick <= settled for tick, _ in self.session.collisions())
+        if has_crashed:
+            reward -= _COLLISION_PENALTY
+        is_done = has_crashed or progress_m >= len(self.route.points) - 2.0
+        is_late = self._frame.tick >= self._max_ticks
+        return dict(self._obs), float(reward), bool(is_done), is_late, {"frame": self._frame}
+
+    def truth(self, is_timeout: bool = False) -> EpisodeTruth:
+        """What the metrics need beside the ticks."""
+        return EpisodeTruth(
+            route=self.route,
+            car=self.car,
+            tick_s=self.session.tick_s,
+            stop_line_m=self.session.stop_line(self.site),
+            sign=self.session.surface(self.site),
+            is_timeout=is_timeout,
+        )
+
+    def render(self) -> NDArray[Any]:
+        """The camera's newest image."""
+        return np.asarray(self._obs["camera"])
+
+    def close(self) -> None:
+        if self._owns_session:
+            self.session.close()
+
+    def _along(self) -> float:
+        """Distance driven along the route [m], which has a point a metre."""
+        ego = self._frame.ego.pose
+        points = self.route.points[:, :2]
+        nearest = int(np.argmin(((points - (ego.x_m, ego.y_m)) ** 2).sum(1)))
+        first, last = max(nearest - 1, 0), min(nearest + 1, len(points) - 1)
+        along = points[last] - points[first]
+        along = along / max(float(np.hypot(*along)), 1e-9)
+        return nearest + float(along @ (np.array([ego.x_m, ego.y_m]) - points[nearest]))
+
+
+class Attacked(gym.Wrapper[Any, Any, Any, Any]):
+    """A DriveEnv under attack: the scene is painted before its first tick, sensors tampered.
+
+    ``parameters`` (flat, inside the attack's box) are set before the first tick. An attack whose
+    ``surface`` is empty is put on the sign of the episode's own site.
+    """
+
+    def __init__(
+        self, env: gym.Env[Any, Any], attack: Attack, parameters: Floats | None = None
+    ) -> None:
+        super().__init__(env)
+        self._attack = attack
+        self._parameters = parameters
+        self._running: Running | None = None
+        self._drive: DriveEnv = env.unwrapped  # type: ignore[assignment]
+        self._drive.stagehands.append(self._begin)
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        self.end()
+        obs, info = self.env.reset(**kwargs)
+        return self._tamper(obs, info["frame"]), info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        obs, reward, is_done, is_late, info = self.env.step(action)
+        return self._tamper(obs, info["frame"]), reward, is_done, is_late, info
+
+    def end(self) -> None:
+        """Give the scene back as it was; safe to call twice."""
+        if self._running is not None:
+            self._running.end()
+            self._running = None
+
+    def detach(self) -> None:
+        """End the attack and leave the DriveEnv as if it had never been wrapped."""
+        self.end()
+        if self._begin in self._drive.stagehands:
+            self._drive.stagehands.remove(self._begin)
+
+    def close(self) -> None:
+        self.detach()
+        super().close()
+
+    def _begin(self, seed: int) -> None:
+        rng = list(streams(seed))[1]
+        attack = self._attack
+        if getattr(attack, "surface", None) == "":
+            attack = _at(attack, self._drive.site)
+        self._running = attack.begin(self._drive.session, rng)
+        if self._parameters is not None:
+            self._running.set(self._parameters)
+
+    def _tamper(self, obs: Observation, frame: Frame) -> Observation:
+        assert self._running is not None  # _begin runs inside reset
+        return self._running.tamper(obs, frame)
+
+
+class Defended(gym.Wrapper[Any, Any, Any, Any]):
+    """A DriveEnv whose observations pass a defense first; ``guard`` is its running half."""
+
+    def __init__(self, env: gym.Env[Any, Any], defense: Defense) -> None:
+        super().__init__(env)
+        self._defense = defense
+        self.guard: Guard
+
+    def reset(self, *, seed: int | None = None, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        obs, info = self.env.reset(seed=seed, **kwargs)
+        drive: DriveEnv = self.env.unwrapped  # type: ignore[assignment]
+        self.guard = self._defense.begin(drive.car, list(streams(seed or 0))[2])
+        return self.guard.clean(obs), info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        obs, *rest = self.env.step(action)
+        return (self.guard.clean(obs), *rest)  # type: ignore[return-value]
+
+
+def _at(attack: Attack, site: str) -> Attack:
+    """The attack on this episode's own surface."""
+    return dataclasses.replace(attack, surface=site)  # type: ignore[type-var]

@@ -1,0 +1,483 @@
+"""A connected, synchronous CARLA world: launch or connect, spawn, paint, tick, read sensors.
+
+This file makes every CARLA client there is, and is where degrees become radians. Nothing here
+knows whether the server is ours or Epic's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from simattack.errors import ConfigError, ServerGone, SimattackError
+from simattack.resources import locate
+from simattack.roadmap import RoadMap, pose_of, transform_of
+from simattack.sensing import Rig
+from simattack.server_process import ServerProcess
+from simattack.surfaces import Approach, approaches
+from simattack.types import (
+    ActorState,
+    CarInfo,
+    Collision,
+    Floats,
+    Frame,
+    Image,
+    Observation,
+    Pose,
+    Route,
+    Surface,
+    Weather,
+)
+
+EGO_KIND = "vehicle.lincoln.mkz_2020"
+_TIMEOUT_S = 20.0
+# Streaming threads of the client: more than any rig has sensors, or a tick could deadlock.
+_WORKER_THREADS = 8
+
+
+class SpawnBlocked(SimattackError):
+    """Something already stands where an actor should appear."""
+
+
+class Session:
+    """One client's hold on one CARLA world at 20 Hz; a context manager and a ``types.World``."""
+
+    tick_s = 0.05
+
+    def __init__(
+        self, host: str, port: int, map_name: str = "town", server: ServerProcess | None = None
+    ) -> None:
+        if server is not None:
+            os.environ["CARLA_CACHE_DIR"] = server.cache_folder
+        import carla
+
+        self._carla: Any = carla
+        self._server = server
+        self._map_name = Path(map_name).stem
+        self._where = f"the CARLA server at {host}:{port}"
+        self._painted: dict[str, Surface] = {}
+        self._actors: dict[int, Any] = {}
+        self._ego: Any = None
+        self._rig: Rig | None = None
+        self._car = CarInfo()
+        self._traffic_manager: Any = None
+        self._road: RoadMap | None = None
+        self._tick = 0
+        with self._talking("connecting"):
+            self._client = carla.Client(host, port, _WORKER_THREADS)
+            self._client.set_timeout(_TIMEOUT_S)
+            self._world = self._client.get_world()
+            self._before = self._world.get_settings()
+            self._load(locate(map_name, "scenarios/maps", ".xodr").read_text())
+
+    @classmethod
+    def launch(cls, map_name: str = "town", gpu: int | None = None) -> Session:
+        """Start an embedded server of our own and connect to it.
+
+        Raises:
+            SetupError: the server does not start (one line says why).
+        """
+        server = ServerProcess(locate(map_name, "scenarios/maps", ".xodr"), gpu)
+        try:
+            return cls(server.host, server.port, map_name, server)
+        except BaseException:
+            server.close()
+            raise
+
+    @classmethod
+    def connect(cls, host: str, port: int, map_name: str = "town") -> Session:
+        """Use a CARLA server that is already running.
+
+        Raises:
+            ServerGone: nobody answers there.
+        """
+        try:
+            socket.create_connection((host, port), timeout=5).close()
+        except OSError as error:
+            raise ServerGone(
+                f"expected a CARLA server at {host}:{port}, got {error.strerror or error}; "
+                "start one with `simattack serve`, or leave --host away"
+            ) from error
+        return cls(host, port, map_name)
+
+    def close(self) -> None:
+        """Give the world back as it was and stop a server of our own; safe to call twice."""
+        with contextlib.suppress(SimattackError, RuntimeError):
+            if self._server is None or self._server.is_alive:
+                self._drop_actors()
+                if self._traffic_manager is not None:
+                    self._traffic_manager.shut_down()
+                    self._traffic_manager = None
+                if self._server is None:
+                    for surface in list(self._painted.values()):
+                        self.restore(surface)
+                    self._world.apply_settings(self._before)
+        if self._server is not None:
+            self._server.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @property
+    def server_pid(self) -> int | None:
+        """Of our own embedded server; None when it is somebody else's."""
+        return None if self._server is None else self._server.pid
+
+    # -- the world -----------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """An empty world again: no actors of ours, base textures, actor ids from the start."""
+        with self._talking("resetting the world"):
+            self._drop_actors()
+            if self._traffic_manager is not None:
+                self._traffic_manager.shut_down()
+                self._traffic_manager = None
+            self._world = self._client.reload_world(False)
+            self._apply_settings()
+        self._painted.clear()
+        self._tick = 0
+
+    clear = reset
+
+    def set_weather(self, weather: Weather) -> None:
+        """From the next tick on."""
+        with self._talking("setting the weather"):
+            parameters = self._world.get_weather()
+            for name, value in vars(weather).items():
+                setattr(parameters, name, float(value))
+            self._world.set_weather(parameters)
+
+    @property
+    def spawn_points(self) -> list[Pose]:
+        """The map's own, on driving lanes."""
+        return self.road.spawn_points
+
+    def object_positions(self, kind: str) -> Floats:
+        """World centres (N, 3) of the map's own ``stop sign`` or ``traffic light`` actors."""
+        if kind == "stop sign":
+            # CARLA tells where a sign's pole stands; the catalogue knows where its face is.
+            centres = [a.surface.corners_m.mean(0) for a in approaches(self._map_name).values()]
+            return np.array(centres).reshape(-1, 3)
+        with self._talking("listing actors"):
+            actors = self._world.get_actors().filter("traffic.traffic_light*")
+            places = [actor.get_transform().location for actor in actors]
+        return np.array([[p.x, p.y, p.z] for p in places]).reshape(-1, 3)
+
+    # -- actors --------------------------------------------------------------------------------
+
+    def spawn_ego(
+        self,
+        pose: Pose,
+        cameras: Mapping[str, str] | None = None,
+        car: CarInfo | None = None,
+        camera_every: int = 2,
+        seed: int = 0,
+    ) -> None:
+        """The car under test with its sensors; valid from the next ``tick``.
+
+        Args:
+            pose: of the middle of the car on the ground.
+            cameras: sensor name -> kind: rgb, depth, semantic or instance; ``camera``: rgb.
+            car: what it is; the cameras stand at its mount.
+            camera_every: ticks between two images.
+            seed: of the noise of GNSS and IMU.
+        """
+        if car is None:
+            car = CarInfo(tick_s=self.tick_s, camera_period_s=camera_every * self.tick_s)
+        self._car = car
+        actor_id = self.spawn(EGO_KIND, pose, color=(230, 230, 235))
+        self._ego = self._actors[actor_id]
+        with self._talking("fitting the sensors"):
+            self._rig = Rig(
+                self._carla, self._world, self._ego, car, cameras or {"camera": "rgb"},
+                camera_every, self.tick_s, seed,
+            )  # fmt: skip
+        self._tick = 0
+
+    def spawn(
+        self,
+        kind: str,
+        pose: Pose,
+        color: tuple[int, int, int] | None = None,
+        autopilot: bool = False,
+    ) -> int:
+        """A new actor's id.
+
+        Raises:
+            ConfigError: the server has no such blueprint.
+            SpawnBlocked: something stands there.
+        """
+        with self._talking(f"spawning {kind}"):
+            library = self._world.get_blueprint_library()
+            try:
+                blueprint = library.find(kind)
+            except (IndexError, RuntimeError):
+                near = difflib.get_close_matches(kind, [b.id for b in library], 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ConfigError(f"{self._where} has no blueprint {kind!r}{hint}") from None
+            if color is not None and blueprint.has_attribute("color"):
+                blueprint.set_attribute("color", ",".join(str(int(c)) for c in color))
+            actor = self._world.try_spawn_actor(blueprint, transform_of(self._carla, pose))
+        if actor is None:
+            raise SpawnBlocked(
+                f"cannot spawn {kind} at ({pose.x_m:.1f}, {pose.y_m:.1f}) m: the place is taken"
+            )
+        self._actors[actor.id] = actor
+        if autopilot:
+            actor.set_autopilot(True, self._manager().get_port())
+        return int(actor.id)
+
+    def remove(self, actor_id: int) -> None:
+        """Destroy one spawned actor."""
+        with self._talking("destroying an actor"):
+            self._actors.pop(actor_id).destroy()
+
+    def place(
+        self, actor_id: int | None, pose: Pose, speed_mps: float = 0.0, freeze: bool = False
+    ) -> None:
+        """Put an actor (None: the ego) somewhere, with a forward speed, or frozen there."""
+        actor = self._ego if actor_id is None else self._actors[actor_id]
+        with self._talking("placing an actor"):
+            actor.set_simulate_physics(not freeze)
+            actor.set_transform(transform_of(self._carla, pose))
+            actor.set_target_velocity(
+                self._carla.Vector3D(
+                    speed_mps * float(np.cos(pose.yaw_rad)),
+                    speed_mps * float(np.sin(pose.yaw_rad)),
+                    0.0,
+                )
+            )
+
+    def cruise(self, actor_id: int, speed_mps: float) -> None:
+        """Let a vehicle hold a forward speed, straight on, by itself."""
+        with self._talking("setting a constant velocity"):
+            self._actors[actor_id].enable_constant_velocity(
+                self._carla.Vector3D(float(speed_mps), 0.0, 0.0)
+            )
+
+    def walk(self, actor_id: int, direction_rad: float, speed_mps: float) -> None:
+        """Let a walker go on in a direction (a yaw in the world frame)."""
+        direction = self._carla.Vector3D(
+            float(np.cos(direction_rad)), float(np.sin(direction_rad)), 0.0
+        )
+        with self._talking("walking"):
+            self._actors[actor_id].apply_control(
+                self._carla.WalkerControl(direction, float(speed_mps), False)
+            )
+
+    def control(self, action: Floats) -> None:
+        """Steer (-1..1), throttle (0..1), brake (0..1) of the ego from the next tick on."""
+        steer, throttle, brake = (float(value) for value in action)
+        with self._talking("controlling the ego"):
+            self._ego.apply_control(
+                self._carla.VehicleControl(throttle=throttle, steer=steer, brake=brake)
+            )
+
+    # -- time ----------------------------------------------------------------------------------
+
+    def tick(self) -> Frame:
+        """Advance the world by one tick and gather every sensor's data of it.
+
+        Raises:
+            ServerGone: the server vanished.
+            SensorTimeout: it lives, but a sensor sent nothing.
+        """
+        with self._talking("ticking"):
+            number = self._world.tick(_TIMEOUT_S)
+            snapshot = self._world.get_snapshot()
+            if self._rig is not None:
+                self._rig.gather(number, self._tick * self.tick_s, snapshot)
+        states = {id: _state(actor, snapshot) for id, actor in self._actors.items()}
+        ego = states.pop(self._ego.id, None) if self._ego is not None else None
+        frame = Frame(
+            tick=self._tick,
+            time_s=self._tick * self.tick_s,
+            ego=ego if ego is not None else _NOBODY,
+            others=tuple(state for state in states.values() if state is not None),
+        )
+        self._tick += 1
+        return frame
+
+    def observe(self) -> Observation:
+        """What the ego sensed at the last tick."""
+        if self._rig is None:
+            raise SimattackError("expected a car with sensors; call spawn_ego and tick first")
+        return self._rig.observation()
+
+    def collisions(self) -> list[tuple[int, Collision]]:
+        """Every contact of the ego so far with its tick; complete once two more ticks passed."""
+        return [] if self._rig is None else self._rig.collisions()
+
+    def camera_pose(self, name: str = "camera") -> Pose:
+        """Where a camera was, in the world, when it took its newest image."""
+        if self._rig is None:
+            raise SimattackError("expected a car with cameras; call spawn_ego and tick first")
+        return pose_of(self._rig.transform(name))
+
+    # -- paint ---------------------------------------------------------------------------------
+
+    @property
+    def approaches(self) -> dict[str, Approach]:
+        """Stop approaches of this map by surface name; ground truth, not for the car."""
+        return approaches(self._map_name)
+
+    @property
+    def surfaces(self) -> dict[str, Surface]:
+        """The map's catalogue of paintable surfaces."""
+        return {name: approach.surface for name, approach in self.approaches.items()}
+
+    def surface(self, name: str) -> Surface:
+        """The catalogue's surface of that name.
+
+        Raises:
+            ConfigError: no such surface; suggests the nearest.
+        """
+        return self._approach(name).surface
+
+    def paint(self, surface: Surface, texture: Image) -> None:
+        """Show ``texture`` (H, W, 3) uint8 on the whole surface from the next tick on.
+
+        Raises:
+            ConfigError: this world has no such object.
+        """
+        height, width = texture.shape[:2]
+        with self._talking("painting"):
+            if surface.object_name not in self._object_names():
+                raise ConfigError(
+                    f"{self._where} has no object {surface.object_name!r} to paint; "
+                    f"is another map loaded than {self._map_name!r}?"
+                )
+            colors = self._carla.TextureColor(width, height)
+            color = self._carla.Color
+            for y, row in enumerate(texture.tolist()):
+                for x, (red, green, blue) in enumerate(row):
+                    colors.set(x, y, color(red, green, blue, 255))
+            self._world.apply_color_texture_to_object(
+                surface.object_name, self._carla.MaterialParameter.Diffuse, colors
+            )
+        self._painted[surface.name] = surface
+
+    def restore(self, surface: Surface) -> None:
+        """Show the surface's own texture again; nothing happens where it was never painted."""
+        if surface.name in self._painted:
+            self.paint(surface, surface.texture)
+            del self._painted[surface.name]
+
+    # -- routes --------------------------------------------------------------------------------
+
+    @property
+    def road(self) -> RoadMap:
+        """The lanes of the loaded map."""
+        if self._road is None:
+            with self._talking("reading the map"):
+                self._road = RoadMap(self._carla, self._world.get_map())
+        return self._road
+
+    def route_to(self, surface_name: str, start_before_m: float, beyond_m: float = 30.0) -> Route:
+        """The lane's centre from ``start_before_m`` before a stop line to ``beyond_m`` past it.
+
+        Raises:
+            ConfigError: unknown surface, or the lane is not that long.
+        """
+        return self.road.route(self._approach(surface_name), start_before_m, beyond_m)
+
+    def stop_line(self, surface_name: str) -> Floats:
+        """(2, 3) the ends of the stop line that goes with a sign; ground truth."""
+        return self._approach(surface_name).stop_line_m
+
+    def start_pose(self, route: Route) -> Pose:
+        """On the first point of a route, looking along it."""
+        (x, y, z), (ahead_x, ahead_y, _) = route.points[0], route.points[1]
+        return Pose(
+            float(x), float(y), float(z), yaw_rad=float(np.arctan2(ahead_y - y, ahead_x - x))
+        )
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _approach(self, name: str) -> Approach:
+        known = self.approaches
+        if name not in known:
+            near = difflib.get_close_matches(name, list(known), 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"map {self._map_name!r} has no surface {name!r}; {hint}")
+        return known[name]
+
+    def _object_names(self) -> set[str]:
+        return set(self._world.get_names_of_all_objects())
+
+    def _load(self, opendrive: str) -> None:
+        if self._world.get_map().to_opendrive() != opendrive:
+            self._world = self._client.generate_opendrive_world(
+                opendrive, self._carla.OpendriveGenerationParameters()
+            )
+        self._apply_settings()
+
+    def _apply_settings(self) -> None:
+        settings = self._world.get_settings()
+        settings.synchronous_mode = True
+        settings.fixed_delta_seconds = self.tick_s
+        settings.deterministic_ragdolls = True
+        self._world.apply_settings(settings)
+
+    def _manager(self) -> Any:
+        if self._traffic_manager is None:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+            self._traffic_manager = self._client.get_trafficmanager(port)
+            self._traffic_manager.set_synchronous_mode(True)
+            self._traffic_manager.set_random_device_seed(0)
+        return self._traffic_manager
+
+    def _drop_actors(self) -> None:
+        if self._rig is not None:
+            self._rig.stop()
+            self._rig = None
+        for actor in self._actors.values():
+            actor.destroy()
+        self._actors.clear()
+        self._ego = None
+
+    @contextlib.contextmanager
+    def _talking(self, doing: str) -> Iterator[None]:
+        """Turn the client's RuntimeError into ours, with the server's last words if it is ours."""
+        try:
+            yield
+        except RuntimeError as error:
+            text = " ".join(str(error).split())
+            words = (
+                ""
+                if self._server is None or self._server.is_alive
+                else (f"; {self._server.last_words()}")
+            )
+            raise ServerGone(f"{self._where} failed while {doing}: {text}{words}") from error
+
+
+def _state(actor: Any, snapshot: Any) -> ActorState | None:
+    """Ground truth of one actor; None until the server has told of it."""
+    seen = snapshot.find(actor.id)
+    if seen is None:
+        return None
+    velocity, acceleration = seen.get_velocity(), seen.get_acceleration()
+    extent = actor.bounding_box.extent
+    return ActorState(
+        id=actor.id,
+        kind=cast(str, actor.type_id),
+        pose=pose_of(seen.get_transform()),
+        velocity_mps=(velocity.x, velocity.y, velocity.z),
+        acceleration_mps2=(acceleration.x, acceleration.y, acceleration.z),
+        half_extent_m=(extent.x, extent.y, extent.z),
+    )
+
+
+_NOBODY = ActorState(0, "none", Pose(), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))

@@ -1,0 +1,102 @@
+"""The car's software in one place: what runs between a sensor's data and the pedals.
+
+A new image goes through the detector and the defense at once, but the driver learns of it only
+after the declared latency, in whole ticks: no clock is read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from simattack.types import (
+    CarInfo,
+    Detections,
+    Detector,
+    Driver,
+    Floats,
+    Guard,
+    Observation,
+    Policy,
+    Route,
+    Verdict,
+)
+
+_NOTHING = Verdict(Detections.none())
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """What the stack made of one tick."""
+
+    action: Floats
+    verdict: Verdict
+    """What the driver knew."""
+    raw: Detections
+    """The detector's output for this tick's image; empty when there was none."""
+    is_new_image: bool
+
+
+class Stack:
+    """Detector, defense and policy of one drive.
+
+    Args:
+        detector: what sees.
+        policy: who drives.
+        car: the car; ``car.tick_s`` turns the latency into ticks.
+        route: where to.
+        rng: the policy's own random stream.
+        guard: the running defense, if any.
+        latency_s: declared latency of detector and defense together.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        policy: Policy,
+        car: CarInfo,
+        route: Route,
+        rng: np.random.Generator,
+        guard: Guard | None = None,
+        latency_s: float = 0.0,
+    ) -> None:
+        self._detector = detector if guard is None else guard.wrap(detector)
+        self._guard = guard
+        self._driver: Driver = policy.begin(car, route, rng)
+        # A hair less, so that 0.1 s over 0.05 s is two ticks and not three.
+        self._latency_ticks = math.ceil(latency_s / car.tick_s - 1e-9)
+        self._pending: deque[tuple[int, float, Verdict]] = deque()
+        self._known: tuple[float, Verdict] = (-1.0, _NOTHING)
+        self._seen_s = -1.0
+        self._tick = 0
+
+    def act(self, obs: Observation) -> Decision:
+        """Look at what is new and decide; ``obs`` has already passed the defense's ``clean``.
+
+        The driver gets ``clock`` with the capture time of the image its verdict is about, -1
+        before the first.
+        """
+        time_s, captured_s = (float(value) for value in obs["clock"])
+        raw, is_new = Detections.none(), captured_s != self._seen_s
+        if is_new:
+            self._seen_s = captured_s
+            raw = self._detector.detect(obs["camera"][None])[0]
+            verdict = Verdict(raw) if self._guard is None else self._guard.judge(obs, raw)
+            self._pending.append((self._tick + self._latency_ticks, captured_s, verdict))
+        while self._pending and self._pending[0][0] <= self._tick:
+            _, known_s, verdict = self._pending.popleft()
+            self._known = (known_s, verdict)
+        known_s, verdict = self._known
+        action = self._driver.act({**obs, "clock": np.array([time_s, known_s])}, verdict)
+        self._tick += 1
+        return Decision(np.asarray(action, np.float64), verdict, raw, is_new)
+
+
+def streams(seed: int) -> Iterator[np.random.Generator]:
+    """Independent random streams of one seed, always in the same order."""
+    for child in np.random.SeedSequence(seed).spawn(8):
+        yield np.random.default_rng(child)

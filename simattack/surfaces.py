@@ -1,0 +1,81 @@
+"""The committed catalogue of paintable surfaces and stop approaches of a map.
+
+``scenarios/maps/<map>.surfaces.json`` is written by ``scenarios/maps/surfaces.py`` from the map
+itself. It is the adversary's and the metrics' knowledge of the scene; the car never sees it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from PIL import Image as Pictures
+
+from simattack.errors import ConfigError
+from simattack.resources import find
+from simattack.types import Floats, Image, Surface
+
+
+@dataclass(frozen=True, eq=False)
+class Approach:
+    """The lane that leads to a stop line.
+
+    ``stop_line_m`` (2, 3) the line's two ends, world frame, on the side of arriving traffic.
+    ``heading_rad`` the yaw of that traffic. ``straight_m`` how far back the lane runs straight.
+    """
+
+    surface: Surface
+    stop_line_m: Floats
+    heading_rad: float
+    straight_m: float
+    speed_limit_mps: float
+
+
+@cache
+def approaches(map_name: str) -> dict[str, Approach]:
+    """All stop approaches of a map by the name of their sign's surface.
+
+    Raises:
+        ConfigError: the map has no catalogue, or the catalogue is damaged.
+    """
+    relative = f"scenarios/maps/{map_name}.surfaces.json"
+    try:
+        entries = json.loads(find(relative).read_text())["approaches"]
+        return {
+            entry["surface"]: Approach(
+                surface=Surface(
+                    name=entry["surface"],
+                    object_name=entry["object"],
+                    corners_m=np.array(entry["corners_m"], float),
+                    texture=_texture(entry["texture"]),
+                    face=octagon(_texture(entry["texture"]).shape[0]),
+                ),
+                stop_line_m=np.array(entry["stop_line_m"], float),
+                heading_rad=float(entry["heading_rad"]),
+                straight_m=float(entry["straight_m"]),
+                speed_limit_mps=float(entry["speed_limit_mps"]),
+            )
+            for entry in entries
+        }
+    except (KeyError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"{relative} is damaged ({type(error).__name__}: {error}); "
+            "write it anew with scenarios/maps/surfaces.py"
+        ) from error
+
+
+def octagon(size_px: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """(size, size) bool: the regular octagon that touches all four sides of its square."""
+    position = (np.arange(size_px) + 0.5) / size_px * 2 - 1
+    x, y = np.meshgrid(np.abs(position), np.abs(position))
+    return np.asarray(x + y <= np.sqrt(2.0))
+
+
+@cache
+def _texture(relative: str) -> Image:
+    with Pictures.open(find(relative)) as picture:
+        texture = np.asarray(picture.convert("RGB"))
+    texture.setflags(write=False)
+    return texture

@@ -1,0 +1,95 @@
+"""Imports point down only; files stay short; CARLA and torch come in where they may."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "simattack"
+
+FLOORS = {
+    "types": 0, "errors": 0,
+    "geometry": 1, "registry": 1, "taxonomy": 1, "resources": 1, "results": 1, "statistics": 1,
+    "surfaces": 1, "reading": 1, "patchfile": 1,
+    "attacks": 2, "defenses": 2, "detectors": 2, "policies": 2, "metrics": 2, "server": 2,
+    "server_process": 2, "sensing": 2, "roadmap": 2, "session": 2,
+    "config": 3, "twin": 3, "stack": 3,
+    "staging": 4, "envs": 4,
+    "episode": 5,
+    "attack_env": 6, "suite": 6, "optimize": 6,
+    "compare": 7, "train": 7, "report": 7,
+    "cli": 8,
+}  # fmt: skip
+"""Rooms by floor; a file may import only from lower floors and from its own room."""
+SIBLINGS = {
+    ("session", "sensing"), ("session", "roadmap"), ("session", "server_process"),
+    ("roadmap", "surfaces"), ("envs", "staging"), ("resources", "errors"),
+    ("staging", "config"),
+}  # fmt: skip
+"""Pairs on one floor that may see each other: (who, whom)."""
+CARLA = {"session.py", "server/road.py", "policies/leaderboard_agent.py"}
+LATE = ("torch", "ultralytics", "torchvision", "carla")
+"""Imported inside functions only: they take seconds, or are not everywhere."""
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def _room(path: Path) -> str:
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0].removesuffix(".py")
+
+
+def _imports(tree: ast.Module) -> list[tuple[str, bool]]:
+    """(dotted name, whether at module level and at run time)."""
+    found = []
+    guarded = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.dump(block.test)
+        for node in ast.walk(block)
+    }
+    top = {id(node) for node in tree.body}
+    for node in ast.walk(tree):
+        if id(node) in guarded:
+            continue
+        if isinstance(node, ast.Import):
+            found += [(alias.name, id(node) in top) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "simattack":
+                found += [(f"simattack.{alias.name}", id(node) in top) for alias in node.names]
+            else:
+                found.append((node.module, id(node) in top))
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_imports_from_lower_floors_only(path: Path) -> None:
+    room = _room(path)
+    if room in ("__init__", "__main__"):
+        return
+    assert room in FLOORS, f"give {room!r} a floor in {Path(__file__).name}"
+    for name, _ in _imports(ast.parse(path.read_text())):
+        parts = name.split(".")
+        if parts[0] != "simattack" or len(parts) < 2 or parts[1] in (room, "__version__"):
+            continue
+        is_allowed = FLOORS[parts[1]] < FLOORS[room] or (room, parts[1]) in SIBLINGS
+        assert is_allowed, f"{room} (floor {FLOORS[room]}) imports {name} from above or beside it"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_heavy_packages_come_late_and_carla_where_it_may(path: Path) -> None:
+    relative = str(path.relative_to(PACKAGE))
+    for name, is_top in _imports(ast.parse(path.read_text())):
+        package = name.split(".")[0]
+        if package == "carla":
+            assert relative in CARLA, f"{relative} imports carla"
+        assert not (package in LATE and is_top and relative != "server/road.py"), (
+            f"{relative} imports {name} when it is loaded; import it inside the function"
+        )
+
+
+def test_no_file_is_far_beyond_four_hundred_lines() -> None:
+    long = {str(p.relative_to(PACKAGE)): len(p.read_text().splitlines()) for p in FILES}
+    assert {name: lines for name, lines in long.items() if lines > 500} == {}
