@@ -22,7 +22,7 @@ date="" north="0" south="0" east="0" west="0"><geoReference>
 <geometry s="100" x="{x2}" y="{y2}" hdg="1.1" length="60"><line/></geometry>
 </planView>
 <elevationProfile><elevation s="0" a="1" b="0" c="0" d="0"/>
-<elevation s="30" a="1" b="0.05" c="0.0005" d="0"/></elevationProfile>
+<elevation s="30" a="1" b="0.05" c="0.0005" d="0.000004"/></elevationProfile>
 <lanes><laneOffset s="0" a="0.5" b="0" c="0" d="0"/><laneSection s="0">
 <left><lane id="1" type="driving" level="false"><link/>
 <width sOffset="0" a="3" b="0.01" c="0" d="0"/></lane></left>
@@ -92,7 +92,7 @@ def test_height_follows_the_elevation_profile(hill):
     # On the straight at s = 50, middle of lane -1: t = 0.5 - 1.75.
     x = 10 + 50 * math.cos(0.3) + 1.25 * math.sin(0.3)
     y = -(20 + 50 * math.sin(0.3) - 1.25 * math.cos(0.3))
-    climbed = 1 + 0.05 * 20 + 0.0005 * 20**2
+    climbed = 1 + 0.05 * 20 + 0.0005 * 20**2 + 0.000004 * 20**3
     assert hill.height(np.array([[x, y]]))[0] == pytest.approx(climbed, abs=0.01)
 
 
@@ -102,7 +102,13 @@ def test_a_sidewalk_stands_a_kerb_above_its_road(hill):
 
 
 def test_ground_beside_the_road_has_the_level_of_the_nearest_lane(hill):
-    assert hill.height(np.array([[-40.0, -5.0]]))[0] == pytest.approx(1.0, abs=0.02)
+    top = 1 + 0.05 * 130 + 0.0005 * 130**2 + 0.000004 * 130**3
+    end = hill.ribbons[0].left[-1, :2]
+    beyond = end + 30 * np.array([math.cos(1.1), -math.sin(1.1)])
+    low, high = hill.height(np.array([[-40.0, -5.0], beyond]))
+    assert low == pytest.approx(1.0, abs=0.02)
+    # The last piece is up to 5 m long and climbs steeply.
+    assert high == pytest.approx(top, abs=1.0)
 
 
 def test_marks_change_where_the_map_says(hill):
@@ -110,9 +116,10 @@ def test_marks_change_where_the_map_says(hill):
     assert (broken.kind, broken.color, broken.width_m) == ("broken", "yellow", 0.2)
     assert (solid.kind, solid.color, solid.width_m) == ("solid", "white", 0.1)
     np.testing.assert_allclose(broken.points[-1], solid.points[0])
-    assert np.linalg.norm(np.diff(broken.points, axis=0), axis=1).sum() == pytest.approx(
-        50, abs=0.1
-    )
+    steps = [np.diff(mark.points[:, :2], axis=0) for mark in hill.markings]
+    lengths = [np.linalg.norm(step, axis=1).sum() for step in steps]
+    # 0.8 rad of bend to the left, and the lanes' offset takes 0.5 m off its radius.
+    assert lengths == [pytest.approx(50, abs=0.01), pytest.approx(110 - 0.4, abs=0.05)]
 
 
 def test_lane_query_names_lane_heading_and_speed(hill):
