@@ -16,7 +16,9 @@ import numpy as np
 import pymunk
 
 from simattack.server.blueprints import Blueprint
-from simattack.server.bodies import Actor, Body, Contact, Vector, make_actor, make_shape
+from simattack.server.bodies import Actor, Vector, make_actor, make_shape
+from simattack.server.bodies import Body as Body
+from simattack.server.bodies import Contact as Contact
 from simattack.server.motion import Motion
 from simattack.server.tyres import moment_of_inertia
 from simattack.server.vehicle_parameters import GRAVITY_MPS2, VehicleParameters
