@@ -1,0 +1,82 @@
+"""What the driver knows, and when."""
+
+from typing import Any
+
+import numpy as np
+
+from simattack.stack import Stack, streams
+from simattack.types import CarInfo, Detections, Route, Verdict
+
+
+class Counting:
+    """A detector whose n-th image has one detection with score n / 100."""
+
+    latency_s = 0.0
+
+    def __init__(self) -> None:
+        self.images = 0
+
+    def detect(self, images: Any) -> list[Detections]:
+        self.images += 1
+        return [Detections(np.zeros((1, 4)), np.array([self.images / 100]), ("car",))]
+
+
+class Listening:
+    """A policy that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[float, float, float]] = []
+
+    def begin(self, car: Any, route: Any, rng: Any) -> "Listening":
+        return self
+
+    def act(self, obs: Any, verdict: Verdict) -> Any:
+        scores = verdict.detections.scores
+        best = float(scores[0]) if len(scores) else 0.0
+        self.heard.append((float(obs["clock"][0]), float(obs["clock"][1]), best))
+        return np.zeros(3)
+
+
+def _drive(latency_s: float, ticks: int) -> tuple[Counting, Listening, list[bool]]:
+    detector, policy = Counting(), Listening()
+    route = Route(np.zeros((2, 3)), np.zeros(2), (0.0, 0.0))
+    stack = Stack(detector, policy, CarInfo(), route, np.random.default_rng(0), latency_s=latency_s)
+    new = []
+    for tick in range(ticks):
+        clock = np.array([tick * 0.05, (tick - tick % 2) * 0.05])
+        obs = {"camera": np.zeros((4, 4, 3), np.uint8), "clock": clock}
+        new.append(stack.act(obs).is_new_image)
+    return detector, policy, new
+
+
+def test_every_second_tick_brings_an_image_and_each_is_looked_at_once() -> None:
+    detector, _, new = _drive(0.0, 6)
+    assert detector.images == 3
+    assert new == [True, False] * 3
+
+
+def test_without_latency_the_driver_knows_at_once() -> None:
+    _, policy, _ = _drive(0.0, 3)
+    assert [round(score, 2) for *_, score in policy.heard] == [0.01, 0.01, 0.02]
+
+
+def test_latency_is_rounded_up_to_whole_ticks() -> None:
+    # 0.11 s are three ticks of 0.05 s: the image of tick 0 is known at tick 3.
+    _, policy, _ = _drive(0.11, 6)
+    assert [round(score, 2) for *_, score in policy.heard] == [0, 0, 0, 0.01, 0.01, 0.02]
+
+
+def test_two_exact_ticks_of_latency_are_not_three() -> None:
+    _, policy, _ = _drive(0.1, 4)
+    assert [round(score, 2) for *_, score in policy.heard] == [0, 0, 0.01, 0.01]
+
+
+def test_the_clock_tells_the_capture_time_of_the_image_the_verdict_is_about() -> None:
+    _, policy, _ = _drive(0.1, 5)
+    assert np.allclose([known for _, known, _ in policy.heard], [-1, -1, 0.0, 0.0, 0.1])
+
+
+def test_random_streams_of_one_seed_differ_from_each_other_and_repeat() -> None:
+    first, again = ([rng.random() for rng in streams(7)] for _ in range(2))
+    assert first == again
+    assert len(set(first)) == len(first)
