@@ -129,12 +129,25 @@ def side(sign: int, link: str, edge: str = "solid") -> list[str]:
     ]
 
 
-def lanes(left: list[str], right: list[str], middle: str) -> str:
-    """The lane section; ``left`` from the middle outwards, as ``right``."""
-    centre = (
-        f'<center><lane id="0" type="none" level="false"><roadMark sOffset="0" type="{middle}" '
-        'weight="standard" color="yellow" width="0.15" laneChange="none"/></lane></center>'
+def lanes(
+    left: list[str], right: list[str], middle: str, painted: tuple[float, float] | None = None
+) -> str:
+    """The lane section; ``left`` from the middle outwards, as ``right``.
+
+    ``middle`` is the mark between the directions, from ``painted[0]`` to ``painted[1]`` along the
+    road; everywhere if ``painted`` is None.
+    """
+    marks = [(0.0, middle)]
+    if painted is not None:
+        marks = [(0.0, "none"), (painted[0], middle), (painted[1], "none")]
+        # A piece of no length at either end is left out.
+        marks = marks[1:] if painted[0] == 0 else marks
+    centre = "".join(
+        f'<roadMark sOffset="{num(offset)}" type="{kind}" weight="standard" color="yellow" '
+        'width="0.15" laneChange="none"/>'
+        for offset, kind in marks
     )
+    centre = f'<center><lane id="0" type="none" level="false">{centre}</lane></center>'
     outer_first = f"<left>{''.join(reversed(left))}</left>" if left else ""
     return (
         f'<lanes><laneSection s="0">{outer_first}{centre}<right>{"".join(right)}</right>'
@@ -243,7 +256,7 @@ class Town:
             f'<successor elementType="junction" elementId="{end.id}"/>'
         )
         body = (
-            lanes(side(1, ""), side(-1, ""), "broken")
+            lanes(side(1, ""), side(-1, ""), "broken", (LINE_M, length_m - LINE_M))
             + f"<objects>{''.join(part[0] for part in ends)}</objects>"
             + f"<signals>{''.join(part[1] for part in ends)}{''.join(limits)}</signals>"
         )
@@ -285,7 +298,7 @@ class Town:
                 linked(to_crossing, to_road(arc, "start")),
                 Stretch(*place(CROSSING_M, 0), heading, straight_m),
                 limit_kmh,
-                lanes(side(1, only), side(-1, only), "solid solid")
+                lanes(side(1, only), side(-1, only), "solid solid", (LINE_M, straight_m))
                 + f"<objects>{objects}</objects><signals>{signals}</signals>",
             )
         )
@@ -309,7 +322,7 @@ class Town:
                 linked(to_road(arc, "end"), to_crossing),
                 Stretch(*place(0, LOOP_M), heading - math.pi / 2, straight_m),
                 limit_kmh,
-                lanes(side(1, only), side(-1, only), "solid solid")
+                lanes(side(1, only), side(-1, only), "solid solid", (0.0, straight_m - LINE_M))
                 + f"<objects>{objects}</objects><signals>{signals}</signals>",
             )
         )
