@@ -7,8 +7,7 @@ raise ``ProtocolError`` when it has another shape; the others make what goes bac
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -25,6 +24,8 @@ VERSION = "0.9.16"
 VOID: Wire = [[False]]
 """The answer of a call that worked and returns nothing."""
 NO_SPEED: Vector = (0.0, 0.0, 0.0)
+GREEN = 2
+"""Of TrafficLightState."""
 
 
 def answer(value: Wire) -> Wire:
@@ -118,6 +119,12 @@ def transform(pose: Pose) -> Wire:
     """A pose as the calls carry it."""
     x, y, z, pitch, yaw, roll = six(pose)
     return [[x, y, z], [pitch, yaw, roll]]
+
+
+def read_turn(value: Wire) -> Vector:
+    """An angular velocity: degrees per second on the wire, radians per second here."""
+    x, y, z = read_vector(value, "an angular velocity")
+    return math.radians(x), math.radians(y), math.radians(z)
 
 
 @dataclass(frozen=True)
@@ -330,11 +337,3 @@ def read_walker_control(value: Wire) -> WalkerControl:
     return WalkerControl(
         read_vector(direction, "a direction"), read_float(speed, "a speed"), bool(jump)
     )
-
-
-@dataclass
-class Ackermann:
-    """Ackermann control as last sent, and the controller's settings (CARLA's defaults)."""
-
-    control: Sequence[float] = (0.0,) * 5
-    settings: Sequence[float] = field(default=(0.15, 0.0, 0.25, 0.01, 0.0, 0.01))

@@ -1,7 +1,8 @@
 """CARLA's remote calls as bytes: MessagePack-RPC the way rpclib speaks it. No input or output.
 
 A request is ``[0, id, method, [[is_async], argument, ...]]``, its answer
-``[1, id, error, result]``. There is no length prefix, so ``Rpc.feed`` takes whatever arrived and gives back what is complete.
+``[1, id, error, result]``. There is no length prefix, so
+``Rpc.feed`` takes whatever arrived and gives back what is complete.
 """
 
 from __future__ import annotations

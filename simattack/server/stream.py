@@ -7,8 +7,10 @@ Angles arrive here in degrees already (``codec`` converts), as the client shows 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address
+from typing import Protocol
 
 WORLD_STREAM = 1
 """The stream of snapshots. It keeps its number over episodes, so that connected clients survive
@@ -205,3 +207,87 @@ class Snapshot:
             self._bytes, HEADER_BYTES, episode, platform_time_s, delta_s, 0, 0, 0, changes
         )
         return bytes(self._bytes)
+
+
+class Subscriber(Protocol):
+    """One client's connection to one stream."""
+
+    def send(self, parts: Sequence[bytes | memoryview], is_lossy: bool) -> None:
+        """Hands a message over; with ``is_lossy`` a client that lags behind misses it."""
+        ...
+
+
+class Streams:
+    """Which streams exist, who listens, and who is about to.
+
+    A client learns from the call ``get_sensor_token`` where to connect and goes on before it has.
+    A tick in between would be lost to it, so such a stream counts as *expected* until its
+    connection has come.
+    """
+
+    def __init__(self) -> None:
+        self.is_lossy = True
+        self.on_settled: Callable[[], None] = lambda: None
+        """Called when the last expected connection has come."""
+        self._listeners: dict[int, list[Subscriber]] = {WORLD_STREAM: []}
+        self._expected: Counter[int] = Counter()
+        self._next = WORLD_STREAM + 1
+
+    def open(self) -> int:
+        """A new stream's number; numbers are never used twice, for old listeners stay."""
+        number = self._next
+        self._next += 1
+        self._listeners[number] = []
+        return number
+
+    def close(self, stream: int) -> None:
+        """Ends a stream; its connections stay open and silent.
+
+        A client whose connection is closed while it listens reconnects at once, for ever.
+        """
+        self._listeners.pop(stream, None)
+        self._forget(stream, self._expected[stream])
+
+    def expect(self, stream: int) -> None:
+        """Somebody was told where to find the stream."""
+        if stream in self._listeners and stream != WORLD_STREAM:
+            self._expected[stream] += 1
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no connection is expected."""
+        return not self._expected
+
+    def give_up(self) -> None:
+        """Stops expecting connections that did not come."""
+        self._expected.clear()
+        self.on_settled()
+
+    def subscribe(self, stream: int, subscriber: Subscriber) -> None:
+        """Adds a listener; one to a stream that does not exist hears nothing."""
+        if stream in self._listeners:
+            self._listeners[stream].append(subscriber)
+            self._forget(stream, 1)
+
+    def unsubscribe(self, stream: int, subscriber: Subscriber) -> None:
+        """Takes a listener out, if it is one."""
+        listeners = self._listeners.get(stream, [])
+        if subscriber in listeners:
+            listeners.remove(subscriber)
+
+    def has_listeners(self, stream: int) -> bool:
+        """Whether anybody would get what is sent."""
+        return bool(self._listeners.get(stream))
+
+    def send(self, stream: int, parts: Sequence[bytes | memoryview]) -> None:
+        """One message for everybody who listens."""
+        for listener in self._listeners.get(stream, ()):
+            listener.send(parts, self.is_lossy)
+
+    def _forget(self, stream: int, count: int) -> None:
+        if stream in self._expected:
+            self._expected[stream] -= count
+            if self._expected[stream] <= 0:
+                del self._expected[stream]
+            if not self._expected:
+                self.on_settled()

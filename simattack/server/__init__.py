@@ -1,0 +1,56 @@
+"""The embedded server: a headless world that speaks CARLA 0.9.16's wire protocol.
+
+It runs in a process of its own: many calls of the client hold the interpreter's lock while they
+wait for the answer. It knows nothing of attacks or defenses.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def serve(
+    port: int = 2000,
+    host: str = "127.0.0.1",
+    map_path: Path | None = None,
+    gpu: int | None = None,
+    seed: int = 0,
+    parent: int | None = None,
+) -> None:
+    """Serves until it is told to stop; one line on stdout says when it is ready.
+
+    Args:
+        port: of the calls; streams take the next one. 0 picks two free ports.
+        host: an IPv4 address of this machine.
+        map_path: an OpenDRIVE file; the shipped town without it.
+        gpu: which GPU draws; without it, whatever EGL gives.
+        seed: of all sensor noise.
+        parent: the server ends when the process of that id ends.
+
+    Raises:
+        SetupError: a port is taken, or images cannot be drawn here.
+        MapError: the map cannot be used.
+    """
+    # Late: asking for this package's name must not load OpenGL and carla.
+    import asyncio
+
+    from simattack.server import maps, sockets, stream
+    from simattack.server.render import Renderer
+    from simattack.server.world import World
+
+    calls, streams = sockets.bind(host, port)
+    calls_port, streams_port = calls.getsockname()[1], streams.getsockname()[1]
+    with calls, streams:
+        road = maps.load_file(map_path) if map_path else maps.load_shipped(maps.DEFAULT)
+        renderer = Renderer(gpu)
+        world = World(road, renderer, lambda number: stream.token(number, streams_port, host), seed)
+
+        def tell() -> None:
+            sys.stdout.write(
+                f"simattack server ready on {host}:{calls_port} (streams {streams_port}), "
+                f"map {road.name}, {renderer.gl_renderer}\n"
+            )
+            sys.stdout.flush()
+
+        asyncio.run(sockets.serve_sockets(world, calls, streams, tell, parent))

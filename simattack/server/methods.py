@@ -1,0 +1,187 @@
+"""All remote calls, and the calls about episode, map, time and weather.
+
+Each function takes the world and the call's arguments as they came off the wire, and has the name
+that CARLA's client calls.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from simattack.errors import MapError, ProtocolError
+from simattack.server import codec, maps, stream
+from simattack.server.blueprints import DEFINITIONS
+from simattack.server.codec import Wire
+from simattack.server.methods_actors import ACTORS
+from simattack.server.methods_batch import BATCH
+from simattack.server.methods_scene import SCENE
+from simattack.server.methods_table import Table
+from simattack.server.methods_traffic import TRAFFIC
+from simattack.server.methods_vehicles import VEHICLES
+from simattack.server.road import Road
+from simattack.server.rpc import Call
+from simattack.server.world import Refusal, World
+
+_LOG = logging.getLogger(__name__)
+_complained: set[str] = set()
+
+EPISODE = Table()
+_DEFINITIONS: Wire = [definition.wire() for definition in DEFINITIONS]
+
+
+class Unanswerable(Exception):
+    """The call does not exist or has other arguments; told the way rpclib tells it."""
+
+
+def perform(world: World, call: Call) -> Wire:
+    """Does what a client asks; the value to answer with.
+
+    Raises:
+        Unanswerable: no such call, or arguments of other number or shape.
+    """
+    method = METHODS.get(call.method)
+    if method is None:
+        if call.method not in _complained:
+            _complained.add(call.method)
+            _LOG.warning("a client calls %r, which this server does not have", call.method)
+        raise Unanswerable(
+            f"rpclib: server could not find function '{call.method}' "
+            f"with argument count {len(call.args) + 1}."
+        )
+    if not method.least <= len(call.args) <= method.most:
+        raise Unanswerable(
+            f"rpclib: function '{call.method}' was called with an invalid number of arguments. "
+            f"Expected: {method.most + 1}, got: {len(call.args) + 1}"
+        )
+    try:
+        return method(world, call.args)
+    except ProtocolError as error:
+        _LOG.warning("refused %s: %s", call.method, error)
+        raise Unanswerable(f"rpclib: function '{call.method}': {error}") from error
+
+
+def is_tick(call: Call) -> bool:
+    """Whether the call advances the world."""
+    return call.method == "tick_cue" or (
+        call.method == "apply_batch" and len(call.args) == 2 and call.args[1] is True
+    )
+
+
+@EPISODE.value
+def version(world: World) -> Wire:
+    return codec.VERSION
+
+
+@EPISODE.value
+def get_available_maps(world: World) -> Wire:
+    return maps.available()
+
+
+@EPISODE.value
+def get_episode_info(world: World) -> Wire:
+    return [world.episode, [world.token(stream.WORLD_STREAM)]]
+
+
+@EPISODE.value
+def get_sensor_token(world: World, number: Wire) -> Wire:
+    number = codec.read_int(number, "a stream")
+    world.streams.expect(number)
+    return [world.token(number)]
+
+
+@EPISODE.value
+def get_episode_settings(world: World) -> Wire:
+    return world.settings.wire()
+
+
+@EPISODE.value
+def set_episode_settings(world: World, settings: Wire) -> Wire:
+    world.apply_settings(codec.read_settings(settings))
+    return world.frame
+
+
+@EPISODE.value
+def tick_cue(world: World) -> Wire:
+    return world.tick()
+
+
+@EPISODE.void
+def copy_opendrive_to_file(world: World, text: Wire, parameters: Wire) -> None:
+    try:
+        world.pending = Road(codec.read_text(text, "a map"), maps.GENERATED)
+    except MapError as error:
+        raise Refusal(str(error)) from error
+
+
+@EPISODE.void
+def load_new_episode(world: World, name: Wire, is_resetting: Wire, layers: Wire = None) -> None:
+    try:
+        road = world.find_road(codec.read_text(name, "a map's name"))
+    except MapError as error:
+        raise Refusal(str(error)) from error
+    world.load(road, bool(is_resetting))
+
+
+@EPISODE.void
+def load_map_layer(world: World, layers: Wire) -> None:
+    """Maps here have one layer."""
+
+
+@EPISODE.void
+def unload_map_layer(world: World, layers: Wire) -> None:
+    """Maps here have one layer."""
+
+
+@EPISODE.value
+def get_map_info(world: World) -> Wire:
+    return [world.map_name, [codec.transform(pose) for pose in world.road.spawn_points]]
+
+
+@EPISODE.value
+def get_map_data(world: World) -> Wire:
+    return world.road.opendrive
+
+
+@EPISODE.value
+def get_required_files(world: World, folder: Wire) -> Wire:
+    return []
+
+
+@EPISODE.value
+def request_file(world: World, name: Wire) -> Wire:
+    raise Refusal(f"no file {name!r} on this server")
+
+
+@EPISODE.value
+def get_navigation_mesh(world: World) -> Wire:
+    return b""
+
+
+@EPISODE.value
+def get_actor_definitions(world: World) -> Wire:
+    return _DEFINITIONS
+
+
+@EPISODE.value
+def get_weather_parameters(world: World) -> Wire:
+    return list(world.weather_numbers)
+
+
+@EPISODE.void
+def set_weather_parameters(world: World, weather: Wire) -> None:
+    world.set_weather(*codec.read_weather(weather))
+
+
+@EPISODE.value
+def get_imui_gravity(world: World) -> Wire:
+    return world.gravity_mps2
+
+
+@EPISODE.void
+def set_imui_gravity(world: World, gravity: Wire) -> None:
+    world.gravity_mps2 = codec.read_float(gravity, "gravity")
+
+
+METHODS = Table()
+for _part in (EPISODE, ACTORS, VEHICLES, TRAFFIC, SCENE, BATCH):
+    METHODS.update(_part)

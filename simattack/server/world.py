@@ -1,0 +1,412 @@
+"""The simulated world behind the calls: episode, actors, time.
+
+One tick is: physics and signals advance, attached actors follow, the snapshot goes out, sensors
+report. All of it carries the same frame number and time.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from simattack import geometry
+from simattack.errors import ConfigError
+from simattack.server import codec, maps, stream
+from simattack.server.actors import NO_BLUEPRINT, Actor, Kind, read_color
+from simattack.server.blueprints import BLUEPRINTS, AttributeType, Blueprint
+from simattack.server.codec import Bounds, Description, Settings
+from simattack.server.physics import Physics
+from simattack.server.render import GBuffer, Mover, Renderer, View
+from simattack.server.road import Road
+from simattack.server.road_signals import Signal
+from simattack.server.sensors import readout
+from simattack.server.sensors.camera import is_camera, lens
+from simattack.server.signals import Signals
+from simattack.server.stream import Snapshot, Streams, Subscriber
+from simattack.server.town import Town, build_town
+from simattack.types import Image, Pose, Weather
+
+FREE_STEP_S = 1 / 30
+"""The step of simulated time where the client set none."""
+LIMIT_STALE_M = 2.0
+"""How far a vehicle drives before its speed limit is looked up again."""
+STRIDE_M = 1.4
+"""Two steps of a walker."""
+STANDING_MPS = 0.05
+"""Slower walkers hold their legs still."""
+_SPECTATOR = Pose(z_m=50.0, pitch_rad=-math.pi / 2)
+_KINDS: dict[str, Kind] = {
+    "vehicle": "vehicle",
+    "walker": "walker",
+    "prop": "prop",
+    "sensor": "sensor",
+}
+_SIGNAL_TYPES = {
+    "stop": "traffic.stop",
+    "yield": "traffic.yield",
+    "traffic_light": "traffic.traffic_light",
+}
+
+
+class Refusal(Exception):
+    """The call cannot be done; the text goes to the client."""
+
+
+class World:
+    """Everything that a client can see or change."""
+
+    def __init__(
+        self,
+        road: Road,
+        renderer: Renderer,
+        make_token: Callable[[int], bytes],
+        seed: int = 0,
+    ) -> None:
+        self.renderer = renderer
+        self.streams = Streams()
+        self.settings = Settings()
+        self.weather = Weather()
+        self.weather_numbers = codec.weather_wire(self.weather)
+        self.gravity_mps2 = 9.81
+        self.traffic_managers: dict[int, tuple[str, int]] = {}
+        self.pending: Road | None = None
+        """A map that a client sent, until it asks for the episode on it."""
+        self.episode = 0
+        self.frame = 0
+        self._make_token = make_token
+        self._seed = seed
+        self._snapshot = Snapshot()
+        self._is_painted = False
+        self.road = road
+        self.town = self._show(road)
+        self._begin(road)
+
+    # The episode
+
+    def _begin(self, road: Road) -> None:
+        """Starts an episode on a map, with nothing but its signals and the spectator."""
+        if road is not self.road or self._is_painted:
+            self.road, self.town = road, self._show(road)
+        self._is_painted = False
+        self.episode += 1
+        self.is_map_new = True
+        self.elapsed_s = self._elapsed_before_s = 0.0
+        self._ticks = 0
+        self._step_s = self.delta_s
+        self.physics = Physics(road, self.town.obstacles)
+        self.signals = Signals(road.signals)
+        self.actors: dict[int, Actor] = {}
+        self.sensors: dict[int, Actor] = {}
+        self.light_actors: dict[str, int] = {}
+        self._next_id = 1
+        self._snapshot.clear()
+        self.spectator = self._add("other", Description(0, "spectator"), _SPECTATOR)
+        for signal in road.signals:
+            self._add_signal(signal)
+
+    def _show(self, road: Road) -> Town:
+        """Puts a map's scenery on the stage, unpainted."""
+        town = self.town if road is self.road and self.episode else build_town(road)
+        self.renderer.load(road, town)
+        return town
+
+    def load(self, road: Road, is_resetting: bool) -> None:
+        """Ends the episode and starts the next, on ``road``."""
+        for actor in self.sensors.values():
+            self.streams.close(actor.stream)
+        if is_resetting:
+            self.apply_settings(Settings())
+        self.set_weather(codec.weather_wire(Weather()), Weather())
+        self._begin(road)
+
+    @property
+    def map_name(self) -> str:
+        """As CARLA's clients expect it."""
+        return f"Carla/Maps/{self.road.name}"
+
+    @property
+    def delta_s(self) -> float:
+        """Simulated time of one tick."""
+        return self.settings.fixed_delta_s or FREE_STEP_S
+
+    def apply_settings(self, settings: Settings) -> None:
+        """Changes how time runs."""
+        self.settings = settings
+        self.streams.is_lossy = not settings.is_synchronous
+
+    def set_weather(self, numbers: tuple[float, ...], weather: Weather) -> None:
+        """Shows a weather from the next image on."""
+        self.weather_numbers, self.weather = numbers, weather
+
+    def find_road(self, name: str) -> Road:
+        """The map that a client means by a name; empty means the present one.
+
+        Raises:
+            MapError: there is no such map.
+        """
+        wanted = maps.bare(name)
+        if wanted == maps.GENERATED and self.pending is not None:
+            return self.pending
+        return self.road if wanted in ("", self.road.name) else maps.load_shipped(name)
+
+    # Time
+
+    def tick(self) -> int:
+        """Advances the world by one step and tells everybody; the new frame's number."""
+        step_s = self.delta_s
+        if step_s != self._step_s:
+            self._elapsed_before_s, self._ticks, self._step_s = self.elapsed_s, 0, step_s
+        self.frame += 1
+        self._ticks += 1
+        # Counted, not summed: a camera at half the rate must not drift off its ticks.
+        self.elapsed_s = self._elapsed_before_s + self._ticks * step_s
+        contacts = self.physics.step(step_s)
+        self.signals.step(step_s)
+        for actor in self.actors.values():
+            self._advance(actor)
+        self.streams.send(stream.WORLD_STREAM, [self._message(self.is_map_new)])
+        self.is_map_new = False
+        readout.report(self, contacts)
+        return self.frame
+
+    def subscribe(self, number: int, subscriber: Subscriber) -> None:
+        """Adds a listener to a stream; one to the world's sees its present state at once."""
+        self.streams.subscribe(number, subscriber)
+        if number == stream.WORLD_STREAM:
+            subscriber.send([self._message(False)], False)
+
+    def _message(self, is_map_new: bool) -> bytes:
+        return self._snapshot.message(
+            self.episode, self.frame, self.elapsed_s, self._step_s, time.time(), is_map_new
+        )
+
+    def _advance(self, actor: Actor) -> None:
+        """Brings an actor and its row of the snapshot to the new tick; parents come first."""
+        if actor.has_physics:
+            self._advance_body(actor)
+            return
+        if actor.parent is not None:
+            follows = (actor.parent.pose, actor.mount)
+            if follows != actor.follows:
+                actor.pose, actor.follows = geometry.compose(*follows), follows
+        if actor.kind == "light" or actor.pose is not actor.shown:
+            self._put(actor)
+
+    def _put(self, actor: Actor) -> None:
+        """Writes the row of an actor that physics does not move."""
+        state = b""
+        if actor.kind == "light":
+            state = self.signals.state(actor.signal)
+        elif actor.kind == "sign":
+            state = stream.sign_state(actor.signal)
+        self._snapshot.put(actor.id, codec.six(actor.pose), state=state)
+        actor.shown = actor.pose
+
+    def _advance_body(self, actor: Actor) -> None:
+        """The same for vehicles, walkers and props."""
+        body = self.physics.state(actor.id)
+        if actor.kind == "prop" and body.pose == actor.shown:
+            return
+        actor.pose = actor.shown = body.pose
+        state = b""
+        if actor.kind == "vehicle":
+            self._look_around(actor)
+            state = stream.vehicle_state(
+                actor.control.row(), actor.speed_limit_kmh, actor.held_state, actor.held_by
+            )
+        elif actor.kind == "walker":
+            walk = actor.walk
+            state = stream.walker_state(walk.direction, walk.speed_mps, walk.is_jumping)
+            is_walking = math.hypot(*body.velocity_mps[:2]) > STANDING_MPS
+            actor.stride_rad = body.travel_m / STRIDE_M * 2 * math.pi if is_walking else 0.0
+        turn = body.angular_velocity_radps
+        self._snapshot.put(
+            actor.id,
+            codec.six(actor.pose),
+            body.velocity_mps,
+            (math.degrees(turn[0]), math.degrees(turn[1]), math.degrees(turn[2])),
+            body.acceleration_mps2,
+            state,
+        )
+
+    def _look_around(self, car: Actor) -> None:
+        """Which speed limit and which traffic light a vehicle is under."""
+        pose, seen = car.pose, car.limit_pose
+        if seen is None or math.hypot(pose.x_m - seen.x_m, pose.y_m - seen.y_m) > LIMIT_STALE_M:
+            lane = self.road.lane_at(pose.x_m, pose.y_m, pose.z_m)
+            if lane is not None:
+                car.speed_limit_kmh = lane.speed_limit_kmh
+            car.limit_pose = pose
+        car.held_by, car.held_state = 0, codec.GREEN
+        found = self.signals.at(pose)
+        if found is not None:
+            car.held_by, car.held_state = self.light_actors[found], self.signals.shows(found)
+
+    # Actors
+
+    def actor(self, number: int) -> Actor:
+        """The actor of that id.
+
+        Raises:
+            Refusal: there is none.
+        """
+        try:
+            return self.actors[number]
+        except KeyError:
+            raise Refusal(f"actor {number} not found") from None
+
+    def spawn(self, description: Description, pose: Pose, parent: int = 0) -> Actor:
+        """A new actor.
+
+        Args:
+            description: an id of the blueprint library, and attributes.
+            pose: in the world, or in the frame of the parent.
+            parent: the actor it is fixed to, 0 for none.
+
+        Raises:
+            Refusal: the text that CARLA gives for the same failure.
+        """
+        blueprint = BLUEPRINTS.get(description.type_id)
+        if blueprint is None:
+            raise Refusal(f"Spawn failed because of invalid actor: {description.type_id!r}")
+        holder = None
+        if parent:
+            holder = self.actors.get(parent)
+            if holder is None:
+                raise Refusal("unable to attach actor: parent actor not found")
+        is_solid = blueprint.kind in ("vehicle", "walker") and holder is None
+        if is_solid and self.physics.blocked(blueprint, pose):
+            raise Refusal("Spawn failed because of collision at spawn position")
+        _check_attributes(description)
+        actor = self._add(_KINDS.get(blueprint.kind, "other"), description, pose, blueprint, holder)
+        if actor.has_physics:
+            self.physics.add(actor.id, blueprint, pose)
+        if actor.kind == "sensor" and description.type_id in stream.SENSOR_TYPES:
+            actor.stream = self.streams.open()
+            seed = int(actor.attributes.get("noise_seed", "0") or 0)
+            actor.rng = np.random.default_rng([self._seed, abs(seed), actor.id])
+            self.sensors[actor.id] = actor
+        return actor
+
+    def _add(
+        self,
+        kind: Kind,
+        description: Description,
+        pose: Pose,
+        blueprint: Blueprint = NO_BLUEPRINT,
+        parent: Actor | None = None,
+        signal: str = "",
+    ) -> Actor:
+        """Numbers an actor and gives it a row in the snapshot."""
+        length, width, height = blueprint.size_m
+        attributes = {name: value for name, _, value in description.attributes}
+        actor = Actor(
+            id=self._next_id,
+            kind=kind,
+            description=description,
+            pose=pose if parent is None else geometry.compose(parent.pose, pose),
+            blueprint=blueprint,
+            bounds=Bounds((0.0, 0.0, height / 2), (length / 2, width / 2, height / 2)),
+            tags=bytes([blueprint.tag]) if blueprint.tag else b"",
+            parent=parent,
+            mount=pose,
+            attributes=attributes,
+            color=read_color(attributes.get("color", "")),
+            signal=signal,
+        )
+        self._next_id += 1
+        self.actors[actor.id] = actor
+        if parent is not None:
+            parent.children.append(actor)
+        self._put(actor)
+        return actor
+
+    def _add_signal(self, signal: Signal) -> None:
+        """A traffic light or sign of the map; its trigger box is its bounding box."""
+        type_id = _SIGNAL_TYPES.get(signal.kind)
+        if signal.kind == "speed_limit":
+            type_id = f"traffic.speed_limit.{signal.value:.0f}"
+        if type_id is None:
+            return
+        is_light = signal.kind == "traffic_light"
+        kind: Kind = "light" if is_light else "sign"
+        actor = self._add(kind, Description(0, type_id), signal.pose, signal=signal.id)
+        actor.tags = bytes([7 if is_light else 8])
+        box = signal.trigger
+        (centre,) = geometry.to_body(np.array([box.centre]), signal.pose)
+        x, y, z = (float(value) for value in centre)
+        actor.bounds = Bounds((x, y, z), box.half, box.yaw_rad - signal.pose.yaw_rad)
+        if is_light:
+            self.light_actors[signal.id] = actor.id
+
+    def destroy(self, actor: Actor) -> None:
+        """Takes an actor out of the world, with all that is fixed to it."""
+        for child in list(actor.children):
+            self.destroy(child)
+        if actor.parent is not None:
+            actor.parent.children.remove(actor)
+        if actor.has_physics:
+            self.physics.remove(actor.id)
+        if actor.stream:
+            self.streams.close(actor.stream)
+            del self.sensors[actor.id]
+        del self.actors[actor.id]
+        self._snapshot.drop(actor.id)
+
+    def place(self, actor: Actor, pose: Pose) -> None:
+        """Moves an actor at once; one that is fixed to another gets a new mount."""
+        if actor.parent is not None:
+            actor.mount = pose
+        else:
+            actor.pose = pose
+            if actor.has_physics:
+                self.physics.teleport(actor.id, pose)
+
+    def token(self, number: int) -> bytes:
+        """Where clients find a stream; empty for 0."""
+        return self._make_token(number) if number else b""
+
+    def wire(self, actor: Actor) -> codec.Wire:
+        """An actor as the calls carry it."""
+        return actor.wire(self.token(actor.stream))
+
+    # Pictures
+
+    def draw(self, view: View) -> GBuffer:
+        """The scene of this tick."""
+        movers = [self._mover(actor) for actor in self.actors.values() if actor.blueprint.mesh]
+        return self.renderer.render(view, movers, self.weather, self.signals.colors())
+
+    def _mover(self, actor: Actor) -> Mover:
+        return Mover(
+            actor.id,
+            actor.blueprint.mesh,
+            actor.blueprint.size_m,
+            actor.color,
+            actor.pose,
+            actor.blueprint.tag,
+            self.physics.state(actor.id).steer_rad if actor.has_physics else 0.0,
+            actor.light_flags,
+            actor.stride_rad,
+        )
+
+    def paint(self, name: str, texture: Image) -> None:
+        """Shows a texture on an object; ``KeyError`` for one that takes none."""
+        self.renderer.paint(name, texture)
+        self._is_painted = True
+
+
+def _check_attributes(description: Description) -> None:
+    """Refuses numbers that are none, before a tick stumbles over them."""
+    attributes = {name: value for name, _, value in description.attributes}
+    try:
+        for name, kind, text in description.attributes:
+            if kind in (AttributeType.INT, AttributeType.FLOAT) and not math.isfinite(float(text)):
+                raise ConfigError(f"{name} is {text}")
+        if is_camera(description.type_id):
+            lens(attributes)
+    except (ConfigError, ValueError) as error:
+        raise Refusal(f"Spawn failed because of invalid attributes: {error}") from error
