@@ -1,0 +1,93 @@
+"""The route as a line that can be measured along: pure geometry in the world's plane."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simattack.types import Floats, Route
+
+
+class Path:
+    """A polyline with arc length ``s`` [m]; its first and last pieces go on straight for ever.
+
+    ``right`` of the path is positive, as the car frame's y.
+    """
+
+    def __init__(self, route: Route) -> None:
+        points = np.asarray(route.points, float)[:, :2]
+        steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+        keep = np.concatenate([[True], steps > 1e-6])  # repeated points have no direction
+        self.points = points[keep]
+        if len(self.points) < 2:
+            raise ValueError(f"a route needs two different points, got {len(points)}")
+        steps = np.linalg.norm(np.diff(self.points, axis=0), axis=1)
+        self.s_m = np.concatenate([[0.0], np.cumsum(steps)])
+        self.forward = np.diff(self.points, axis=0) / steps[:, None]
+        self.speed_limit_mps = np.asarray(route.speed_limit_mps, float)[keep]
+
+    @property
+    def length_m(self) -> float:
+        return float(self.s_m[-1])
+
+    def locate(self, xy: Floats, near_s_m: float | None = None) -> tuple[float, float]:
+        """Arc length and lateral offset [m] of the nearest place on the path.
+
+        Args:
+            xy: (2,) world [m].
+            near_s_m: where to look, 10 m behind to 80 m ahead; a route that meets itself again
+                is then followed in order. None looks everywhere.
+        """
+        first, last = 0, len(self.forward)
+        if near_s_m is not None:
+            first = int(np.searchsorted(self.s_m, near_s_m - 10.0, "right")) - 1
+            last = int(np.searchsorted(self.s_m, near_s_m + 80.0, "left"))
+            first = min(max(first, 0), len(self.forward) - 1)
+            last = min(max(last, first + 1), len(self.forward))
+        forward = self.forward[first:last]
+        away = np.asarray(xy, float) - self.points[first:last]
+        along = np.sum(away * forward, axis=1)
+        low = np.zeros(len(along))
+        high = np.diff(self.s_m[first : last + 1])
+        if first == 0:
+            low[0] = -np.inf
+        if last == len(self.forward):
+            high[-1] = np.inf
+        along = np.clip(along, low, high)
+        miss = np.linalg.norm(away - along[:, None] * forward, axis=1)
+        best = int(np.argmin(miss))
+        lateral = forward[best, 0] * away[best, 1] - forward[best, 1] * away[best, 0]
+        return float(self.s_m[first + best] + along[best]), float(lateral)
+
+    def point(self, s_m: float) -> Floats:
+        """(2,) world [m] at an arc length, beyond the ends too."""
+        row = self._row(s_m)
+        place: Floats = self.points[row] + (s_m - self.s_m[row]) * self.forward[row]
+        return place
+
+    def heading_rad(self, s_m: float) -> float:
+        forward = self.forward[self._row(s_m)]
+        return float(np.arctan2(forward[1], forward[0]))
+
+    def speed_profile(self, lateral_mps2: float, braking_mps2: float) -> Floats:
+        """(N,) the speed allowed at each point [m/s]: limits, bends, and braking in time for them.
+
+        A bend of curvature k is taken at sqrt(lateral_mps2 / k).
+        """
+        heading = np.unwrap(np.arctan2(self.forward[:, 1], self.forward[:, 0]))
+        turn = np.zeros(len(self.points))
+        turn[1:-1] = np.diff(heading)
+        reach = np.full(len(self.points), np.inf)
+        reach[1:-1] = (self.s_m[2:] - self.s_m[:-2]) / 2
+        curvature = np.abs(turn) / reach
+        speed: Floats = np.minimum(
+            self.speed_limit_mps, np.sqrt(lateral_mps2 / np.maximum(curvature, 1e-6))
+        )
+        for row in range(len(speed) - 2, -1, -1):
+            gap = self.s_m[row + 1] - self.s_m[row]
+            reachable = np.sqrt(speed[row + 1] ** 2 + 2 * braking_mps2 * gap)
+            speed[row] = min(speed[row], reachable)
+        return speed
+
+    def _row(self, s_m: float) -> int:
+        row = int(np.searchsorted(self.s_m, s_m, "right")) - 1
+        return min(max(row, 0), len(self.forward) - 1)
