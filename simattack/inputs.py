@@ -1,0 +1,125 @@
+"""Everything that decides an episode's result, by hash: what may be mixed and what may not."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import simattack
+from simattack import resources
+from simattack.config import Part, Scenario
+from simattack.results import Plain
+
+_FOLDERS = {
+    "patch": ("patches", ".png"),
+    "weights": ("detectors/weights", ".safetensors"),
+}
+"""Options that name a file -> where shipped ones lie, and their ending."""
+_PACKAGES = ("carla", "numpy", "scipy", "torch", "torchvision", "ultralytics", "pymunk")
+"""Whose version may change a result."""
+
+
+def of_scenario(scenario: Scenario) -> Plain:
+    """The scenario's content and the hash of every file that it reads.
+
+    Raises:
+        SimattackError: a file does not exist, or a part refuses its options.
+    """
+    files = {f"map {scenario.map}": resources.sha256(_map(scenario.map))}
+    for room, part in _parts(scenario):
+        for path in part_files(room, part):
+            files[f"{room} {path.name}"] = resources.sha256(path)
+    for plugin in scenario.plugins:
+        files[f"plugin {Path(plugin).name}"] = resources.sha256(Path(plugin))
+    return {"content": scenario.content(), "files": files}
+
+
+def of_run(scenarios: Iterable[Scenario]) -> Plain:
+    """The manifest's ``inputs``."""
+    return {
+        "versions": versions(),
+        "scenarios": {scenario.name: of_scenario(scenario) for scenario in scenarios},
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of simattack and of every package that may change a result."""
+    found = {"simattack": simattack.__version__}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def part_files(room: str, part: Part) -> list[Path]:
+    """Files that a part reads: the patch or the weights, each with the card beside it."""
+    instance = part.build(room)
+    found = []
+    for option, (folder, suffix) in _FOLDERS.items():
+        name = getattr(instance, option, None)
+        if isinstance(name, str) and name:
+            path = resources.locate(name, folder, suffix)
+            card = path.with_suffix(".json")
+            found += [path, card] if card.is_file() else [path]
+    return found
+
+
+def keep(scenarios: Iterable[Scenario], folder: Path) -> None:
+    """Copy every patch and its card, so that the results can be read without the original."""
+    for scenario in scenarios:
+        for room, part in _parts(scenario):
+            if room == "attacks":
+                for path in part_files(room, part):
+                    folder.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(path, folder / path.name)
+
+
+def machine() -> Plain:
+    """What it ran on; told in the manifest, not compared."""
+    return {
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "source": source_digest(),
+    }
+
+
+def source_digest() -> str:
+    """Hex digest of simattack's own Python files: tells a changed checkout from a release."""
+    package = Path(simattack.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _parts(scenario: Scenario) -> list[tuple[str, Part]]:
+    """Every part that some arm uses, by room."""
+    parts = [("policies", scenario.policy), ("detectors", scenario.detector)]
+    for arm in scenario.arms():
+        parts += [("attacks", arm.attack)] if arm.attack is not None else []
+        parts += [("defenses", arm.defense)] if arm.defense is not None else []
+    return parts
+
+
+def _map(name: str) -> Path:
+    return resources.locate(name, "scenarios/maps", ".xodr")
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names: Mapping[str, str] = dict(
+        (key.strip(), value.strip()) for key, _, value in (line.partition(":") for line in lines)
+    )
+    return names.get("model name", platform.processor())
