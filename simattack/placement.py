@@ -1,0 +1,99 @@
+"""Where a rectangular sticker lies on a surface, and what the surface's texture becomes.
+
+Convention: u runs right and v down over the surface's rectangle, each 0..1; texel (row i,
+column j) covers v in i/H..(i+1)/H and u in j/W..(j+1)/W. Texels mix by covered area, in display
+code: that is what a texture of that size can show of a print.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simattack.errors import BudgetError
+from simattack.types import Floats, Image, Surface
+
+MAX_SHARE = 0.30
+"""Of a face's area that a sticker may cover."""
+_MAX_OVERHANG = 0.005
+"""Of a sticker's area that may lie off the face: rounding to texels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """A sticker of h x w cells on a texture of H x W texels.
+
+    ``rows`` (H, h) and ``columns`` (W, w): the share of a texel that a cell covers along each
+    axis, so that the product of a row's and a column's entry is the covered share of the texel.
+    """
+
+    rows: Floats
+    columns: Floats
+
+    @property
+    def coverage(self) -> Floats:
+        """(H, W) in 0..1: how much of each texel the sticker covers."""
+        return np.outer(self.rows.sum(1), self.columns.sum(1))
+
+    def spread(self, cells: Floats) -> Floats:
+        """(H, W, 3): the cells (h, w, 3) weighted by the area each covers of each texel."""
+        across = np.tensordot(self.columns, cells, (1, 1))  # (W, h, c)
+        return np.asarray(np.tensordot(self.rows, across, (1, 1)), float)
+
+    def compose(self, base: Image, sticker: Image) -> Image:
+        """The texture ``base`` (H, W, 3) with the sticker (h, w, 3) on it."""
+        uncovered = (1 - self.coverage)[:, :, None]
+        mixed = base * uncovered + self.spread(np.asarray(sticker, float))
+        return np.asarray(np.rint(mixed).clip(0, 255), np.uint8)
+
+
+def extent(
+    surface: Surface, size_m: tuple[float, float], centre: tuple[float, float] = (0.5, 0.5)
+) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom of a sticker of that width and height, in u, v, u, v."""
+    half_u, half_v = (size / whole / 2 for size, whole in zip(size_m, surface.size_m, strict=True))
+    u, v = centre
+    return u - half_u, v - half_v, u + half_u, v + half_v
+
+
+def place(
+    surface: Surface,
+    size_m: tuple[float, float],
+    cells: tuple[int, int],
+    centre: tuple[float, float] = (0.5, 0.5),
+) -> Placement:
+    """The placement of a sticker of (h, w) ``cells``, after its budget is checked.
+
+    Raises:
+        BudgetError: it covers more than 30 % of the face, or hangs over its edge.
+    """
+    left, top, right, bottom = extent(surface, size_m, centre)
+    height, width = surface.texture.shape[:2]
+    placement = Placement(
+        rows=overlaps(height, top, bottom, cells[0]),
+        columns=overlaps(width, left, right, cells[1]),
+    )
+    cut = 1 - placement.coverage.sum() / ((right - left) * width * (bottom - top) * height)
+    on_face = float((placement.coverage * surface.face).sum())
+    overhang = cut + (1 - cut) * (1 - on_face / max(placement.coverage.sum(), 1e-9))
+    share = on_face / surface.face.sum()
+    what = f"a sticker of {size_m[0]:g} x {size_m[1]:g} m on {surface.name!r}"
+    if share > MAX_SHARE:
+        raise BudgetError(
+            f"{what} covers {share:.1%} of the face, allowed are {MAX_SHARE:.0%}; make it smaller"
+        )
+    if overhang > _MAX_OVERHANG:
+        raise BudgetError(
+            f"{what}, centred at {centre[0]:g}, {centre[1]:g}, hangs over the edge of the face "
+            f"with {overhang:.1%} of its area; make it smaller or move it"
+        )
+    return placement
+
+
+def overlaps(texels: int, low: float, high: float, cells: int) -> Floats:
+    """(texels, cells): the length of each cell inside each texel, in texels."""
+    edges = np.linspace(low * texels, high * texels, cells + 1)
+    start = np.arange(texels)[:, None]
+    lengths = np.minimum(start + 1, edges[None, 1:]) - np.maximum(start, edges[None, :-1])
+    return np.asarray(np.clip(lengths, 0, None), float)

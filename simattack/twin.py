@@ -1,0 +1,393 @@
+"""The differentiable camera: recorded views of a sticker, as a function of its picture.
+
+At each recorded view the camera's response was measured (see calibration.py), so that
+
+    frame ~= response(warp(picture))      where the sticker is seen,
+
+with exact geometry (a homography), measured light, and no renderer inside.
+
+The warp filters by area as the server's texture unit does: the texture with the sticker on it is
+halved again and again by averaging 2 x 2 display-coded texels; a pixel's level of detail is
+log2(max(|dt/dx|, |dt/dy|)), t in texels of the full texture; it mixes the two nearest levels,
+each read bilinearly at the pixel's centre. A picture finer than a camera sees is therefore
+averaged away here as it is there.
+
+Conventions: crops are (S, S) px at the camera's own scale, their corners on multiples of 32 px of
+the frame, so that a detector's grid lies on a crop as on the frame. Tensors are (3, h, w) or
+(B, 3, S, S) float32 in 0..1; u, v as in placement.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simattack.errors import CalibrationError
+from simattack.placement import Placement, overlaps
+from simattack.types import Detections, Floats, Image
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+VERSION = 1
+KNOTS = 17
+"""Places along display code 0..255 at which a pixel's response is stored."""
+DECODE = 2.2
+"""Exponent from display code to light, used only where channels mix."""
+_LEAST_COVER = 0.02
+"""A pixel that sees less of the sticker than this shows the background."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What is known about one recorded view."""
+
+    surface: str
+    distance_m: float
+    """From the camera to the middle of the sticker."""
+    weather: int
+    """Which of the calibration's weathers."""
+    corner_px: tuple[int, int]
+    """Left and top of the crop in the frame."""
+    box: tuple[float, float, float, float]
+    """Of the target, xyxy in the crop [px]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Twin:
+    """N recorded views; ``render`` shows a picture in any of them.
+
+    Arrays:
+        background (N, S, S, 3) uint8: the crop with a grey sticker.
+        homography (N, 3, 3): crop position [px] to u, v.
+        mixing (N, 3, 3): light of the texture's channels to the camera's, rows sum to 1.
+        pixel (M, 3) int32: view, row, column of each pixel that sees the sticker, views in order.
+        response (M, 3, KNOTS) float32 in 0..1: what it shows for each channel of the sticker,
+            at evenly spaced codes.
+        core (M,) bool: not at the edge of those pixels.
+
+    The surface's own texture is not among them: the responses hold what it adds at the edges.
+    """
+
+    views: tuple[View, ...]
+    size_m: tuple[float, float]
+    extent: tuple[float, float, float, float]
+    """The sticker's left, top, right, bottom in u, v."""
+    texture_px: tuple[int, int]
+    """Height and width of the surface's texture."""
+    last_level: int
+    """Of the texture's mip levels; 0 where the server has none."""
+    background: Image
+    homography: Floats
+    mixing: Floats
+    pixel: NDArray[np.int32]
+    response: NDArray[np.float32]
+    core: NDArray[np.bool_]
+    label: str = "stop sign"
+    """What a detector should call the target."""
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    @property
+    def side_px(self) -> int:
+        return int(self.background.shape[1])
+
+    @property
+    def distances_m(self) -> Floats:
+        """(N,)"""
+        return np.array([view.distance_m for view in self.views])
+
+    def target(self, index: int) -> Detections:
+        """What a detector should find in the crop of a view."""
+        return Detections(np.array([self.views[index].box]), np.ones(1), (self.label,))
+
+    def render(self, picture: Tensor, index: Tensor, warp: Tensor | None = None) -> Tensor:
+        """Crops (B, 3, S, S) of those views with a picture (3, h, w) as the sticker.
+
+        Args:
+            picture: 0..1; differentiable.
+            index: (B,) views.
+            warp: (B, 3, 3) crop position to crop position [px], for small errors of pose: the
+                sticker moves within its mask.
+        """
+        import torch
+
+        side = self.side_px
+        crops = self._background[index].permute(0, 3, 1, 2).float() / 255
+        rows, owner = self._pixels_of(index)
+        place, view = self._pixel[rows, 1:], self._pixel[rows, 0]
+        where = place.flip(1).float() + 0.5
+        where = torch.cat([where, torch.ones_like(where[:, :1])], 1)
+        transform = self._homography[view]
+        if warp is not None:
+            transform = transform @ warp.to(transform)[owner]
+        seen, cover = self._sample(picture, where, transform)
+        shown = self._respond(seen, rows, view)
+        behind = crops[owner, :, place[:, 0], place[:, 1]]
+        shown = torch.where((cover > _LEAST_COVER)[:, None], shown, behind)
+        flat = crops.permute(0, 2, 3, 1).reshape(-1, 3)
+        spot = (owner * side + place[:, 0]) * side + place[:, 1]
+        flat = flat.index_copy(0, spot, shown)
+        return flat.reshape(len(index), side, side, 3).permute(0, 3, 1, 2)
+
+    def mask(self, index: int, core: bool = True) -> NDArray[np.bool_]:
+        """(S, S): the pixels of a view's crop that see the sticker; ``core``: without the edge."""
+        mask = np.zeros((self.side_px, self.side_px), bool)
+        mine = (self.pixel[:, 0] == index) & (self.core | (not core))
+        mask[self.pixel[mine, 1], self.pixel[mine, 2]] = True
+        return mask
+
+    def select(self, index: Sequence[int] | NDArray[Any]) -> Twin:
+        """Those views only, in that order."""
+        kept = [np.flatnonzero(self.pixel[:, 0] == i) for i in index]
+        pixel = [self.pixel[rows].copy() for rows in kept]
+        for new, part in enumerate(pixel):
+            part[:, 0] = new
+        rows = np.concatenate(kept) if kept else np.zeros(0, int)
+        return Twin(
+            views=tuple(self.views[int(i)] for i in index),
+            size_m=self.size_m,
+            extent=self.extent,
+            texture_px=self.texture_px,
+            last_level=self.last_level,
+            background=self.background[list(index)],
+            homography=self.homography[list(index)],
+            mixing=self.mixing[list(index)],
+            pixel=np.concatenate(pixel) if pixel else self.pixel[:0],
+            response=self.response[rows],
+            core=self.core[rows],
+            label=self.label,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write a .npz file."""
+        notes = {
+            "version": VERSION,
+            "views": [asdict(view) for view in self.views],
+            "size_m": self.size_m,
+            "extent": self.extent,
+            "texture_px": self.texture_px,
+            "last_level": self.last_level,
+            "label": self.label,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        with part.open("wb") as file:
+            np.savez_compressed(
+                file,
+                notes=np.array(json.dumps(notes)),
+                background=self.background,
+                homography=self.homography,
+                mixing=self.mixing,
+                pixel=self.pixel,
+                response=self.response.astype(np.float16),
+                core=self.core,
+            )
+        part.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Twin:
+        """Read what ``save`` wrote.
+
+        Raises:
+            CalibrationError: missing, damaged, or of another version.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                notes = json.loads(str(file["notes"]))
+                if notes["version"] != VERSION:
+                    raise ValueError(f"version {notes['version']}, expected {VERSION}")
+                lists = ("corner_px", "box")
+                views = tuple(
+                    View(**view | {name: tuple(view[name]) for name in lists})
+                    for view in notes["views"]
+                )
+                return cls(
+                    views=views,
+                    size_m=tuple(notes["size_m"]),
+                    extent=tuple(notes["extent"]),
+                    texture_px=tuple(notes["texture_px"]),
+                    last_level=int(notes["last_level"]),
+                    background=file["background"],
+                    homography=file["homography"],
+                    mixing=file["mixing"],
+                    pixel=file["pixel"],
+                    response=file["response"].astype(np.float32),
+                    core=file["core"],
+                    label=str(notes["label"]),
+                )
+        except Exception as error:  # a damaged archive can fail in any way
+            raise CalibrationError(
+                f"{path} is not a twin that can be read ({type(error).__name__}: {error}); "
+                "remove it and calibrate again"
+            ) from error
+
+    # -- inside: torch's side of the arrays, made once --------------------------------------------
+
+    @cached_property
+    def _background(self) -> Tensor:
+        return _tensor(self.background)
+
+    @cached_property
+    def _homography(self) -> Tensor:
+        return _tensor(self.homography).float()
+
+    @cached_property
+    def _mixing(self) -> Tensor | None:
+        plain = np.abs(self.mixing - np.eye(3)).max(initial=0.0) < 1e-6
+        return None if plain else _tensor(self.mixing).float()
+
+    @cached_property
+    def _pixel(self) -> Tensor:
+        return _tensor(self.pixel).long()
+
+    @cached_property
+    def _response(self) -> Tensor:
+        return _tensor(self.response)
+
+    @cached_property
+    def _starts(self) -> NDArray[np.int64]:
+        """(N + 1,) where each view's pixels begin."""
+        return np.searchsorted(self.pixel[:, 0], np.arange(len(self) + 1))
+
+    @cached_property
+    def _levels(self) -> tuple[int, int]:
+        """The finest and the coarsest mip level that any view can ask for."""
+        edge = 1.0  # a warp may bring the sticker a little nearer or farther
+        low, high = self.last_level, 0
+        for view in range(len(self)):
+            mine = self.pixel[self.pixel[:, 0] == view][:, 1:]
+            if len(mine):
+                where = np.column_stack([mine[:, ::-1] + 0.5, np.ones(len(mine))])
+                level = _level(
+                    _tensor(where), _tensor(self.homography[[view] * len(mine)]), self.texture_px
+                )
+                low = min(low, int(np.floor(float(level.min()) - edge)))
+                high = max(high, int(np.ceil(float(level.max()) + edge)) + 1)
+        return max(low, 0), min(max(high, low), self.last_level)
+
+    @cached_property
+    def _placements(self) -> dict[tuple[int, int], list[tuple[Tensor, Tensor]]]:
+        return {}
+
+    def _pixels_of(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows of ``pixel`` of those views, and which entry of ``index`` each belongs to."""
+        import torch
+
+        wanted = index.tolist()
+        rows = [torch.arange(int(self._starts[i]), int(self._starts[i + 1])) for i in wanted]
+        owner = [torch.full((len(part),), k) for k, part in enumerate(rows)]
+        return torch.cat(rows), torch.cat(owner)
+
+    def _axes(self, cells: tuple[int, int]) -> list[tuple[Tensor, Tensor]]:
+        """Per level: rows (H_l, h) and columns (W_l, w) of the placement, halved level by level."""
+        if cells not in self._placements:
+            placement = placed(self, cells)
+            low, high = self._levels
+            axes = []
+            rows, columns = placement.rows, placement.columns
+            for level in range(high + 1):
+                if level >= low:
+                    axes.append((_tensor(rows).float(), _tensor(columns).float()))
+                rows, columns = _halved(rows), _halved(columns)
+            self._placements[cells] = axes
+        return self._placements[cells]
+
+    def _sample(self, picture: Tensor, where: Tensor, transform: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean colour (P, 3) of the sticker in each pixel's footprint, and its share (P,)."""
+        import torch
+        from torch.nn.functional import embedding_bag
+
+        tables, shapes, offsets = [], [], [0]
+        for rows, columns in self._axes((picture.shape[1], picture.shape[2])):
+            spread = torch.einsum("Hh,chw,Ww->HWc", rows, picture, columns)
+            cover = torch.outer(rows.sum(1), columns.sum(1))
+            tables.append(torch.cat([spread, cover[..., None]], 2).reshape(-1, 4))
+            shapes.append((len(rows), len(columns)))
+            offsets.append(offsets[-1] + len(tables[-1]))
+        table = torch.cat(tables)
+        low, high = self._levels
+        q = (transform @ where[:, :, None])[:, :, 0]
+        uv = q[:, :2] / q[:, 2:]
+        level = _level(where, transform, self.texture_px).clamp(low, high)
+        fine = level.floor()
+        part = level - fine
+        taps, weights = [], []
+        sizes, starts = torch.tensor(shapes), torch.tensor(offsets)
+        for step, share in ((0, 1 - part), (1, part)):
+            number = (fine.long() + step - low).clamp(max=len(shapes) - 1)
+            size = sizes[number]
+            spot = uv * size.flip(1) - 0.5
+            corner = spot.floor()
+            rest = spot - corner
+            for down in (0, 1):
+                for right in (0, 1):
+                    x = (corner[:, 0].long() + right).clamp(min=0).minimum(size[:, 1] - 1)
+                    y = (corner[:, 1].long() + down).clamp(min=0).minimum(size[:, 0] - 1)
+                    wx = rest[:, 0] if right else 1 - rest[:, 0]
+                    wy = rest[:, 1] if down else 1 - rest[:, 1]
+                    taps.append(starts[number] + y * size[:, 1] + x)
+                    weights.append(share * wx * wy)
+        mixed = embedding_bag(
+            torch.stack(taps, 1), table, per_sample_weights=torch.stack(weights, 1), mode="sum"
+        )
+        cover = mixed[:, 3]
+        return mixed[:, :3] / cover[:, None].clamp(min=1e-4), cover.detach()
+
+    def _respond(self, seen: Tensor, rows: Tensor, view: Tensor) -> Tensor:
+        """What the camera shows (P, 3) for the sticker's colours (P, 3)."""
+        if self._mixing is not None:
+            light = seen.clamp(min=1e-4) ** DECODE
+            light = (self._mixing[view] @ light[:, :, None])[:, :, 0]
+            seen = light.clamp(min=1e-8) ** (1 / DECODE)
+        spot = seen.clamp(0, 1) * (KNOTS - 1)
+        knot = spot.detach().floor().clamp(max=KNOTS - 2).long()[:, :, None]
+        curve = self._response[rows]
+        before, after = curve.gather(2, knot)[:, :, 0], curve.gather(2, knot + 1)[:, :, 0]
+        return before + (after - before) * (spot - knot[:, :, 0])
+
+
+def placed(twin: Twin, cells: tuple[int, int]) -> Placement:
+    """The placement of a picture of (h, w) cells on the twin's texture."""
+    left, top, right, bottom = twin.extent
+    height, width = twin.texture_px
+    return Placement(
+        overlaps(height, top, bottom, cells[0]), overlaps(width, left, right, cells[1])
+    )
+
+
+def _level(where: Tensor, transform: Tensor, texture_px: tuple[int, int]) -> Tensor:
+    """Level of detail (P,) at positions (P, 3) under maps (P, 3, 3) to u, v."""
+    import torch
+
+    q = (transform @ where[:, :, None])[:, :, 0]
+    uv, depth = q[:, :2] / q[:, 2:], q[:, 2]
+    texels = uv.new_tensor([texture_px[1], texture_px[0]])
+    steps = []
+    for axis in (0, 1):
+        # d(uv)/dx of a projective map, by the quotient rule.
+        step = (transform[:, :2, axis] - uv * transform[:, 2, axis, None]) / depth[:, None]
+        steps.append((step * texels).square().sum(1))
+    return 0.5 * torch.log2(torch.maximum(*steps).clamp(min=1e-12))
+
+
+def _halved(axis: Floats) -> Floats:
+    """One axis of a placement on the next mip level: means of two texels."""
+    if len(axis) == 1:
+        return axis
+    even = axis[: len(axis) // 2 * 2]
+    return np.asarray((even[0::2] + even[1::2]) / 2, float)
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    import torch
+
+    return torch.from_numpy(np.array(array))
