@@ -42,14 +42,17 @@ def serve(
     calls, streams = sockets.bind(host, port)
     calls_port, streams_port = calls.getsockname()[1], streams.getsockname()[1]
     with calls, streams:
-        road = maps.load_file(map_path) if map_path else maps.load_shipped(maps.DEFAULT)
         renderer = Renderer(gpu)
-        world = World(road, renderer, lambda number: stream.token(number, streams_port, host), seed)
+        atlas = maps.Maps()
+        place = atlas.of_file(map_path) if map_path else atlas.shipped(maps.DEFAULT)
+        world = World(
+            atlas, place, renderer, lambda number: stream.token(number, streams_port, host), seed
+        )
 
         def tell() -> None:
             sys.stdout.write(
                 f"simattack server ready on {host}:{calls_port} (streams {streams_port}), "
-                f"map {road.name}, {renderer.gl_renderer}\n"
+                f"map {place.name}, {renderer.gl_renderer}\n"
             )
             sys.stdout.flush()
 

@@ -18,7 +18,6 @@ from simattack.server.methods_scene import SCENE
 from simattack.server.methods_table import Table
 from simattack.server.methods_traffic import TRAFFIC
 from simattack.server.methods_vehicles import VEHICLES
-from simattack.server.road import Road
 from simattack.server.rpc import Call
 from simattack.server.world import Refusal, World
 
@@ -108,7 +107,7 @@ def tick_cue(world: World) -> Wire:
 @EPISODE.void
 def copy_opendrive_to_file(world: World, text: Wire, parameters: Wire) -> None:
     try:
-        world.pending = Road(codec.read_text(text, "a map"), maps.GENERATED)
+        world.pending = world.atlas.of_text(codec.read_text(text, "a map"), maps.GENERATED)
     except MapError as error:
         raise Refusal(str(error)) from error
 
@@ -116,10 +115,10 @@ def copy_opendrive_to_file(world: World, text: Wire, parameters: Wire) -> None:
 @EPISODE.void
 def load_new_episode(world: World, name: Wire, is_resetting: Wire, layers: Wire = None) -> None:
     try:
-        road = world.find_road(codec.read_text(name, "a map's name"))
+        place = world.find_map(codec.read_text(name, "a map's name"))
     except MapError as error:
         raise Refusal(str(error)) from error
-    world.load(road, bool(is_resetting))
+    world.load(place, bool(is_resetting))
 
 
 @EPISODE.void
@@ -134,7 +133,10 @@ def unload_map_layer(world: World, layers: Wire) -> None:
 
 @EPISODE.value
 def get_map_info(world: World) -> Wire:
-    return [world.map_name, [codec.transform(pose) for pose in world.road.spawn_points]]
+    return [
+        f"Carla/Maps/{world.map.name}",
+        [codec.transform(pose) for pose in world.road.spawn_points],
+    ]
 
 
 @EPISODE.value

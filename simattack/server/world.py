@@ -18,6 +18,7 @@ from simattack.server import codec, maps, stream
 from simattack.server.actors import NO_BLUEPRINT, Actor, Kind, read_color
 from simattack.server.blueprints import BLUEPRINTS, AttributeType, Blueprint
 from simattack.server.codec import Bounds, Description, Settings
+from simattack.server.maps import Map, Maps
 from simattack.server.physics import Physics
 from simattack.server.render import GBuffer, Mover, Renderer, View
 from simattack.server.road import Road
@@ -26,7 +27,7 @@ from simattack.server.sensors import readout
 from simattack.server.sensors.camera import is_camera, lens
 from simattack.server.signals import Signals
 from simattack.server.stream import Snapshot, Streams, Subscriber
-from simattack.server.town import Town, build_town
+from simattack.server.town import Town
 from simattack.types import Image, Pose, Weather
 
 FREE_STEP_S = 1 / 30
@@ -60,11 +61,13 @@ class World:
 
     def __init__(
         self,
-        road: Road,
+        atlas: Maps,
+        place: Map,
         renderer: Renderer,
         make_token: Callable[[int], bytes],
         seed: int = 0,
     ) -> None:
+        self.atlas = atlas
         self.renderer = renderer
         self.streams = Streams()
         self.settings = Settings()
@@ -72,60 +75,62 @@ class World:
         self.weather_numbers = codec.weather_wire(self.weather)
         self.gravity_mps2 = 9.81
         self.traffic_managers: dict[int, tuple[str, int]] = {}
-        self.pending: Road | None = None
+        self.pending: Map | None = None
         """A map that a client sent, until it asks for the episode on it."""
         self.episode = 0
         self.frame = 0
         self._make_token = make_token
         self._seed = seed
         self._snapshot = Snapshot()
-        self._is_painted = False
-        self.road = road
-        self.town = self._show(road)
-        self._begin(road)
+        self._painted: set[str] = set()
+        self.map = place
+        self.renderer.load(place.road, place.town)
+        self._begin(place)
 
     # The episode
 
-    def _begin(self, road: Road) -> None:
+    def _begin(self, place: Map) -> None:
         """Starts an episode on a map, with nothing but its signals and the spectator."""
-        if road is not self.road or self._is_painted:
-            self.road, self.town = road, self._show(road)
-        self._is_painted = False
+        for name in self._painted:
+            self.renderer.forget(name)
+        self._painted.clear()
+        if place.road is not self.map.road:
+            self.renderer.load(place.road, place.town)
+        self.map = place
         self.episode += 1
         self.is_map_new = True
         self.elapsed_s = self._elapsed_before_s = 0.0
         self._ticks = 0
         self._step_s = self.delta_s
-        self.physics = Physics(road, self.town.obstacles)
-        self.signals = Signals(road.signals)
+        self.physics = Physics(place.road, place.town.obstacles)
+        self.signals = Signals(place.road.signals)
         self.actors: dict[int, Actor] = {}
         self.sensors: dict[int, Actor] = {}
         self.light_actors: dict[str, int] = {}
         self._next_id = 1
         self._snapshot.clear()
         self.spectator = self._add("other", Description(0, "spectator"), _SPECTATOR)
-        for signal in road.signals:
+        for signal in place.road.signals:
             self._add_signal(signal)
 
-    def _show(self, road: Road) -> Town:
-        """Puts a map's scenery on the stage, unpainted."""
-        town = self.town if road is self.road and self.episode else build_town(road)
-        self.renderer.load(road, town)
-        return town
-
-    def load(self, road: Road, is_resetting: bool) -> None:
-        """Ends the episode and starts the next, on ``road``."""
+    def load(self, place: Map, is_resetting: bool) -> None:
+        """Ends the episode and starts the next, on ``place``."""
         for actor in self.sensors.values():
             self.streams.close(actor.stream)
         if is_resetting:
             self.apply_settings(Settings())
         self.set_weather(codec.weather_wire(Weather()), Weather())
-        self._begin(road)
+        self._begin(place)
 
     @property
-    def map_name(self) -> str:
-        """As CARLA's clients expect it."""
-        return f"Carla/Maps/{self.road.name}"
+    def road(self) -> Road:
+        """Of the present map."""
+        return self.map.road
+
+    @property
+    def town(self) -> Town:
+        """Of the present map."""
+        return self.map.town
 
     @property
     def delta_s(self) -> float:
@@ -141,7 +146,7 @@ class World:
         """Shows a weather from the next image on."""
         self.weather_numbers, self.weather = numbers, weather
 
-    def find_road(self, name: str) -> Road:
+    def find_map(self, name: str) -> Map:
         """The map that a client means by a name; empty means the present one.
 
         Raises:
@@ -150,7 +155,7 @@ class World:
         wanted = maps.bare(name)
         if wanted == maps.GENERATED and self.pending is not None:
             return self.pending
-        return self.road if wanted in ("", self.road.name) else maps.load_shipped(name)
+        return self.map if wanted in ("", self.map.name) else self.atlas.shipped(name)
 
     # Time
 
@@ -355,6 +360,7 @@ class World:
             del self.sensors[actor.id]
         del self.actors[actor.id]
         self._snapshot.drop(actor.id)
+        self._unpaint(f"Actor_{actor.id}")
 
     def place(self, actor: Actor, pose: Pose) -> None:
         """Moves an actor at once; one that is fixed to another gets a new mount."""
@@ -396,7 +402,12 @@ class World:
     def paint(self, name: str, texture: Image) -> None:
         """Shows a texture on an object; ``KeyError`` for one that takes none."""
         self.renderer.paint(name, texture)
-        self._is_painted = True
+        self._painted.add(name)
+
+    def _unpaint(self, name: str) -> None:
+        if name in self._painted:
+            self._painted.discard(name)
+            self.renderer.forget(name)
 
 
 def _check_attributes(description: Description) -> None:
