@@ -10,9 +10,10 @@ The plan, seen from above (north up, 190 m between crossings)::
      + --T-- +
     O         O
 
-Every arm ends, in driving direction, with the stop line, then the crosswalk, then the crossing.
-A stop sign stands half a metre past the centre of its line; a traffic light stands past the
-crosswalk, so that a car waiting at the line still has it in view.
+Every arm ends, in driving direction, with the stop line; the crosswalk follows, on the mouth of
+the crossing. OpenDRIVE's junction begins between the two, because CARLA's TrafficManager stops a
+car when its centre is 5 m before a junction: its front is then a step before the line, and people
+on the crosswalk are safe from it. A sign or light stands half a metre past the middle of the line.
 
 Frame: OpenDRIVE's (x east, y north, headings anticlockwise). Driving is on the right.
 
@@ -35,12 +36,14 @@ LOOP_M = 50.0
 LANE_M, GUTTER_M, SIDEWALK_M = 3.5, 0.5, 4.0
 KERB_M = 0.12
 """How far the sidewalk stands above the road."""
-CROSSWALK_M, CROSSWALK_WIDTH_M, CROSSWALK_HALF_M = 2.5, 3.0, 4.2
-"""From the arm's end to the crosswalk's middle; along the road; half across the road."""
-LINE_M, LINE_WIDTH_M = 5.5, 0.4
+CROSSWALK_M, CROSSWALK_WIDTH_M, CROSSWALK_HALF_M = -2.0, 3.0, 4.9
+"""Its middle before the arm's end (so: beyond it); along the road; half across the road, where
+the kerbs already draw apart."""
+LINE_M, LINE_WIDTH_M = 1.0, 0.4
 """From the arm's end to the stop line's middle; along the road."""
-SIGN_M, SIGN_HEIGHT_M, SIGN_SIZE_M = 5.0, 2.2, 0.75
-LIGHT_M, LIGHT_HEIGHT_M = 0.3, 3.2
+SIGN_M, SIGN_HEIGHT_M, SIGN_SIZE_M = 0.5, 2.2, 0.75
+LIGHT_M, LIGHT_HEIGHT_M = 0.5, 3.2
+"""From the arm's end to the sign or light, and its face's middle above the ground."""
 SIDE_M = LANE_M + 1.8
 """From the middle of the road to signs and lights."""
 
@@ -167,10 +170,22 @@ def road(
     )
 
 
-def outline(number: int, name: str, kind: str, s_m: float, t_m: float, size: Floats2) -> str:
-    """A rectangle on the road; ``size`` is its extent along and across the road."""
+def outline(
+    number: int,
+    name: str,
+    kind: str,
+    s_m: float,
+    t_m: float,
+    size: Floats2,
+    ahead_m: float = 0.0,
+) -> str:
+    """A rectangle on the road; ``size`` is its extent along and across the road.
+
+    ``ahead_m`` moves it along the road away from ``s_m``, even past the road's end.
+    """
     u, v = size[0] / 2, size[1] / 2
     corners = [(u, v), (u, -v), (-u, -v), (-u, v), (u, v)]
+    corners = [(along + ahead_m, across) for along, across in corners]
     points = "".join(f'<cornerLocal u="{num(a)}" v="{num(b)}" z="0"/>' for a, b in corners)
     return (
         f'<object id="{number}" name="{name}" type="{kind}" s="{num(s_m)}" t="{num(t_m)}" '
@@ -223,9 +238,10 @@ class Town:
             first,
             "LadderCrosswalk",
             "crosswalk",
-            along(CROSSWALK_M),
+            along(0.0),
             0.0,
             (CROSSWALK_WIDTH_M, 2 * CROSSWALK_HALF_M),
+            CROSSWALK_M if not arm.is_end else -CROSSWALK_M,
         ) + outline(first + 1, "StopLine", "-1", along(LINE_M), t_m, (LINE_WIDTH_M, LANE_M - 0.2))
         if crossing.has_lights:
             self.lights.setdefault(crossing.id, []).append((arm.angle_rad, self.next_signal))

@@ -237,9 +237,9 @@ def test_a_reference_inside_the_junction_rules_the_lane_that_leads_there(town):
     text = text[:end] + reference + text[end:]
     moved = next(s for s in Road(text).signals if s.id == light.id)
     assert (moved.road_id, moved.lane_ids) == (light.road_id, light.lane_ids)
-    # Nobody painted a line for it: cars stop where the junction begins, 5.5 m further on.
+    # Nobody painted a line for it: cars stop just before the junction, past the painted one.
     shift = moved.stop_lines[0].mean(axis=0) - light.stop_lines[0].mean(axis=0)
-    assert np.linalg.norm(shift) == pytest.approx(5.05, abs=0.1)
+    assert np.linalg.norm(shift) == pytest.approx(0.55, abs=0.01)
 
 
 def test_stop_lines_are_bars_across_one_lane(town):
