@@ -19,7 +19,7 @@ def pure_pursuit(pose: Floats, s_m: float, speed_mps: float, path: Path, car: Ca
     Source: Coulter, Implementation of the Pure Pursuit Path Tracking Algorithm,
     CMU-RI-TR-92-01, section 2.
     """
-    ahead = 3.5 + 0.6 * speed_mps
+    ahead = 2.5 + 0.4 * speed_mps
     back = car.wheelbase_m / 2
     rear = np.array([pose[0] - back * np.cos(pose[2]), pose[1] - back * np.sin(pose[2]), pose[2]])
     forward, right = into_frame(path.point(s_m - back + ahead)[None], rear)[0]

@@ -103,6 +103,9 @@ class Modular:
 class ModularDriver:
     """One run of the stack."""
 
+    SLOPE_S = 0.3
+    """How far ahead the change of the speed limit is looked at."""
+
     def __init__(self, recipe: Modular, car: CarInfo, route: Route) -> None:
         self._recipe = recipe
         self._car = car
@@ -219,9 +222,9 @@ class ModularDriver:
         assert self._s_m is not None
         if self._s_m >= self._path.length_m:
             return -self._recipe.braking_mps2
-        ahead = self._s_m + 0.3 * speed_mps
-        limit = min(
-            float(np.interp(self._s_m, self._path.s_m, self._profile_mps)),
-            float(np.interp(ahead, self._path.s_m, self._profile_mps)),
-        )
-        return float(np.clip(limit - speed_mps, -3.0, 1.8))
+        reach = np.array([0.1, 0.1 + self.SLOPE_S]) * max(speed_mps, 1.0)  # 0.1 s: the pedals' lag
+        limit, soon = np.interp(self._s_m + reach, self._path.s_m, self._profile_mps)
+        # Where the limit falls, fall with it: what is left to correct stays small.
+        slope = min((soon**2 - limit**2) / (2 * (reach[1] - reach[0])), 0.0)
+        feed = slope if speed_mps > 0.9 * limit else 0.0
+        return float(np.clip(feed + limit - speed_mps, -3.0, 1.8))
