@@ -110,9 +110,8 @@ class Signals:
         for group in self._groups:
             group.restart()
         self._ids: list[str] = [lamp.id for lamp in lamps]
-        self._boxes = np.array(
-            [(*s.trigger.centre, *s.trigger.half, s.trigger.yaw_rad, s.pose.yaw_rad) for s in lamps]
-        ).reshape(-1, 8)
+        self._boxes = _boxes(lamps)
+        self._stops = _boxes([s for s in self.signs if s.kind in ("stop", "yield")])
 
     @property
     def lights(self) -> tuple[str, ...]:
@@ -201,17 +200,33 @@ class Signals:
             pose: of the vehicle, at the centre of its floor.
             half_m: half its length and half its width.
         """
-        if not self._ids:
-            return None
-        away = np.hypot(self._boxes[:, 0] - pose.x_m, self._boxes[:, 1] - pose.y_m)
-        reach = np.hypot(self._boxes[:, 3], self._boxes[:, 4]) + math.hypot(*half_m)
-        for row in np.argsort(away, kind="stable"):
-            if away[row] < reach[row] and _touches(self._boxes[row], pose, half_m):
-                return self._ids[int(row)]
-        return None
+        row = _nearest(self._boxes, pose, half_m)
+        return None if row is None else self._ids[row]
+
+    def is_at_sign(self, pose: Pose, half_m: tuple[float, float] = _CAR_HALF_M) -> bool:
+        """Whether a vehicle touches the box of a stop or yield sign that rules its way."""
+        return _nearest(self._stops, pose, half_m) is not None
 
     def _group(self, id: str) -> _Group:
         return self._groups[self._lights[id].group]
+
+
+def _boxes(signals: Sequence[Signal]) -> Floats:
+    """Trigger boxes (N, 8): centre, half extents, yaw, yaw of the traffic they rule."""
+    return np.array(
+        [(*s.trigger.centre, *s.trigger.half, s.trigger.yaw_rad, s.pose.yaw_rad) for s in signals]
+    ).reshape(-1, 8)
+
+
+def _nearest(boxes: Floats, pose: Pose, half_m: tuple[float, float]) -> int | None:
+    """The row of ``boxes`` (N, 8) that a vehicle touches; the nearest of several."""
+    away = np.hypot(boxes[:, 0] - pose.x_m, boxes[:, 1] - pose.y_m)
+    reach = np.hypot(boxes[:, 3], boxes[:, 4]) + math.hypot(*half_m)
+    near = np.flatnonzero(away < reach)
+    for row in near[np.argsort(away[near], kind="stable")]:
+        if _touches(boxes[row], pose, half_m):
+            return int(row)
+    return None
 
 
 def _touches(box: Floats, pose: Pose, half_m: tuple[float, float]) -> bool:

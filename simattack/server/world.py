@@ -25,7 +25,7 @@ from simattack.server.road import Road
 from simattack.server.road_signals import Signal
 from simattack.server.sensors import readout
 from simattack.server.sensors.camera import is_camera, lens
-from simattack.server.signals import Signals
+from simattack.server.signals import RED, Signals
 from simattack.server.stream import Snapshot, Streams, Subscriber
 from simattack.server.town import Town
 from simattack.types import Image, Pose, Weather
@@ -249,6 +249,9 @@ class World:
         found = self.signals.at(pose)
         if found is not None:
             car.held_by, car.held_state = self.light_actors[found], self.signals.shows(found)
+        elif self.signals.is_at_sign(pose):
+            # As CARLA's signs do: red without a light makes the TrafficManager take turns.
+            car.held_state = RED
 
     # Actors
 

@@ -162,6 +162,22 @@ def test_a_vehicle_is_at_the_light_whose_box_it_touches(pose, expected):
     assert Signals(crossing()).at(pose) == expected
 
 
+@pytest.mark.parametrize(
+    ("kind", "pose", "expected"),
+    [
+        ("stop", Pose(x_m=-5.0), True),  # its front 2.6 m before the line
+        ("yield", Pose(x_m=-5.0), True),
+        ("stop", Pose(x_m=-7.0), False),  # its front 4.6 m before the line
+        ("stop", Pose(x_m=-5.0, yaw_rad=math.pi), False),  # going the other way
+        ("speed_limit", Pose(x_m=-5.0), False),
+    ],
+)
+def test_a_vehicle_is_at_the_stop_or_yield_sign_that_rules_its_way(kind, pose, expected):
+    signals = Signals([light("sign", kind=kind)])
+    assert signals.is_at_sign(pose) is expected
+    assert signals.at(pose) is None
+
+
 def test_a_map_without_lights_holds_nobody():
     signals = Signals([light("stop", kind="stop")])
     signals.step(TICK_S)
