@@ -300,6 +300,29 @@ def read_scenario(name: str) -> Scenario:
     return _scenario(path, content)
 
 
+def restore(content: Mapping[str, Any], plugins: Sequence[str] = ()) -> Scenario:
+    """The scenario that ``Scenario.content`` was taken of, as a manifest holds it.
+
+    Raises:
+        ConfigError: it is not such content.
+    """
+    reader = reading.Reader("manifest.json", {Part: _plain_part, Control: _plain_control})
+    scenario: Scenario = reader.read(dict(content), Scenario, "")
+    return dataclasses.replace(scenario, plugins=tuple(plugins))
+
+
+def _plain_part(reader: reading.Reader, value: Any, place: str) -> Part:
+    if not isinstance(value, dict) or set(value) != {"kind", "options"}:
+        raise reader.wrong(place, "a mapping of kind and options", value)
+    return Part(value["kind"], {key: _frozen(item) for key, item in value["options"].items()})
+
+
+def _plain_control(reader: reading.Reader, value: Any, place: str) -> Control:
+    if not isinstance(value, dict) or set(value) != {"name", "options"}:
+        raise reader.wrong(place, "a mapping of name and options", value)
+    return Control(value["name"], {key: _frozen(item) for key, item in value["options"].items()})
+
+
 def _locate(name: str) -> Path:
     try:
         return resources.locate(name, "scenarios", ".yaml")

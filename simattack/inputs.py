@@ -7,19 +7,18 @@ import importlib.metadata
 import os
 import platform
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import simattack
 from simattack import resources
 from simattack.config import Part, Scenario
+from simattack.detectors.weights import find_weights
+from simattack.patchfile import find_patch
 from simattack.results import Plain
 
-_FOLDERS = {
-    "patch": ("patches", ".png"),
-    "weights": ("detectors/weights", ".safetensors"),
-}
-"""Options that name a file -> where shipped ones lie, and their ending."""
+_FINDERS: Mapping[str, Callable[[str], Path]] = {"patch": find_patch, "weights": find_weights}
+"""Options that name a file -> how it is found."""
 _PACKAGES = ("carla", "numpy", "scipy", "torch", "torchvision", "ultralytics", "pymunk")
 """Whose version may change a result."""
 
@@ -62,10 +61,10 @@ def part_files(room: str, part: Part) -> list[Path]:
     """Files that a part reads: the patch or the weights, each with the card beside it."""
     instance = part.build(room)
     found = []
-    for option, (folder, suffix) in _FOLDERS.items():
+    for option, find in _FINDERS.items():
         name = getattr(instance, option, None)
         if isinstance(name, str) and name:
-            path = resources.locate(name, folder, suffix)
+            path = find(name)
             card = path.with_suffix(".json")
             found += [path, card] if card.is_file() else [path]
     return found

@@ -15,6 +15,7 @@ import numpy as np
 
 from simattack import geometry, video
 from simattack.types import (
+    ActorState,
     Camera,
     CarInfo,
     Detections,
@@ -71,7 +72,7 @@ class Recording:
     def __call__(self, tick: Tick, obs: Observation) -> None:
         ego = tick.frame.ego
         self._poses.append(geometry.compose(ego.pose, self._car.camera.mount))
-        distance_m = self._distance(ego.pose)
+        distance_m = self._distance(ego)
         box = self._sign_box(obs)
         score = np.nan
         if tick.is_new_image and box is not None:
@@ -121,16 +122,16 @@ class Recording:
                 name = f"{pictures.name}_{at_m:.0f}m.png"
                 video.save_picture(pictures.with_name(name), image)
 
-    def _distance(self, ego: Pose) -> float:
+    def _distance(self, ego: ActorState) -> float:
         """From the front bumper to the line, along the line's normal [m]; NaN without a line."""
         if self._place.stop_line_m is None:
             return float("nan")
         one, two = self._place.stop_line_m[:, :2]
         along = (two - one) / np.linalg.norm(two - one)
         normal = np.array([-along[1], along[0]])
-        front = np.array([ego.x_m, ego.y_m]) + 0.5 * self._car.length_m * np.array(
-            [np.cos(ego.yaw_rad), np.sin(ego.yaw_rad)]
-        )
+        pose = ego.pose
+        heading = np.array([np.cos(pose.yaw_rad), np.sin(pose.yaw_rad)])
+        front = np.array([pose.x_m, pose.y_m]) + ego.half_extent_m[0] * heading
         signed = float(normal @ ((one + two) / 2 - front))
         # An episode begins before its line; that settles which side is which.
         self._side = self._side or (1.0 if signed >= 0 else -1.0)

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from simattack.config import Arm, Conditions, Scenario
 from simattack.errors import (
+    BudgetError,
+    CalibrationError,
     ConfigError,
     MapError,
     PatchError,
@@ -34,7 +36,15 @@ if TYPE_CHECKING:
     from simattack.session import Session
 
 # These would meet every episode alike: running on would fill the results with one mistake.
-_HOPELESS = (ConfigError, MapError, PatchError, SetupError, WeightsError)
+_HOPELESS = (
+    BudgetError,
+    CalibrationError,
+    ConfigError,
+    MapError,
+    PatchError,
+    SetupError,
+    WeightsError,
+)
 
 
 class World(Protocol):

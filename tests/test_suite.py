@@ -1,142 +1,33 @@
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
-import os
-import signal
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+import standins
+from standins import PARTS, SCENARIO, write_scenario
 
 from simattack import config, suite
 from simattack.errors import ConfigError, ResultsError, ServerGone, WeightsError
 from simattack.recording import load_trace
-from simattack.types import (
-    ActorState,
-    Detections,
-    EpisodeResult,
-    Frame,
-    Pose,
-    Surface,
-    Tick,
-    Verdict,
-)
 from simattack.worker import Tools
-
-PARTS = """
-from dataclasses import dataclass
-from simattack.registry import register
-
-def enter(room, kind):
-    @register(room, kind)
-    @dataclass(frozen=True)
-    class Part:
-        patch: str | None = None
-        power: float = 1.0
-
-for room in ("attacks", "defenses", "detectors", "policies"):
-    enter(room, "test_suite_part")
-"""
-SCENARIO = """
-sites: [a, b]
-policy: test_suite_part
-detector: test_suite_part
-attack: test_suite_part
-controls: {zero: {power: 0}}
-seeds: 2
-plugins: [parts.py]
-"""
-
-
-# Stand-ins for the simulator; a worker process imports them from here.
-
-
-class Nowhere:
-    """A world that is only looked at: a stop line at x = 0 and a sign behind it."""
-
-    def stop_line(self, name):
-        return np.array([[0.0, -2.0, 0.0], [0.0, 2.0, 0.0]])
-
-    def surface(self, name):
-        corners = np.array([[1.0, 3, 3], [1, 4, 3], [1, 4, 2], [1, 3, 2]])
-        return Surface(name, name, corners, np.zeros((4, 4, 3), np.uint8), np.ones((4, 4), bool))
-
-
-@contextlib.contextmanager
-def open_nowhere(map_name, log=None):
-    if log is not None:
-        with open(log, "a") as file:
-            file.write(f"{os.getpid()}\n")
-    yield Nowhere()
-
-
-def drive(session, scenario, conditions, arm, seed, recorder=None):
-    """A car that rolls 1 m a tick towards the line, and sees nothing."""
-    none = Detections.none()
-    for tick in range(8):
-        pose = Pose(x_m=tick - 12.35)
-        ego = ActorState(1, "vehicle", pose, (20.0, 0.0, 0.0), (0.0, 0.0, 0.0), (2.0, 1.0, 1.0))
-        obs = {
-            "camera": np.full((480, 640, 3), 20 * tick, np.uint8),
-            "clock": np.array([tick * 0.05, tick * 0.05]),
-        }
-        row = Tick(Frame(tick, tick * 0.05, ego), Verdict(none), none, tick % 2 == 0, np.zeros(3))
-        recorder(row, obs)
-    metrics = {"third": conditions.speed_mps / 3, "ran": arm.name == "attacked", "nothing": np.nan}
-    return EpisodeResult(scenario.name, arm.name, seed, metrics)
-
-
-def misbehave(session, scenario, conditions, arm, seed, recorder=None, *, folder, how, times):
-    """Like ``drive``, but ``how`` happens to arm attacked of seed 0, so many times."""
-    if (arm.name, seed) == ("attacked", 0):
-        tries = Path(folder, "tries")
-        n = len(tries.read_text()) if tries.exists() else 0
-        tries.write_text("x" * (n + 1))
-        if n < times:
-            how()
-    return drive(session, scenario, conditions, arm, seed, recorder)
-
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def lose_server():
-    raise ServerGone(f"port {os.getpid()} does not answer")
-
-
-def have_a_bug():
-    raise ZeroDivisionError("division by zero")
-
-
-def find_wrong_weights():
-    raise WeightsError("expected abc, got def")
-
-
-def interrupt():
-    os.kill(os.getppid(), signal.SIGINT)
-    time.sleep(30)
 
 
 @pytest.fixture
 def plan(tmp_path):
-    (tmp_path / "parts.py").write_text(PARTS)
-    (tmp_path / "roll.yaml").write_text(SCENARIO)
-    return config.read(str(tmp_path / "roll.yaml"))
+    return config.read(write_scenario(tmp_path))
 
 
 def bad(tmp_path, how, times=99) -> Tools:
-    episode = functools.partial(misbehave, folder=str(tmp_path), how=how, times=times)
-    return Tools(open_nowhere, episode)
+    episode = functools.partial(standins.misbehave, folder=str(tmp_path), how=how, times=times)
+    return Tools(standins.open_road, episode)
 
 
 def go(plan, out, tools=None, **options):
     """Runs it; what was said in lines comes second."""
     said: list[str] = []
-    tools = tools or Tools(open_nowhere, drive)
+    tools = tools or Tools(standins.open_road, standins.drive)
     return suite.run(plan, out, tools, say=said.append, **options), said
 
 
@@ -148,19 +39,22 @@ def test_a_run_leaves_sorted_rows_a_summary_traces_and_the_first_seeds_film(plan
     assert [(row["arm"], row["seed"]) for row in rows] == [
         *(("attacked", 0), ("attacked", 1)),
         *(("clean", 0), ("clean", 1)),
-        *(("control_zero", 0), ("control_zero", 1)),
+        *(("control_grey", 0), ("control_grey", 1)),
     ]
-    assert rows[0]["metrics"]["nothing"] is None
+    assert rows[0]["metrics"]["min_ttc_s"] is None
     assert rows[0]["conditions"] == rows[2]["conditions"]
     assert not (out / "episodes.partial.jsonl").exists()
     summary = json.loads((out / "summary.json").read_text())["scenarios"]["roll"]
-    assert summary["attacked"]["differences"]["control_zero"]["metrics"]["ran"]["value"] == 1.0
+    assert (
+        summary["attacked"]["differences"]["control_grey"]["metrics"]["stop_sign_violation"][
+            "value"
+        ]
+        == 1.0
+    )
     assert len((out / "timing.jsonl").read_text().splitlines()) == 6
-    trace = load_trace(out / "traces/roll/clean_1.npz")
-    # The front bumper is 2.35 m before the car's centre.
-    assert trace["distance_m"] == pytest.approx(np.arange(10.0, 2.0, -1.0), abs=1e-5)
-    assert trace["sign_score"][::2].tolist() == [0.0] * 4
-    assert np.isnan(trace["sign_score"][1::2]).all()
+    trace = load_trace(out / "traces/roll/attacked_1.npz")
+    assert trace["distance_m"] == pytest.approx(np.arange(24.0, -6.0, -1.0), abs=1e-5)
+    assert len(trace["time_s"]) == 30
     assert (out / "media/roll/clean_0.mp4").stat().st_size > 500
     assert (out / "media/roll/clean_0_10m.png").exists()
     assert not (out / "media/roll/clean_1.mp4").exists()
@@ -170,7 +64,7 @@ def test_one_worker_two_workers_and_an_interrupted_resumed_run_give_equal_bytes(
     go(plan, tmp_path / "one")
     go(plan, tmp_path / "two", workers=2)
     with pytest.raises(KeyboardInterrupt):
-        go(plan, tmp_path / "cut", bad(tmp_path, interrupt))
+        go(plan, tmp_path / "cut", bad(tmp_path, standins.interrupt))
     partial = (tmp_path / "cut/episodes.partial.jsonl").read_text()
     assert len(partial.splitlines()) == 2  # clean and control of seed 0 came before
     assert not (tmp_path / "cut/episodes.jsonl").exists()
@@ -190,10 +84,12 @@ def test_a_finished_run_is_not_driven_again_and_grows_with_more_seeds(plan, tmp_
     assert finished.n_new == 5
     assert [row.result.seed for row in finished.rows] == [0, 1] * 3
     assert finished.folder.manifest().plan["roll"]["seeds"] == [0, 1]
-    assert finished.folder.manifest().plan["roll"]["arms"] == ["clean", "control_zero", "attacked"]
+    assert finished.folder.manifest().plan["roll"]["arms"] == ["clean", "control_grey", "attacked"]
 
 
-@pytest.mark.parametrize("how, why", [(lose_server, "server gone"), (die, "worker died")])
+@pytest.mark.parametrize(
+    "how, why", [(standins.lose_server, "server gone"), (standins.die, "worker died")]
+)
 def test_a_death_costs_one_repetition_and_changes_no_row(plan, tmp_path, how, why):
     few = plan.select(["clean", "attacked"], 1)
     go(few, tmp_path / "calm")
@@ -206,7 +102,7 @@ def test_a_death_costs_one_repetition_and_changes_no_row(plan, tmp_path, how, wh
 
 def test_a_second_death_is_a_row_with_its_error_that_can_be_driven_again(plan, tmp_path):
     out, few = tmp_path / "x", plan.select(["clean", "attacked"], 1)
-    finished, said = go(few, out, bad(tmp_path, lose_server))
+    finished, said = go(few, out, bad(tmp_path, standins.lose_server))
     assert finished.n_errors == 1
     assert len(said) == 2 and "again" in said[1]
     summary = json.loads((out / "summary.json").read_text())["scenarios"]["roll"]["attacked"]
@@ -219,7 +115,9 @@ def test_a_second_death_is_a_row_with_its_error_that_can_be_driven_again(plan, t
 
 
 def test_a_bug_is_a_row_with_its_error_and_its_traceback_is_told(plan, tmp_path):
-    finished, said = go(plan.select(["attacked"], 1), tmp_path / "x", bad(tmp_path, have_a_bug))
+    finished, said = go(
+        plan.select(["attacked"], 1), tmp_path / "x", bad(tmp_path, standins.have_a_bug)
+    )
     assert finished.rows[0].result.error == "ZeroDivisionError: division by zero"
     assert "have_a_bug" in "".join(said)
 
@@ -227,7 +125,7 @@ def test_a_bug_is_a_row_with_its_error_and_its_traceback_is_told(plan, tmp_path)
 def test_what_no_episode_can_survive_ends_the_run_and_keeps_what_was_measured(plan, tmp_path):
     out = tmp_path / "x"
     with pytest.raises(WeightsError, match="expected abc, got def; 2 of 6 episodes are kept"):
-        go(plan, out, bad(tmp_path, find_wrong_weights))
+        go(plan, out, bad(tmp_path, standins.find_wrong_weights))
     assert len((out / "episodes.partial.jsonl").read_text().splitlines()) == 2
     assert go(plan, out)[0].n_new == 4
 
@@ -235,13 +133,13 @@ def test_what_no_episode_can_survive_ends_the_run_and_keeps_what_was_measured(pl
 def test_a_remote_server_that_vanishes_ends_the_run_resumably(plan, tmp_path):
     out = tmp_path / "x"
     with pytest.raises(ServerGone, match="does not answer; 2 of 6 episodes are kept"):
-        go(plan, out, bad(tmp_path, lose_server), is_remote=True)
+        go(plan, out, bad(tmp_path, standins.lose_server), is_remote=True)
     assert go(plan, out)[0].n_new == 4
 
 
 def test_a_worker_opens_one_world_and_keeps_it(plan, tmp_path):
     log = tmp_path / "log"
-    tools = Tools(functools.partial(open_nowhere, log=str(log)), drive)
+    tools = Tools(functools.partial(standins.open_road, log=str(log)), standins.drive)
     go(plan, tmp_path / "x", tools)
     assert len(log.read_text().splitlines()) == 1
 
@@ -259,7 +157,7 @@ def test_other_inputs_in_the_same_folder_are_refused_by_name(plan, tmp_path):
 
 
 def test_wrong_names_are_told_before_anything_is_written(plan, tmp_path):
-    (tmp_path / "roll.yaml").write_text(SCENARIO.replace("{zero: {power: 0}}", "{z: {powr: 0}}"))
+    (tmp_path / "roll.yaml").write_text(SCENARIO.replace("{grey: {power: 0}}", "{z: {powr: 0}}"))
     with pytest.raises(ConfigError, match=r"control_z.*has no option 'powr'; did you mean 'power'"):
         go(config.read(str(tmp_path / "roll.yaml")), tmp_path / "x")
     assert not (tmp_path / "x").exists()

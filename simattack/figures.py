@@ -1,0 +1,102 @@
+"""The report's plots, as SVG text; equal data give equal bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from simattack.types import Floats
+
+Trace = Mapping[str, Floats]
+_BIN_M = 2.0
+_COLORS = {"clean": "#2a7f3f", "attacked": "#c0392b", "control": "#6b6b6b"}
+_DEFENDED = "#2f5fa8"
+
+
+def against_distance(traces: Mapping[str, Sequence[Trace]], column: str, label: str) -> str:
+    """One panel an arm: every seed thin, their median thick, over the distance to the line.
+
+    Args:
+        traces: arm -> one trace a seed; see ``recording.Recording``.
+        column: of the traces, such as ``speed_mps``.
+        label: of the vertical axis.
+    """
+    import matplotlib
+
+    # Text stays text: it prints sharp, can be searched, and needs no font in the file.
+    options: dict[Any, Any] = {"svg.hashsalt": "simattack", "svg.fonttype": "none", "font.size": 9}
+    with matplotlib.rc_context(options):
+        return _draw(traces, column, label)
+
+
+def median_line(traces: Sequence[Trace], column: str) -> tuple[Floats, Floats]:
+    """Distances (B,) and medians (B,) of all seeds' values in bins 2 m wide; empty bins left out.
+
+    Within a bin each seed counts once, by its own median: a standing car fills a bin with ticks.
+    """
+    pieces: dict[int, list[float]] = {}
+    for trace in traces:
+        distance, values = _points(trace, column)
+        bins = np.floor(distance / _BIN_M).astype(int)
+        for index in np.unique(bins):
+            pieces.setdefault(int(index), []).append(float(np.median(values[bins == index])))
+    order = sorted(pieces)
+    return (
+        np.array([(index + 0.5) * _BIN_M for index in order]),
+        np.array([np.median(pieces[index]) for index in order]),
+    )
+
+
+def _draw(traces: Mapping[str, Sequence[Trace]], column: str, label: str) -> str:
+    from matplotlib.figure import Figure
+
+    columns = min(4, len(traces))
+    rows = -(-len(traces) // columns)
+    figure = Figure(figsize=(2.6 * columns, 1.9 * rows + 0.4), layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    drawn = [_points(trace, column) for seeds in traces.values() for trace in seeds]
+    farthest = max((float(x.max()) for x, _ in drawn if len(x)), default=80.0)
+    highest = max((float(y.max()) for _, y in drawn if len(y)), default=1.0)
+    for axis, (arm, seeds) in zip(axes, traces.items(), strict=False):
+        color = arm_color(arm)
+        for trace in seeds:
+            x, y = _thinned(*_points(trace, column))
+            axis.plot(x, y, color=color, alpha=0.3, linewidth=0.7)
+        axis.plot(*median_line(seeds, column), color=color, linewidth=2)
+        axis.axvline(0, color="black", linewidth=0.8, linestyle=":")
+        axis.set_title(f"{arm} (n = {len(seeds)})", fontsize=9)
+        axis.grid(alpha=0.25, linewidth=0.5)
+    for axis in axes[len(traces) :]:
+        axis.set_axis_off()
+    axes[0].set_xlim(farthest + 2, -12)  # the car drives to the right
+    axes[0].set_ylim(-0.03 * max(highest, 1), 1.05 * max(highest, 1))
+    figure.supxlabel("distance to the stop line [m]; dotted: the line", fontsize=9)
+    figure.supylabel(label, fontsize=9)
+    buffer = io.StringIO()
+    metadata: dict[str, Any] = {"Date": None, "Creator": None}
+    figure.savefig(buffer, format="svg", metadata=metadata)
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]  # a page in HTML has no place for an XML declaration
+
+
+def arm_color(arm: str) -> str:
+    """One colour a kind of arm, that print and most eyes tell apart."""
+    if "+" in arm:
+        return _DEFENDED
+    return _COLORS.get(arm, _COLORS["control"])
+
+
+def _points(trace: Trace, column: str) -> tuple[Floats, Floats]:
+    """Distance and value of the ticks that have both."""
+    distance, values = np.asarray(trace["distance_m"]), np.asarray(trace[column])
+    known = np.isfinite(distance) & np.isfinite(values)
+    return distance[known], values[known]
+
+
+def _thinned(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """At most 150 points, rounded: no finer than the page shows."""
+    step = max(1, len(x) // 150)
+    return np.round(x[::step], 2), np.round(y[::step], 3)
