@@ -1,0 +1,537 @@
+"""The renderer: draws roads, town and actors into colour, depth, tags and ids in one pass.
+
+The camera has a fixed exposure and a declared response, ``coded = sqrt(film(light))`` a channel
+(shaders/light.glsl): no bloom, no automatic exposure, no grain. One scene gives the same bytes
+every time: nothing depends on what was drawn before. Painted faces are sampled by the rule in
+``faces.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import moderngl
+import numpy as np
+from numpy.typing import NDArray
+
+from simattack.geometry import matrix, rotation
+from simattack.server.render import batches, camera, library, textures
+from simattack.server.render.batches import Fixed, Instanced
+from simattack.server.render.context import Target, create_context, program
+from simattack.server.render.daylight import Daylight, daylight
+from simattack.server.render.faces import Face, base_picture
+from simattack.server.render.ground import Piece, ground
+from simattack.server.render.mesh import PART_FIRST, PART_OWN, Mesh
+from simattack.server.render.view import GBuffer, Mover, View
+from simattack.server.road import Road
+from simattack.types import Floats, Image, Weather
+
+if TYPE_CHECKING:  # town.py builds on this package's meshes, so only its names are used here
+    from simattack.server.town import SceneryObject, Town
+
+SHADOW_PX = 768
+SHADOW_HALF_M = 36.0
+SHADOW_AHEAD_M = 28.0
+"""The shadowed square's middle lies so far before the camera."""
+SHADOW_STEP_M = 8.0
+"""The middle moves in such steps, so that the fixed things' shadows can be kept."""
+SHADOW_REACH_M = 130.0
+MOVER_REACH_M = 220.0
+CAR_FAR_M, PERSON_FAR_M, TREE_FAR_M = 22.0, 20.0, 20.0
+"""Beyond these distances, a simpler mesh."""
+REACH_M = {
+    "lamp": 130.0, "bush": 80.0, "sign_post": 130.0, "back:octagon": 150.0, "back:disc": 120.0,
+    "light_post": 180.0, "light_mast": 200.0, "light_head": 180.0,
+    "tree_0": 170.0, "tree_1": 170.0, "tree_2": 170.0, "conifer": 200.0,
+}  # fmt: skip
+"""Small things end here; all else is drawn to the far plane."""
+FIXED_NEAR_M = 70.0
+"""Houses and ground up to here are drawn before those beyond, which they hide."""
+FACE_REACH_M = 250.0
+SHADE: Mapping[str, float] = {"car": 0.72, "van": 0.72, "bus": 0.7, "truck": 0.7, "walker": 0.35}
+SKIN = ((0.86, 0.70, 0.60), (0.78, 0.60, 0.48), (0.62, 0.45, 0.34), (0.42, 0.30, 0.23))
+TROUSERS = (
+    (0.16, 0.20, 0.32),
+    (0.12, 0.12, 0.13),
+    (0.36, 0.31, 0.25),
+    (0.28, 0.30, 0.34),
+    (0.22, 0.16, 0.13),
+)
+LAMP_BIT = {0: 1 << 8, 1: 1 << 9, 2: 1 << 10}
+"""Traffic light state -> the bit of its lamp; other states are dark."""
+STREET_LAMP_BIT = 1 << 11
+
+
+class _Group:
+    """All fixed things that share one mesh."""
+
+    def __init__(self, name: str, objects: Sequence[SceneryObject], near: Mesh) -> None:
+        self.name = name
+        self.models = np.stack([o.transform for o in objects])
+        self.centres = self.models[:, :3, :3] @ near.centre + self.models[:, :3, 3]
+        scale = np.linalg.norm(self.models[:, :3, :3], axis=1).max(axis=1)
+        self.radii = near.radius_m * scale
+        linear = np.array([o.color for o in objects]) ** 2
+        white = np.ones_like(linear)
+        numbers = np.array([(o.tag, o.id) for o in objects], float).T
+        # A plant's tint multiplies its own colours, which come as PART_OWN.
+        self.rows = batches.rows(
+            self.models, linear, white, white, *numbers, np.zeros(len(objects))
+        )
+        self.signals = [o.signal for o in objects]
+        self.reach_m = REACH_M.get(name, camera.FAR_M)
+        self.far_m = TREE_FAR_M if name.startswith(("tree_", "conifer")) else np.inf
+
+
+class Renderer:
+    """Draws pictures; its OpenGL context lives on the thread that made it."""
+
+    def __init__(self, gpu: int | None = None) -> None:
+        """Makes the context.
+
+        Args:
+            gpu: index of the EGL device; None lets EGL choose.
+
+        Raises:
+            RenderError: no OpenGL here; one line says what to install.
+        """
+        self._context = create_context(gpu)
+        c = self._context
+        self.gl_renderer = str(c.info["GL_RENDERER"])
+        self._surface = program(c, "surface.vert", "surface.frag")
+        self._depth = program(c, "depth.vert", "depth.frag")
+        self._face = program(c, "face.vert", "face.frag")
+        self._sky = program(c, "sky.vert", "sky.frag")
+        self._shade = program(c, "shade.vert", "shade.frag")
+        self._edges = program(c, "screen.vert", "edges.frag")
+        pictures = textures.surfaces()
+        count, size = pictures.shape[0], textures.SIZE_PX
+        self._pictures = c.texture_array((size, size, count), 3, pictures.tobytes(), alignment=1)
+        self._pictures.build_mipmaps()
+        self._pictures.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
+        quad = c.buffer(np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32).tobytes())
+        self._sky_quad = c.vertex_array(self._sky, [(quad, "2f", "position")])
+        self._edge_quad = c.vertex_array(self._edges, [(quad, "2f", "position")])
+        self._fixed_shadow, self._fixed_shadow_frame = self._shadow_map()
+        self._shadow, self._shadow_frame = self._shadow_map()
+        self._shadow_key: tuple[float, ...] | None = None
+        self._targets: dict[tuple[int, int], Target] = {}
+        self._instanced: dict[tuple[str, bool], Instanced] = {}
+        self._face_arrays: dict[str, moderngl.VertexArray] = {}
+        self._faces: dict[str, Face] = {}
+        self._fixed: list[Fixed] = []
+        self._groups: list[_Group] = []
+        self._face_objects: list[SceneryObject] = []
+        self.paintable: tuple[str, ...] = ()
+
+    def load(self, road: Road, town: Town) -> None:
+        """Replace everything that does not move, and forget all paint."""
+        for item in (*self._fixed, *self._faces.values()):
+            item.release()
+        self._faces.clear()
+        self._shadow_key = None
+        solid = [o for o in town.objects if o.mesh in town.meshes]
+        pieces = [_baked(o, town) for o in solid]
+        programs = (self._surface, self._depth)
+        self._fixed = [
+            Fixed(self._context, programs, group)
+            for group in (pieces, ground(road, 20000))
+            if group
+        ]
+        self._has_houses = bool(pieces)
+        by_mesh: dict[str, list[SceneryObject]] = {}
+        for o in town.objects:
+            if o.mesh not in town.meshes and not o.paintable:
+                by_mesh.setdefault(o.mesh, []).append(o)
+        self._groups = [
+            _Group(name, objects, library.mesh(name)) for name, objects in by_mesh.items()
+        ]
+        self._face_objects = [o for o in town.objects if o.paintable]
+        self._face_corners = np.array([o.corners_m for o in self._face_objects]).reshape(-1, 4, 3)
+        self.paintable = tuple(o.name for o in self._face_objects)
+
+    def paint(self, name: str, rgba: NDArray[np.uint8]) -> None:
+        """Show a picture (H, W, 4) or (H, W, 3) on a face, from its square's top left corner.
+
+        ``Actor_<id>`` names the board of that actor; it need not be drawn yet.
+
+        Raises:
+            KeyError: nothing of that name takes paint.
+        """
+        is_board = name.startswith("Actor_") and name[6:].isdigit()
+        if name not in self.paintable and not is_board:
+            raise KeyError(f"no paintable object {name!r}")
+        if name in self._faces:
+            self._faces[name].paint(rgba)
+        else:
+            self._faces[name] = Face(self._context, rgba)
+
+    def forget(self, name: str) -> None:
+        """Give a face its own picture back."""
+        face = self._faces.pop(name, None)
+        if face is not None:
+            face.release()
+
+    def render(
+        self,
+        view: View,
+        movers: Sequence[Mover],
+        weather: Weather,
+        lights: Mapping[str, int],
+    ) -> GBuffer:
+        """One picture.
+
+        Args:
+            lights: state of the map's traffic lights by signal id: 0 red, 1 yellow, 2 green;
+                anything else, or none, is dark.
+        """
+        light = daylight(weather)
+        eye = np.array([view.pose.x_m, view.pose.y_m, view.pose.z_m])
+        to_clip = camera.view_projection(view)
+        drawn = _mover_rows(movers)
+        to_shadow = self._draw_shadows(view, light, drawn)
+        target = self._target(view.width_px, view.height_px)
+        c = self._context
+        target.frame.use()
+        target.frame.color_mask = ((True,) * 4,) * 3
+        c.enable_only(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
+        # Componentwise outward normals in a left-handed world, with y flipped: counter-clockwise.
+        c.front_face = "ccw"
+        target.frame.clear(depth=1.0)
+        self._pictures.use(0)
+        self._shadow.use(1)
+        for each in (self._surface, self._face):
+            _set_light(each, light)
+            _write(each, "world_to_clip", to_clip)
+            _write(each, "world_to_shadow", to_shadow)
+            each["shadow"] = 1
+        self._surface["pictures"] = 0
+        self._surface["eye"] = tuple(eye)
+        self._surface["wetness"] = light.wetness
+        inside = _culler(view)
+        for name, is_far, instances in _visible_movers(drawn, eye, inside):
+            self._instances(name, is_far).draw(self._surface, instances)
+        self._draw_groups(eye, inside, lights, light)
+        for is_near in (True, False):
+            for fixed in self._fixed:
+                near = np.linalg.norm(fixed.centres - eye, axis=1) < FIXED_NEAR_M
+                seen = inside(fixed.centres, fixed.radii)
+                fixed.draw(self._surface, seen & (near == is_near))
+        self._draw_faces(view, eye, inside, movers)
+        self._draw_sky(view, light)
+        self._draw_shade(target, movers, eye, to_clip, light)
+        return self._read(target)
+
+    def release(self) -> None:
+        """Give the graphics card's memory back."""
+        self._context.release()
+
+    def _shadow_map(self) -> tuple[moderngl.Texture, moderngl.Framebuffer]:
+        texture = self._context.depth_texture((SHADOW_PX, SHADOW_PX))
+        texture.compare_func = "<="
+        texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
+        texture.repeat_x = texture.repeat_y = False
+        # Nothing is drawn into the colour, but only a frame that has one can be copied.
+        color = self._context.texture((SHADOW_PX, SHADOW_PX), 1)
+        frame = self._context.framebuffer([color], texture)
+        frame.color_mask = (False,) * 4
+        return texture, frame
+
+    def _target(self, width_px: int, height_px: int) -> Target:
+        size = (width_px, height_px)
+        if size not in self._targets:
+            self._targets[size] = Target(self._context, width_px, height_px)
+        return self._targets[size]
+
+    def _instances(self, name: str, is_far: bool) -> Instanced:
+        key = (name, is_far)
+        if key not in self._instanced:
+            programs = (self._shade,) if name == "shade" else (self._surface, self._depth)
+            self._instanced[key] = Instanced(self._context, programs, library.mesh(name, is_far))
+        return self._instanced[key]
+
+    def _draw_shadows(self, view: View, light: Daylight, drawn: _Drawn) -> Floats:
+        """Fill the shadow map; returns (4, 4) world to its clip space."""
+        forward = rotation(view.pose)[:, 0]
+        flat = forward[:2] / max(float(np.linalg.norm(forward[:2])), 1e-6)
+        ahead = np.array([view.pose.x_m, view.pose.y_m]) + SHADOW_AHEAD_M * flat
+        middle = np.round(np.array([*ahead, view.pose.z_m]) / SHADOW_STEP_M) * SHADOW_STEP_M
+        to_shadow = camera.shadow_projection(middle, light.sun, SHADOW_HALF_M, SHADOW_REACH_M)
+        c = self._context
+        c.enable_only(moderngl.DEPTH_TEST)
+        _write(self._depth, "world_to_shadow", to_shadow)
+
+        def inside(centres: Floats, radii: Floats) -> NDArray[np.bool_]:
+            at = centres @ to_shadow[:2, :3].T + to_shadow[:2, 3]
+            hit: NDArray[np.bool_] = (np.abs(at) < 1 + radii[:, None] / SHADOW_HALF_M).all(axis=1)
+            return hit
+
+        key = (*middle, *light.sun)
+        if key != self._shadow_key:
+            self._shadow_key = key
+            self._fixed_shadow_frame.use()
+            self._fixed_shadow_frame.clear(depth=1.0)
+            for group in self._groups:
+                seen = inside(group.centres, group.radii)
+                is_far = np.isfinite(group.far_m)
+                self._instances(group.name, bool(is_far)).draw(self._depth, group.rows[seen])
+            if self._has_houses:
+                houses = self._fixed[0]
+                houses.draw(self._depth, inside(houses.centres, houses.radii))
+        c.copy_framebuffer(self._shadow_frame, self._fixed_shadow_frame)
+        self._shadow_frame.use()
+        for name, place in drawn.items():
+            seen = inside(place.centres, place.radii)
+            self._instances(name, True).draw(self._depth, place.rows[seen])
+        return to_shadow
+
+    def _draw_groups(
+        self,
+        eye: Floats,
+        inside: Callable[[Floats, Floats], NDArray[np.bool_]],
+        lights: Mapping[str, int],
+        light: Daylight,
+    ) -> None:
+        for group in self._groups:
+            away = np.linalg.norm(group.centres - eye, axis=1)
+            seen = inside(group.centres, group.radii) & (away < group.reach_m)
+            if not seen.any():
+                continue
+            instances = group.rows
+            if group.name == "light_head":
+                instances = instances.copy()
+                instances[:, 27] = [LAMP_BIT.get(lights.get(s or "", 3), 0) for s in group.signals]
+            elif group.name == "lamp" and light.is_night:
+                instances = instances.copy()
+                instances[:, 27] = STREET_LAMP_BIT
+            near = away < group.far_m
+            self._instances(group.name, False).draw(self._surface, instances[seen & near])
+            if np.isfinite(group.far_m):
+                self._instances(group.name, True).draw(self._surface, instances[seen & ~near])
+
+    def _draw_faces(
+        self,
+        view: View,
+        eye: Floats,
+        inside: Callable[[Floats, Floats], NDArray[np.bool_]],
+        movers: Sequence[Mover],
+    ) -> None:
+        middles = self._face_corners.mean(axis=1)
+        radii = np.linalg.norm(self._face_corners[:, 0] - middles, axis=1)
+        near = np.linalg.norm(middles - eye, axis=1) < FACE_REACH_M
+        for k in np.flatnonzero(inside(middles, radii) & near):
+            o = self._face_objects[k]
+            self._draw_face(view, eye, o.name, o.mesh, o.transform, o.texture or "", o.tag, o.id)
+        for mover in movers:
+            if mover.mesh != "board":
+                continue
+            length, width, height = mover.size_m
+            for side in (-1.0, 1.0):
+                # Both sides show the picture the right way round to whoever looks at them.
+                scale = np.diag([1.0, width, height, 1.0])
+                shift = np.eye(4)
+                shift[0, 3], shift[2, 3] = -length / 2, height / 2
+                turn = np.diag([-side, -side, 1.0, 1.0])
+                model = matrix(mover.pose) @ turn @ shift @ scale
+                self._draw_face(
+                    view, eye, f"Actor_{mover.id}", "face:square", model, "", mover.tag, mover.id
+                )
+
+    def _draw_face(
+        self,
+        view: View,
+        eye: Floats,
+        name: str,
+        mesh: str,
+        model: Floats,
+        texture: str,
+        tag: int,
+        number: int,
+    ) -> None:
+        unit = np.array(
+            [[0, -0.5, 0.5, 1], [0, 0.5, 0.5, 1], [0, 0.5, -0.5, 1], [0, -0.5, -0.5, 1]]
+        )
+        corners = (unit @ model.T)[:, :3]
+        normal = -model[:3, 0] / np.linalg.norm(model[:3, 0])
+        if normal @ (eye - corners[0]) < 1e-3:
+            return
+        if name not in self._faces:
+            # Signs of one kind share their own picture until one of them is painted.
+            name = f"base:{texture}"
+            if name not in self._faces:
+                self._faces[name] = Face(self._context, base_picture(texture))
+        face = self._faces[name]
+        face.use(2)
+        p = self._face
+        p["picture"] = 2
+        _write(p, "model", model)
+        _write(p, "pixel_to_texture", camera.pixels_to_texture(view, corners))
+        p["texels"], p["last_level"] = face.texels, face.last_level
+        p["normal"] = tuple(normal)
+        p["code"] = (tag / 255, (number & 255) / 255, (number >> 8) / 255)
+        if mesh not in self._face_arrays:
+            points = library.mesh(mesh)
+            self._face_arrays[mesh] = self._context.vertex_array(
+                p,
+                [(self._context.buffer(points.vertices[:, :3].tobytes()), "3f", "position")],
+                self._context.buffer(points.indices.tobytes()),
+            )
+        self._face_arrays[mesh].render()
+
+    def _draw_sky(self, view: View, light: Daylight) -> None:
+        forward, right, up = rotation(view.pose).T
+        half = np.tan(view.fov_rad / 2)
+        rays = np.stack([half * right, -half * view.height_px / view.width_px * up, forward], 1)
+        _set_light(self._sky, light)
+        _write(self._sky, "clip_to_ray", rays)
+        self._sky["pictures"] = 0
+        self._sky["cloudiness"], self._sky["fogginess"] = light.cloudiness, light.fogginess
+        c = self._context
+        c.enable_only(moderngl.DEPTH_TEST)
+        c.depth_func = "<="
+        self._sky_quad.render(moderngl.TRIANGLE_STRIP)
+        c.depth_func = "<"
+
+    def _draw_shade(
+        self, target: Target, movers: Sequence[Mover], eye: Floats, to_clip: Floats, light: Daylight
+    ) -> None:
+        """Darken the ground under and around bodies, in colour only."""
+        close = [
+            m
+            for m in movers
+            if m.mesh in SHADE and np.hypot(m.pose.x_m - eye[0], m.pose.y_m - eye[1]) < 90
+        ]
+        if not close:
+            return
+        models = np.stack(
+            [matrix(m.pose) @ np.diag([m.size_m[0], m.size_m[1], 1.0, 1.0]) for m in close]
+        )
+        models[:, 2, 3] += 0.022
+        n = len(close)
+        strength = np.array([SHADE[m.mesh] for m in close])
+        instances = batches.rows(models, *np.ones((3, n, 3)), *np.zeros((2, n)), strength)
+        _set_light(self._shade, light)
+        _write(self._shade, "world_to_clip", to_clip)
+        c = self._context
+        c.enable_only(moderngl.DEPTH_TEST | moderngl.BLEND)
+        c.blend_func = moderngl.SRC_ALPHA, moderngl.ONE_MINUS_SRC_ALPHA
+        on, off = (True, True, True, False), (False,) * 4
+        target.frame.color_mask = (on, off, off)
+        target.frame.depth_mask = False
+        self._instances("shade", False).draw(self._shade, instances)
+        target.frame.color_mask = ((True,) * 4,) * 3
+        target.frame.depth_mask = True
+
+    def _read(self, target: Target) -> GBuffer:
+        c = self._context
+        c.enable_only(moderngl.NOTHING)
+        target.soft_frame.use()
+        for unit, (name, texture) in enumerate(
+            {"picture": target.color, "codes": target.code}.items()
+        ):
+            texture.use(unit)
+            self._edges[name] = unit
+        self._edge_quad.render(moderngl.TRIANGLE_STRIP)
+        width, height = target.size
+        rgb: Image = np.empty((height, width, 3), np.uint8)
+        depth = np.empty((height, width), np.float32)
+        code = np.empty((height, width, 4), np.uint8)
+        target.soft_frame.read_into(rgb, components=3, alignment=1)
+        target.frame.read_into(depth, components=1, attachment=1, dtype="f4")
+        target.frame.read_into(code, components=4, attachment=2)
+        # As one little-endian number a pixel: tag, id low, id high, 255.
+        number = (code.view("<u4")[..., 0] >> 8) & 0xFFFF
+        return GBuffer(rgb, depth, np.ascontiguousarray(code[..., 0]), number.astype(np.uint32))
+
+
+class _Placed:
+    """Instances of one mesh among the movers."""
+
+    def __init__(self, models: Floats, rows: NDArray[np.float32], mesh: Mesh, far_m: float) -> None:
+        self.rows = rows
+        self.centres = models[:, :3, :3] @ mesh.centre + models[:, :3, 3]
+        self.radii = mesh.radius_m * np.linalg.norm(models[:, :3, :3], axis=1).max(axis=1)
+        self.far_m = far_m
+
+
+_Drawn = dict[str, _Placed]
+
+
+def _mover_rows(movers: Sequence[Mover]) -> _Drawn:
+    by_model: dict[str, list[tuple[Mover, Floats]]] = {}
+    for mover in movers:
+        chosen = library.model(mover)
+        scale = np.array(mover.size_m) / chosen.size_m
+        model = matrix(mover.pose) @ np.diag([*scale, 1.0])
+        by_model.setdefault(chosen.name, []).append((mover, model))
+    out: _Drawn = {}
+    for name in sorted(by_model):
+        group = sorted(by_model[name], key=lambda item: item[0].id)
+        models = np.stack([model for _, model in group])
+        who = [mover for mover, _ in group]
+        first = np.array([m.color for m in who]) ** 2
+        # A rider's shirt and a walker's trousers are the second colour; drawn from the actor's id.
+        second = np.array([TROUSERS[(m.id * 7) % len(TROUSERS)] for m in who]) ** 2
+        if name in ("bicycle", "motorcycle"):
+            second = (
+                np.array(
+                    [
+                        (0.25 + 0.5 * (m.id * 37 % 11) / 11, 0.3, 0.55 - 0.4 * (m.id * 17 % 7) / 7)
+                        for m in who
+                    ]
+                )
+                ** 2
+            )
+        third = np.array([SKIN[(m.id * 5) % len(SKIN)] for m in who]) ** 2
+        numbers = np.array([(m.tag, m.id, m.light_flags & 0xFF) for m in who], float).T
+        far = PERSON_FAR_M if name.startswith("walker") else CAR_FAR_M
+        rows = batches.rows(models, first, second, third, *numbers)
+        out[name] = _Placed(models, rows, library.mesh(name), far)
+    return out
+
+
+def _visible_movers(
+    drawn: _Drawn, eye: Floats, inside: Callable[[Floats, Floats], NDArray[np.bool_]]
+) -> list[tuple[str, bool, NDArray[np.float32]]]:
+    out = []
+    for name, place in drawn.items():
+        away = np.linalg.norm(place.centres - eye, axis=1)
+        seen = inside(place.centres, place.radii) & (away < MOVER_REACH_M)
+        near = away < place.far_m
+        out.append((name, False, place.rows[seen & near]))
+        out.append((name, True, place.rows[seen & ~near]))
+    return out
+
+
+def _culler(view: View) -> Callable[[Floats, Floats], NDArray[np.bool_]]:
+    normals, offsets = camera.frustum(view)
+
+    def inside(centres: Floats, radii: Floats) -> NDArray[np.bool_]:
+        hit: NDArray[np.bool_] = (centres @ normals.T + offsets > -radii[:, None]).all(axis=1)
+        return hit
+
+    return inside
+
+
+def _baked(o: SceneryObject, town: Town) -> Piece:
+    """A one-off mesh in world coordinates, its tint worked in."""
+    mesh = town.meshes[o.mesh].copy()
+    mesh[:, :3] = mesh[:, :3] @ o.transform[:3, :3].T + o.transform[:3, 3]
+    mesh[:, 3:6] = mesh[:, 3:6] @ o.transform[:3, :3].T
+    tinted = mesh[:, 12] == PART_FIRST
+    mesh[tinted, 8:11] *= np.array(o.color) ** 2
+    mesh[tinted, 12] = PART_OWN
+    return Piece(mesh, o.tag, o.id)
+
+
+def _set_light(shader: moderngl.Program, light: Daylight) -> None:
+    names = ("sun", "sun_light", "sky_light", "ground_light", "zenith", "haze", "fog", "exposure")
+    for name in names:
+        if name in shader:
+            value = getattr(light, name)
+            shader[name] = float(value) if np.isscalar(value) else tuple(float(v) for v in value)
+
+
+def _write(shader: moderngl.Program, name: str, value: Floats) -> None:
+    shader[name].write(np.ascontiguousarray(value.T, np.float32).tobytes())

@@ -1,0 +1,59 @@
+"""What goes into a picture and what comes out: plain data, no OpenGL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simattack.types import Image, Pose
+
+
+@dataclass(frozen=True)
+class View:
+    """A pinhole camera in the world."""
+
+    pose: Pose
+    """Looks along its x axis."""
+    width_px: int = 640
+    height_px: int = 480
+    fov_rad: float = float(np.deg2rad(60.0))
+    """Horizontal field of view."""
+
+
+@dataclass(frozen=True)
+class Mover:
+    """An actor to draw."""
+
+    id: int
+    """1..19999; scenery has the ids above."""
+    mesh: str
+    """One of car, van, bus, truck, motorcycle, bicycle, walker, cone, barrier, box, board."""
+    size_m: tuple[float, float, float]
+    """Length, width, height of the bounding box."""
+    color: tuple[float, float, float]
+    """Of the paint or the shirt, display-coded, 0..1 each."""
+    pose: Pose
+    """At the centre of the bounding box's ground face."""
+    tag: int
+    """CARLA's semantic label."""
+    steer_rad: float = 0.0
+    light_flags: int = 0
+    """CARLA's VehicleLightState bits: 2 low beam, 8 brake, 16 right, 32 left blinker, 64 reverse."""
+    gait_phase: float = 0.0
+    """Of a walker's stride [rad]; one full stride is 2 pi; exactly 0 stands still."""
+
+
+@dataclass(frozen=True, eq=False)
+class GBuffer:
+    """One picture and the truth behind each of its pixels; rows top first."""
+
+    rgb: Image
+    """(H, W, 3) uint8."""
+    depth_m: NDArray[np.float32]
+    """(H, W) distance along the optical axis; 1000 for the sky."""
+    tag: NDArray[np.uint8]
+    """(H, W) CARLA's semantic labels; 11 for the sky."""
+    id: NDArray[np.uint32]
+    """(H, W) 0 for the sky; below 65536."""
