@@ -447,3 +447,41 @@ def test_a_missing_actor_is_a_key_error_and_a_second_one_a_value_error():
     physics.remove(1)
     assert 1 not in physics
     assert physics.step(TICK_S) == []
+
+
+def test_a_fast_turn_runs_wide_by_the_slip_of_the_tyres():
+    physics = one_car(speed=15.0)
+    drive_at(physics, 15.0, 0.05, 5.0)
+    body = physics.state(1)
+    steer = 0.05 * CAR.max_steer_rad
+    # steer = L / R + (slip in front - slip behind); slip = (a / g) / stiffness per load
+    wide = body.speed_mps**2 / G * (1 / 11.5 - 1 / 13.5)
+    radius = body.speed_mps / body.angular_velocity_radps[2]
+    assert radius == pytest.approx((CAR.wheelbase_m + wide) / steer, rel=0.01)
+
+
+def test_a_car_coasting_through_a_bend_gains_no_speed():
+    physics = one_car(speed=4.0)
+    physics.control(1, 0.0, 1.0, 0.0)
+    run(physics, 0.5)
+    speeds = []
+    for _ in range(40):
+        physics.step(TICK_S)
+        speeds.append(physics.state(1).speed_mps)
+    assert speeds == sorted(speeds, reverse=True)
+    assert speeds[-1] > 1.0
+
+
+def test_yaw_wraps_at_half_a_turn_without_a_jump():
+    physics = one_car(yaw_rad=0.2)
+    physics.control(1, 0.0, 1.0, 0.0)
+    physics.constant_velocity(1, (6.0, 0.0, 0.0))
+    turned = 0.2
+    for _ in range(80):
+        physics.step(TICK_S)
+        body = physics.state(1)
+        turned += math.hypot(*body.velocity_mps[:2]) * TICK_S * math.tan(body.steer_rad) / 2.9
+        assert abs(body.pose.yaw_rad) <= math.pi
+    assert turned > 1.5 * math.pi
+    # the wheels take 0.2 s to turn, which the sum over ticks knows only roughly
+    assert math.remainder(body.pose.yaw_rad - turned, 2 * math.pi) == pytest.approx(0, abs=0.2)
