@@ -477,11 +477,11 @@ def test_yaw_wraps_at_half_a_turn_without_a_jump():
     physics.control(1, 0.0, 1.0, 0.0)
     physics.constant_velocity(1, (6.0, 0.0, 0.0))
     turned = 0.2
-    for _ in range(80):
+    for _ in range(55):
         physics.step(TICK_S)
         body = physics.state(1)
         turned += math.hypot(*body.velocity_mps[:2]) * TICK_S * math.tan(body.steer_rad) / 2.9
         assert abs(body.pose.yaw_rad) <= math.pi
-    assert turned > 1.5 * math.pi
+    assert 1.3 * math.pi < turned < 1.9 * math.pi  # one wrap: two could cancel
     # the wheels take 0.2 s to turn, which the sum over ticks knows only roughly
     assert math.remainder(body.pose.yaw_rad - turned, 2 * math.pi) == pytest.approx(0, abs=0.2)
