@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import shapely
+from shapely.geometry import LinearRing
+from shapely.geometry.base import BaseGeometry
 from shapely.geometry.polygon import orient
 
 from simattack.geometry import matrix
@@ -184,7 +186,7 @@ def _traffic_light(town: Town, road: Road, signal: Signal, pose: Pose) -> None:
             return
 
 
-def _paved(road: Road) -> shapely.Geometry:
+def _paved(road: Road) -> BaseGeometry:
     """Everything people drive or walk on, seen from above."""
     # Ribbons of one road share their rows: a few centimetres less detail makes this much faster.
     shapes = [
@@ -197,9 +199,9 @@ def _paved(road: Road) -> shapely.Geometry:
     return whole.buffer(0.9, quad_segs=4).buffer(-0.9, quad_segs=4).simplify(0.05)
 
 
-def _sight(road: Road) -> shapely.Geometry:
+def _sight(road: Road) -> BaseGeometry:
     """Where nothing may stand: around every sign, and between it and the lane before it."""
-    shapes: list[shapely.Geometry] = []
+    shapes: list[BaseGeometry] = []
     for signal in road.signals:
         p = signal.pose
         shapes.append(shapely.Point(p.x_m, p.y_m).buffer(CLEAR_M))
@@ -214,33 +216,38 @@ def _sight(road: Road) -> shapely.Geometry:
 class _Taken:
     """The ground that is no longer free."""
 
-    def __init__(self, paved: shapely.Geometry, sight: shapely.Geometry) -> None:
+    def __init__(self, paved: BaseGeometry, sight: BaseGeometry) -> None:
         self.paved = paved
         self._sight = sight
         shapely.prepare(self.paved)
         shapely.prepare(self._sight)
-        self._placed: list[shapely.Geometry] = []
-        self._middles: list[tuple[float, float, float]] = []
+        self._placed: list[BaseGeometry] = []
+        self._circles = np.zeros((0, 3))
+        """Middle x, y and reach of everything placed."""
 
-    def is_free(self, shape: shapely.Geometry, from_road_m: float) -> bool:
+    def is_free(self, shape: BaseGeometry, from_road_m: float) -> bool:
         """Whether a shape keeps off the roads, the sight lines and everything placed so far."""
         if self._sight.intersects(shape) or shapely.dwithin(self.paved, shape, from_road_m):
             return False
-        if not self._placed:
-            return True
-        middle = shape.centroid
-        reach = shapely.minimum_bounding_radius(shape)
-        at = np.array(self._middles)
-        near = np.hypot(at[:, 0] - middle.x, at[:, 1] - middle.y) < at[:, 2] + reach
+        x, y, reach = _circle(shape)
+        placed = self._circles
+        near = np.hypot(placed[:, 0] - x, placed[:, 1] - y) < placed[:, 2] + reach
         return not any(self._placed[k].intersects(shape) for k in np.flatnonzero(near))
 
-    def take(self, shape: shapely.Geometry) -> None:
-        middle = shape.centroid
+    def take(self, shape: BaseGeometry) -> None:
+        """Nothing else may stand there from now on."""
         self._placed.append(shape)
-        self._middles.append((middle.x, middle.y, float(shapely.minimum_bounding_radius(shape))))
+        self._circles = np.vstack([self._circles, _circle(shape)])
 
 
-def _edges(paved: shapely.Geometry, away_m: float) -> list[tuple[shapely.Geometry, float]]:
+def _circle(shape: BaseGeometry) -> tuple[float, float, float]:
+    """Middle x, y and radius of a circle around a shape."""
+    west, south, east, north = shape.bounds
+    reach = float(np.hypot(east - west, north - south)) / 2
+    return (west + east) / 2, (south + north) / 2, reach
+
+
+def _edges(paved: BaseGeometry, away_m: float) -> list[tuple[LinearRing, float]]:
     """Lines ``away_m`` outside the pavement; travelling along one, the pavement is on the left."""
     shape = paved.buffer(away_m, quad_segs=4).simplify(0.02)
     out = []
@@ -252,7 +259,7 @@ def _edges(paved: shapely.Geometry, away_m: float) -> list[tuple[shapely.Geometr
     return out
 
 
-def _on_edge(ring: shapely.Geometry, at_m: float) -> Pose:
+def _on_edge(ring: LinearRing, at_m: float) -> Pose:
     """A place on such a line, turned along it; its right hand points away from the road."""
     here = ring.interpolate(at_m % ring.length)
     before, after = (ring.interpolate((at_m + d) % ring.length) for d in (-0.5, 0.5))

@@ -48,6 +48,12 @@ def rows(
     return out
 
 
+def plain_rows(models: Floats, lights: Floats) -> NDArray[np.float32]:
+    """Instance rows (N, ROW) without colours and numbers."""
+    white, zero = np.ones((len(models), 3)), np.zeros(len(models))
+    return rows(models, white, white, white, zero, zero, lights)
+
+
 def _layout(
     program: moderngl.Program, names: Sequence[str], sizes: Sequence[str]
 ) -> tuple[str, list[str]]:
@@ -186,5 +192,7 @@ class Fixed:
             array.render(first=first, vertices=last - first, instances=1)
 
     def release(self) -> None:
-        for item in (*self._arrays.values(), *self._buffers):
-            item.release()
+        for array in self._arrays.values():
+            array.release()
+        for buffer in self._buffers:
+            buffer.release()

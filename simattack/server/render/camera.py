@@ -107,4 +107,5 @@ def pixels_to_texture(view: View, corners: Floats) -> Floats:
     x, y, _, w = clip @ plane
     forward = np.stack([(x + w) * view.width_px / 2, (y + w) * view.height_px / 2, w])
     inverse: Floats = np.linalg.inv(forward)
-    return inverse / np.abs(inverse).max()
+    inverse /= np.abs(inverse).max()
+    return inverse

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from importlib import resources
+from typing import Any
 
 import moderngl
 
@@ -26,11 +27,12 @@ def create_context(gpu: int | None) -> moderngl.Context:
     except OSError:
         # Older machines have the whole of OpenGL in one library.
         names["libgl"] = "libGL.so.1"
-    device = {} if gpu is None else {"device_index": gpu}
+    # moderngl's annotations do not know the settings it passes on to EGL.
+    settings: dict[str, Any] = {"backend": "egl", **names}
+    if gpu is not None:
+        settings["device_index"] = gpu
     try:
-        return moderngl.create_context(
-            require=330, standalone=True, backend="egl", **names, **device
-        )
+        return moderngl.create_context(require=330, standalone=True, **settings)
     except Exception as error:  # moderngl raises plain Exception for everything
         reason = " ".join(str(error).split()) or type(error).__name__
         where = "" if gpu is None else f" on GPU {gpu}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
+from scipy.spatial import cKDTree
 
 from simattack.server.render.mesh import Color, Vertices, join, rows
 from simattack.server.render.textures import LAYERS
@@ -189,7 +190,8 @@ def _fill(road: Road) -> Vertices:
     ]
     if not inner:
         return join([])
-    level = np.concatenate([r.left for r in road.ribbons if r.is_junction])
+    level = np.concatenate([r.left for r in road.ribbons if r.is_junction and r.kind not in WALKS])
+    tree = cKDTree(level[:, :2])
     whole = shapely.union_all([shape.buffer(0) for shape in inner]).buffer(4).buffer(-4)
     out = []
     for part in getattr(whole, "geoms", [whole]):
@@ -197,7 +199,7 @@ def _fill(road: Road) -> Vertices:
             if not part.contains(triangle.representative_point()):
                 continue
             xy = np.asarray(triangle.exterior.coords)[:3]
-            near = ((level[:, None, :2] - xy) ** 2).sum(axis=2).argmin(axis=0)
+            near = tree.query(xy)[1]
             points = np.column_stack([xy, level[near, 2]])
             out.append(polygon(points, (1, 1, 1), -0.02))
     return join(out)

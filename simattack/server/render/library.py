@@ -29,6 +29,7 @@ def mesh(name: str, is_far: bool = False) -> Mesh:
 
 
 def triangles(name: str, is_far: bool) -> Vertices:
+    """The named mesh as plain triangles."""
     kind, _, rest = name.partition(":")
     if kind == "car":
         body = CAR_KINDS[rest]

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from simattack.types import Floats
+
 Vertices = NDArray[np.float32]
 """(N, WIDTH) rows, three a triangle."""
 
@@ -72,7 +74,13 @@ class Mesh:
         return cls(flat[first[order]], indices, centre, radius)
 
 
+def at(x: float, y: float, z: float) -> Floats:
+    """A point or an offset (3,)."""
+    return np.array([x, y, z], dtype=float)
+
+
 def join(parts: Sequence[Vertices]) -> Vertices:
+    """All triangles of several meshes, in order."""
     return np.concatenate(list(parts)) if parts else np.zeros((0, WIDTH), np.float32)
 
 

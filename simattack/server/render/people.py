@@ -15,6 +15,7 @@ from simattack.server.render.mesh import (
     PART_THIRD,
     Color,
     Vertices,
+    at,
     capsule,
     join,
 )
@@ -45,8 +46,8 @@ def walker(pose: int, is_far: bool = False) -> Vertices:
     head = neck + np.array([0.025, 0.0, 0.19])
     out = [
         capsule(
-            pelvis - [0, 0, 0.02],
-            pelvis + [0, 0, 0.08],
+            pelvis - at(0, 0, 0.02),
+            pelvis + at(0, 0, 0.08),
             0.135,
             0.135,
             n,
@@ -54,20 +55,20 @@ def walker(pose: int, is_far: bool = False) -> Vertices:
             flatten=(0.8, 1.15),
         ),
         capsule(
-            pelvis + [0, 0, 0.09], chest, 0.135, 0.165, n, part=PART_FIRST, flatten=(0.72, 1.1)
+            pelvis + at(0, 0, 0.09), chest, 0.135, 0.165, n, part=PART_FIRST, flatten=(0.72, 1.1)
         ),
         capsule(
-            chest + [-0.005, -0.135, 0.065],
-            chest + [-0.005, 0.135, 0.065],
+            chest + at(-0.005, -0.135, 0.065),
+            chest + at(-0.005, 0.135, 0.065),
             0.075,
             0.075,
             n,
             part=PART_FIRST,
         ),
-        capsule(neck - [0, 0, 0.06], neck + [0.01, 0, 0.08], 0.055, 0.052, n, part=PART_THIRD),
+        capsule(neck - at(0, 0, 0.06), neck + at(0.01, 0, 0.08), 0.055, 0.052, n, part=PART_THIRD),
         capsule(
-            head + [0.01, 0, -0.045],
-            head + [0, 0, 0.02],
+            head + at(0.01, 0, -0.045),
+            head + at(0, 0, 0.02),
             0.078,
             0.096,
             n,
@@ -75,8 +76,8 @@ def walker(pose: int, is_far: bool = False) -> Vertices:
             flatten=(1.05, 0.9),
         ),
         capsule(
-            head + [-0.022, 0, 0.03],
-            head + [-0.012, 0, 0.056],
+            head + at(-0.022, 0, 0.03),
+            head + at(-0.012, 0, 0.056),
             0.096,
             0.094,
             n,
@@ -88,7 +89,12 @@ def walker(pose: int, is_far: bool = False) -> Vertices:
     if not is_far:
         out.append(
             capsule(
-                head + [0.085, 0, -0.02], head + [0.1, 0, -0.035], 0.016, 0.018, 5, part=PART_THIRD
+                head + at(0.085, 0, -0.02),
+                head + at(0.1, 0, -0.035),
+                0.016,
+                0.018,
+                5,
+                part=PART_THIRD,
             )
         )
     for side in (-1.0, 1.0):
@@ -108,7 +114,7 @@ def walker(pose: int, is_far: bool = False) -> Vertices:
         out += [
             capsule(hip, knee, 0.093, 0.064, n, part=PART_SECOND),
             capsule(knee, ankle, 0.063, 0.046, n, part=PART_SECOND),
-            capsule(ankle + [-0.035, 0, -0.03], toe, 0.047, 0.036, n, SHOE),
+            capsule(ankle + at(-0.035, 0, -0.03), toe, 0.047, 0.036, n, SHOE),
         ]
         arm = 0.0 if is_standing else -0.42 * np.sin(phase + (0 if side > 0 else np.pi))
         shoulder = chest + np.array([-0.005, side * 0.195, 0.055])

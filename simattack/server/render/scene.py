@@ -74,10 +74,11 @@ class _Group:
         self.radii = near.radius_m * scale
         linear = np.array([o.color for o in objects]) ** 2
         white = np.ones_like(linear)
-        numbers = np.array([(o.tag, o.id) for o in objects], float).T
+        tags = np.array([o.tag for o in objects], float)
+        ids = np.array([o.id for o in objects], float)
         # A plant's tint multiplies its own colours, which come as PART_OWN.
         self.rows = batches.rows(
-            self.models, linear, white, white, *numbers, np.zeros(len(objects))
+            self.models, linear, white, white, tags, ids, np.zeros(len(objects))
         )
         self.signals = [o.signal for o in objects]
         self.reach_m = REACH_M.get(name, camera.FAR_M)
@@ -127,8 +128,10 @@ class Renderer:
 
     def load(self, road: Road, town: Town) -> None:
         """Replace everything that does not move, and forget all paint."""
-        for item in (*self._fixed, *self._faces.values()):
-            item.release()
+        for fixed in self._fixed:
+            fixed.release()
+        for face in self._faces.values():
+            face.release()
         self._faces.clear()
         self._shadow_key = None
         solid = [o for o in town.objects if o.mesh in town.meshes]
@@ -194,7 +197,7 @@ class Renderer:
         target = self._target(view.width_px, view.height_px)
         c = self._context
         target.frame.use()
-        target.frame.color_mask = ((True,) * 4,) * 3
+        _color_mask(target, is_code=True)
         c.enable_only(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
         # Componentwise outward normals in a left-handed world, with y flipped: counter-clockwise.
         c.front_face = "ccw"
@@ -264,8 +267,7 @@ class Renderer:
 
         def inside(centres: Floats, radii: Floats) -> NDArray[np.bool_]:
             at = centres @ to_shadow[:2, :3].T + to_shadow[:2, 3]
-            hit: NDArray[np.bool_] = (np.abs(at) < 1 + radii[:, None] / SHADOW_HALF_M).all(axis=1)
-            return hit
+            return np.asarray((np.abs(at) < 1 + radii[:, None] / SHADOW_HALF_M).all(axis=1))
 
         key = (*middle, *light.sun)
         if key != self._shadow_key:
@@ -408,19 +410,17 @@ class Renderer:
             [matrix(m.pose) @ np.diag([m.size_m[0], m.size_m[1], 1.0, 1.0]) for m in close]
         )
         models[:, 2, 3] += 0.022
-        n = len(close)
         strength = np.array([SHADE[m.mesh] for m in close])
-        instances = batches.rows(models, *np.ones((3, n, 3)), *np.zeros((2, n)), strength)
+        instances = batches.plain_rows(models, strength)
         _set_light(self._shade, light)
         _write(self._shade, "world_to_clip", to_clip)
         c = self._context
         c.enable_only(moderngl.DEPTH_TEST | moderngl.BLEND)
         c.blend_func = moderngl.SRC_ALPHA, moderngl.ONE_MINUS_SRC_ALPHA
-        on, off = (True, True, True, False), (False,) * 4
-        target.frame.color_mask = (on, off, off)
+        _color_mask(target, is_code=False)
         target.frame.depth_mask = False
         self._instances("shade", False).draw(self._shade, instances)
-        target.frame.color_mask = ((True,) * 4,) * 3
+        _color_mask(target, is_code=True)
         target.frame.depth_mask = True
 
     def _read(self, target: Target) -> GBuffer:
@@ -508,8 +508,7 @@ def _culler(view: View) -> Callable[[Floats, Floats], NDArray[np.bool_]]:
     normals, offsets = camera.frustum(view)
 
     def inside(centres: Floats, radii: Floats) -> NDArray[np.bool_]:
-        hit: NDArray[np.bool_] = (centres @ normals.T + offsets > -radii[:, None]).all(axis=1)
-        return hit
+        return np.asarray((centres @ normals.T + offsets > -radii[:, None]).all(axis=1))
 
     return inside
 
@@ -525,13 +524,23 @@ def _baked(o: SceneryObject, town: Town) -> Piece:
     return Piece(mesh, o.tag, o.id)
 
 
+def _color_mask(target: Target, is_code: bool) -> None:
+    """Let drawing touch all attachments, or the colour only."""
+    rest = (is_code,) * 4
+    # The annotation knows one mask for all attachments only; a mask for each works as well.
+    target.frame.color_mask = ((True,) * 4, rest, rest)  # type: ignore[assignment]
+
+
 def _set_light(shader: moderngl.Program, light: Daylight) -> None:
     names = ("sun", "sun_light", "sky_light", "ground_light", "zenith", "haze", "fog", "exposure")
     for name in names:
         if name in shader:
             value = getattr(light, name)
-            shader[name] = float(value) if np.isscalar(value) else tuple(float(v) for v in value)
+            is_number = isinstance(value, float)
+            shader[name] = value if is_number else tuple(float(v) for v in value)
 
 
 def _write(shader: moderngl.Program, name: str, value: Floats) -> None:
-    shader[name].write(np.ascontiguousarray(value.T, np.float32).tobytes())
+    uniform = shader[name]
+    assert isinstance(uniform, moderngl.Uniform)
+    uniform.write(np.ascontiguousarray(value.T, np.float32).tobytes())

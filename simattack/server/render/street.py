@@ -130,6 +130,7 @@ def conifer(is_far: bool = False) -> Vertices:
 
 
 def bush(seed: int) -> Vertices:
+    """A bush, 2 m wide and 1 m high."""
     rng = np.random.default_rng(seed)
     out = [
         _blob(np.array([x, rng.normal(0, 0.1), 0.45]), rng.uniform(0.5, 0.65), rng, 7, 5, -0.1, 1.0)
@@ -163,11 +164,12 @@ def sign_post() -> Vertices:
 
 
 def outline(kind: str) -> Floats:
-    """(K, 2) corners y, z of a sign's face inside the square -0.5..0.5, counter-clockwise in y, z."""
+    """(K, 2) corners y, z of a sign's face inside the square -0.5..0.5, anticlockwise in y, z."""
     if kind == "octagon":
         # Circumscribed: its flats lie on the sides of the square.
         angle = np.pi / 8 + np.arange(8) * np.pi / 4
-        return np.stack([np.cos(angle), np.sin(angle)], 1) / (2 * np.cos(np.pi / 8))
+        points: Floats = np.stack([np.cos(angle), np.sin(angle)], 1) / (2 * np.cos(np.pi / 8))
+        return points
     if kind == "disc":
         angle = np.arange(24) * 2 * np.pi / 24
         return np.stack([np.cos(angle), np.sin(angle)], 1) / 2
@@ -202,7 +204,7 @@ def sign_back(kind: str) -> Vertices:
 
 
 def board() -> Vertices:
-    """A unit plate (x is its thickness) that stands on the ground; edges only, the faces are painted."""
+    """A unit plate on the ground, x its thickness; edges only, the faces are painted."""
     edges = [
         quad([(-0.5, -0.5, 1), (0.5, -0.5, 1), (0.5, 0.5, 1), (-0.5, 0.5, 1)], color=STEEL),
         quad([(-0.5, 0.5, 0), (-0.5, 0.5, 1), (0.5, 0.5, 1), (0.5, 0.5, 0)], color=STEEL),
@@ -242,6 +244,7 @@ MAST: Color = (0.10, 0.105, 0.11)
 
 
 def light_post() -> Vertices:
+    """A plain post for one housing, 3.9 m high."""
     return tube([(0.07, 0, 0), (0.07, 0, 3.9)], [0.075, 0.06], 8, MAST)
 
 
@@ -272,7 +275,7 @@ def building(size_m: tuple[float, float, float], facade: str, ground: str, seed:
     rng = np.random.default_rng(seed)
     w, d, h = size_m
     floor = 3.6
-    trim: Color = tuple(np.array([0.42, 0.4, 0.36]) * rng.uniform(0.6, 1.1))  # type: ignore[assignment]
+    trim: Color = tuple(np.array([0.42, 0.4, 0.36]) * rng.uniform(0.6, 1.1))
     upper = box(
         (0, 0, (h + floor) / 2),
         (w, d, h - floor),

@@ -43,9 +43,11 @@ def noise(octaves: Sequence[tuple[int, float]], seed: int, size: int = SIZE_PX) 
     rng = np.random.default_rng(seed)
     out = np.zeros((size, size))
     for cells, weight in octaves:
-        grid = np.tile(rng.random((cells, cells)).astype(np.float32), (3, 3))
-        image = Picture.fromarray(grid).resize((3 * size, 3 * size), Picture.Resampling.BICUBIC)
-        out += weight * (np.asarray(image)[size : 2 * size, size : 2 * size] - 0.5)
+        # A border of the opposite sides' cells makes the edges fit.
+        grid = np.pad(rng.random((cells, cells)).astype(np.float32), 4, mode="wrap")
+        middle = (4.0, 4.0, 4.0 + cells, 4.0 + cells)
+        image = Picture.fromarray(grid).resize((size, size), Picture.Resampling.BICUBIC, middle)
+        out += weight * (np.asarray(image) - 0.5)
     return out
 
 
@@ -225,12 +227,13 @@ def pyramid(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
         h, w = last.shape[:2]
         top = last[: h // 2 * 2 : 2] if h > 1 else last
         low = last[1 : h // 2 * 2 : 2] if h > 1 else last
-        total = [
+        parts = [
             part[:, k : max(w // 2 * 2, 1) : 2] if w > 1 else part
             for part in (top, low)
             for k in (0, 1)
         ]
-        levels.append(((sum(total) + 2) // 4).astype(np.uint8))  # type: ignore[operator]
+        mean = (parts[0] + parts[1] + parts[2] + parts[3] + np.uint16(2)) // np.uint16(4)
+        levels.append(mean.astype(np.uint8))
     return levels
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simattack.server.render.mesh import (
     PART_GLASS,
@@ -20,6 +21,7 @@ from simattack.server.render.mesh import (
     PART_RIDER_SHIRT,
     Color,
     Vertices,
+    at,
     box,
     capsule,
     join,
@@ -244,7 +246,7 @@ def _curve(knots: Curve, x: Floats) -> Floats:
     return np.interp(x, [k[0] for k in knots], [k[1] for k in knots])
 
 
-def _inside(x: Floats, stretches: Sequence[tuple[float, float]]) -> Floats:
+def _inside(x: Floats, stretches: Sequence[tuple[float, float]]) -> NDArray[np.bool_]:
     hit = np.zeros(x.shape, bool)
     for low, high in stretches:
         hit |= (x > low) & (x < high)
@@ -410,6 +412,7 @@ def _door_lines(body: Body, doors: Sequence[float]) -> Vertices:
 
 
 def car(body: Body) -> Vertices:
+    """A car or van with every detail."""
     head = float(_curve(body.belt, np.array([body.length_m / 2 - 0.1]))[0]) - 0.06
     tail = float(_curve(body.belt, np.array([-body.length_m / 2 + 0.08]))[0]) - 0.12
     a, b = body.axles
@@ -437,6 +440,7 @@ def car_far(body: Body) -> Vertices:
 
 
 def van(is_far: bool = False) -> Vertices:
+    """A delivery van."""
     if is_far:
         return car_far(VAN)
     back = [box((-2.8, s * 0.45, 1.75), (0.03, 0.72, 0.6), GLASS, part=PART_GLASS) for s in (-1, 1)]
@@ -453,6 +457,7 @@ def van(is_far: bool = False) -> Vertices:
 
 
 def bus(is_far: bool = False) -> Vertices:
+    """A city bus; its doors are on the right."""
     half = BUS.length_m / 2
     out = [
         _shell(BUS, 5 if is_far else 9),
@@ -540,13 +545,27 @@ def _rider(
     shoulder = hip + np.array([lean, 0, 0.5])
     head = shoulder + np.array([0.12, 0, 0.27])
     out = [
-        capsule(hip, shoulder - [0, 0, 0.04], 0.15, 0.17, sides, part=shirt, flatten=(0.75, 1.15)),
+        capsule(
+            hip, shoulder - at(0, 0, 0.04), 0.15, 0.17, sides, part=shirt, flatten=(0.75, 1.15)
+        ),
         capsule(shoulder, head, 0.055, 0.055, sides, skin_color, PART_RIDER),
         capsule(
-            head + [0.01, 0, -0.02], head + [0, 0, 0.04], 0.095, 0.1, sides, skin_color, PART_RIDER
+            head + at(0.01, 0, -0.02),
+            head + at(0, 0, 0.04),
+            0.095,
+            0.1,
+            sides,
+            skin_color,
+            PART_RIDER,
         ),
         capsule(
-            head + [-0.02, 0, 0.05], head + [-0.01, 0, 0.09], 0.125, 0.11, sides, helmet, PART_RIDER
+            head + at(-0.02, 0, 0.05),
+            head + at(-0.01, 0, 0.09),
+            0.125,
+            0.11,
+            sides,
+            helmet,
+            PART_RIDER,
         ),
     ]
     for s in (-1.0, 1.0):
@@ -560,10 +579,10 @@ def _rider(
             capsule(shoulder_s, elbow, 0.062, 0.05, sides, part=shirt),
             capsule(elbow, hand, 0.048, 0.042, sides, skin_color, PART_RIDER),
             capsule(hip_s, knee, 0.095, 0.07, sides, jeans, PART_RIDER),
-            capsule(knee, foot + [0, 0, 0.05], 0.068, 0.05, sides, jeans, PART_RIDER),
+            capsule(knee, foot + at(0, 0, 0.05), 0.068, 0.05, sides, jeans, PART_RIDER),
             capsule(
-                foot + [-0.06, 0, 0.03],
-                foot + [0.12, 0, 0.02],
+                foot + at(-0.06, 0, 0.03),
+                foot + at(0.12, 0, 0.02),
                 0.045,
                 0.04,
                 sides,
@@ -592,6 +611,7 @@ def _ring(
 
 
 def bicycle(is_far: bool = False) -> Vertices:
+    """A bicycle and who rides it."""
     sides = 5 if is_far else 8
     rear, front = np.array([-0.53, 0, 0.34]), np.array([0.53, 0, 0.34])
     crank, seat, head = (
@@ -612,10 +632,10 @@ def bicycle(is_far: bool = False) -> Vertices:
         (head, front),
     ):
         out.append(tube([a, b], 0.024, 5, part=PART_PAINT))
-    out.append(tube([head, head + [-0.03, 0, 0.12]], 0.018, 5, TRIM))
-    out.append(tube([head + [-0.03, -0.27, 0.12], head + [-0.03, 0.27, 0.12]], 0.02, 5, TRIM))
-    out.append(box(seat + [0, 0, 0.06], (0.26, 0.14, 0.06), TRIM))
-    out.append(tube([crank + [0, -0.07, 0], crank + [0, 0.07, 0]], 0.09, 8, CHROME))
+    out.append(tube([head, head + at(-0.03, 0, 0.12)], 0.018, 5, TRIM))
+    out.append(tube([head + at(-0.03, -0.27, 0.12), head + at(-0.03, 0.27, 0.12)], 0.02, 5, TRIM))
+    out.append(box(seat + at(0, 0, 0.06), (0.26, 0.14, 0.06), TRIM))
+    out.append(tube([crank + at(0, -0.07, 0), crank + at(0, 0.07, 0)], 0.09, 8, CHROME))
     if not is_far:
         for c in (rear, front):
             for k in range(6):
@@ -629,6 +649,7 @@ def bicycle(is_far: bool = False) -> Vertices:
 
 
 def motorcycle(is_far: bool = False) -> Vertices:
+    """A motorcycle and who rides it."""
     sides = 5 if is_far else 8
     rear, front = (-0.68, 0.0, 0.32), (0.72, 0.0, 0.32)
     around = 9 if is_far else 18

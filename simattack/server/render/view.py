@@ -40,7 +40,7 @@ class Mover:
     """CARLA's semantic label."""
     steer_rad: float = 0.0
     light_flags: int = 0
-    """CARLA's VehicleLightState bits: 2 low beam, 8 brake, 16 right, 32 left blinker, 64 reverse."""
+    """CARLA's VehicleLightState bits: 2 low beam, 8 brake, 16 right and 32 left blinker."""
     gait_phase: float = 0.0
     """Of a walker's stride [rad]; one full stride is 2 pi; exactly 0 stands still."""
 
