@@ -101,16 +101,9 @@ class Seer:
 
 
 def actor_corners(actor: ActorState) -> Floats:
-    """(8, 3) corners of an actor's bounding box in the world [m].
-
-    Vehicles are placed by the middle of their ground face, walkers by their own middle (CARLA's
-    origins).
-    """
-    signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
-    corners = signs * actor.half_extent_m
-    if not actor.kind.startswith("walker."):
-        corners[:, 2] += actor.half_extent_m[2]
-    return to_world(corners, actor.pose)
+    """(8, 3) corners of an actor's bounding box in the world [m]; it stands on its origin."""
+    signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (0, 2)], float)
+    return to_world(signs * actor.half_extent_m, actor.pose)
 
 
 def faces(sign: Surface, viewer: Pose) -> bool:
