@@ -12,7 +12,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -263,6 +263,15 @@ class Suite:
                 for entry in self.entries
             ),
         )
+
+    def change(self, change: Callable[[Scenario], Scenario]) -> Suite:
+        """Every scenario replaced by what ``change`` makes of it; arms and seeds stay chosen."""
+        entries = []
+        for entry in self.entries:
+            scenario = change(entry.scenario)
+            names = [arm.name for arm in entry.arms]
+            entries.append(Entry(scenario, _choose(scenario, names, "suite"), entry.seeds))
+        return Suite(self.name, tuple(entries))
 
 
 def read(name: str) -> Suite:

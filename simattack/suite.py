@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -10,12 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from simattack import inputs, results
-from simattack.config import Conditions, Entry, Suite
+from simattack.config import Conditions, Entry, Scenario, Suite
 from simattack.errors import ConfigError, SimattackError
 from simattack.results import Appender, Folder, Manifest, Row
 from simattack.summary import summarise
 from simattack.supervisor import Outcome, Supervisor
+from simattack.surfaces import approaches
+from simattack.types import Image, Surface
 from simattack.worker import Job, OpenRemote, Tools, one_thread, open_embedded, run_episode
 
 
@@ -75,6 +80,7 @@ def run(
     scenarios = [entry.scenario for entry in suite.entries]
     for scenario in scenarios:
         scenario.check()
+        rehearse(scenario)
     folder = Folder(out)
     known = inputs.of_run(scenarios)
     with folder.locked():
@@ -92,6 +98,43 @@ def run(
         folder.finish(rows)
         results.write_json(folder.summary, summarise(rows))
     return Finished(folder, tuple(rows), len(jobs))
+
+
+def rehearse(scenario: Scenario) -> None:
+    """Begin every attack once on every site's bare surface, before anything is driven.
+
+    Raises:
+        BudgetError: an attack would break its own physical budget.
+        ConfigError: the map has no such site.
+    """
+    for site in scenario.sites:
+        for arm in scenario.arms():
+            if arm.attack is not None:
+                attack = arm.attack.build("attacks", f"scenario {scenario.name!r}")
+                attack.begin(_Easel(scenario.map, site), np.random.default_rng(0)).end()
+
+
+@dataclass(frozen=True)
+class _Easel:
+    """A ``types.World`` in which nothing happens: the map's surfaces and nobody to see them."""
+
+    map_name: str
+    site: str
+
+    def surface(self, name: str) -> Surface:
+        wanted = name or self.site
+        known = approaches(self.map_name)
+        if wanted not in known:
+            near = difflib.get_close_matches(wanted, list(known), 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"map {self.map_name!r} has no surface {wanted!r}; {hint}")
+        return known[wanted].surface
+
+    def paint(self, surface: Surface, texture: Image) -> None:
+        """Nothing to paint on."""
+
+    def restore(self, surface: Surface) -> None:
+        """Nothing was painted."""
 
 
 def _drive(folder: Folder, jobs: list[Job], supervisor: Supervisor, progress: _Progress) -> None:

@@ -26,7 +26,7 @@ _COLORS = {
 }
 _VEHICLE = (70, 190, 255)
 _INSET_PX = 150
-"""Side of the enlarged view of the sign, in the top right corner."""
+"""Side of the enlarged view of the sign: on the left, as signs stand on the right."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def save_picture(path: Path, image: Image) -> None:
 
 
 def _inset(picture: Pictures.Image, image: Image, box: Floats) -> None:
-    """The surroundings of the sign, enlarged, in the top right corner."""
+    """The surroundings of the sign, enlarged, below the title."""
     left, top, right, bottom = box
     half = max(0.75 * max(right - left, bottom - top), 4.0)
     x, y = (left + right) / 2, (top + bottom) / 2
@@ -148,7 +148,7 @@ def _inset(picture: Pictures.Image, image: Image, box: Floats) -> None:
         (round(x - half), round(y - half), round(x + half), round(y + half))
     )
     zoom = crop.resize((_INSET_PX, _INSET_PX), Pictures.Resampling.BICUBIC)
-    corner = (width - _INSET_PX - 6, 6)
+    corner = (6, 36)
     picture.paste(zoom, corner)
     pen = ImageDraw.Draw(picture)
     frame = (*corner, corner[0] + _INSET_PX, corner[1] + _INSET_PX)

@@ -162,7 +162,7 @@ def work(pipe: Connection, tools: Tools) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if tools.prepare is not None:
         tools.prepare()
-    with _Bench(tools) as bench:
+    with Bench(tools) as bench:
         try:
             pipe.send(Report("ready"))
             while (job := pipe.recv()) is not None:
@@ -171,7 +171,7 @@ def work(pipe: Connection, tools: Tools) -> None:
             return  # the supervisor is gone
 
 
-class _Bench:
+class Bench:
     """Keeps a session between jobs for as long as they need the same map."""
 
     def __init__(self, tools: Tools) -> None:
@@ -180,7 +180,7 @@ class _Bench:
         self._world: World | None = None
         self._map = ""
 
-    def __enter__(self) -> _Bench:
+    def __enter__(self) -> Bench:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -41,6 +41,12 @@ def enter(room, kind):
         size_m: float | None = None
         power: float = 1.0
 
+        def begin(self, world, rng):
+            return self
+
+        def end(self):
+            pass
+
 for room in ("attacks", "defenses", "detectors", "policies"):
     enter(room, "standin")
 """

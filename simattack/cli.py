@@ -1,0 +1,320 @@
+"""The command line: results on stdout, progress on stderr, one line for what goes wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from simattack.errors import ConfigError, SimattackError
+
+if TYPE_CHECKING:
+    from simattack.config import Scenario
+    from simattack.suite import Finished
+
+# Only what the flags need is imported above: `simattack --help` is to be instant.
+
+_INTERRUPTED = 130
+_Name = tyro.conf.Positional[str]
+_Folder = tyro.conf.Positional[Path]
+
+
+def serve(
+    port: int = 2000,
+    host: str = "127.0.0.1",
+    map: str | None = None,
+    gpu: int | None = None,
+    seed: int = 0,
+) -> int:
+    """Run the embedded server, which CARLA 0.9.16 clients connect to, until Ctrl-C.
+
+    Args:
+        port: Of the calls; streams take the next one. 0 picks free ones.
+        host: Address to listen on.
+        map: A shipped map's name or an OpenDRIVE file.
+        gpu: Which GPU draws; by default what EGL offers, also a CPU.
+        seed: Of all sensor noise.
+    """
+    from simattack import resources, server
+
+    path = resources.locate(map, "scenarios/maps", ".xodr") if map is not None else None
+    server.serve(port, host, path, gpu, seed)
+    return 0
+
+
+def run(
+    name: _Name,
+    out: Path | None = None,
+    workers: int = 1,
+    seeds: int | None = None,
+    arms: tuple[str, ...] | None = None,
+    patch: str | None = None,
+    size_m: float | None = None,
+    detector: str | None = None,
+    trust_pickle: bool = False,
+    host: str | None = None,
+    port: int = 2000,
+    max_ticks: int | None = None,
+    retry_errors: bool = False,
+) -> int:
+    """Run a scenario or suite in all its arms, and write the report.
+
+    An interrupted run goes on where it stopped when the same command is given again.
+
+    Args:
+        name: Of a shipped scenario or suite, or a YAML file of your own.
+        out: Results folder; runs/<name> if not given.
+        workers: Processes side by side, each with its own embedded server.
+        seeds: How many; by default what the scenario says.
+        arms: Only these, such as: clean attacked.
+        patch: A picture of your own, or a shipped patch, instead of the scenario's.
+        size_m: Side of the patch in metres, for a picture without a card.
+        detector: Weights of your own (.safetensors, .pt) or a registered kind of detector.
+        trust_pickle: Load a .pt file, which can run any code that is in it.
+        host: Use a running CARLA server instead of an embedded one.
+        port: Of that server.
+        max_ticks: End every episode after so many ticks of 0.05 s.
+        retry_errors: Drive those episodes again that ended in an error.
+    """
+    from simattack import config, suite
+
+    change = _changes(patch, size_m, detector, trust_pickle, max_ticks)
+    chosen = config.read(name).change(change).select(arms, seeds)
+    folder = out if out is not None else Path("runs") / chosen.name
+    tools = suite.tools(host, port)
+    finished = suite.run(chosen, folder, tools, workers, host is not None, retry_errors)
+    page = _publish(finished)
+    sys.stdout.write(f"\nreport: {page}\n")
+    if finished.n_errors:
+        _tell(f"{finished.n_errors} of {len(finished.rows)} episodes ended in an error")
+        return 1
+    return 0
+
+
+def report(folder: _Folder, open: bool = False) -> int:
+    """Write a results folder's report.html anew and print its table.
+
+    Args:
+        folder: Of a run, finished or not; runs/latest is the newest.
+        open: Show it in the browser.
+    """
+    from simattack import report as pages
+
+    page = pages.write(folder)
+    _print_table(folder)
+    sys.stdout.write(f"\nreport: {page}\n")
+    if open:
+        import webbrowser
+
+        webbrowser.open(page.resolve().as_uri())
+    return 0
+
+
+def replay(
+    folder: _Folder,
+    arm: str,
+    seed: int,
+    scenario: str | None = None,
+    host: str | None = None,
+    port: int = 2000,
+) -> int:
+    """Drive one episode of a results folder again and film it (MP4).
+
+    Args:
+        folder: Of the run.
+        arm: Such as attacked.
+        seed: Of the episode.
+        scenario: Which, if the folder holds several.
+        host: Use a running CARLA server instead of an embedded one.
+        port: Of that server.
+    """
+    from simattack import replay as replays
+    from simattack import results, suite
+
+    done = replays.replay(folder, arm, seed, suite.tools(host, port), scenario)
+    sys.stdout.write(json.dumps(results.tidy(done.result.metrics), indent=1) + "\n")
+    if done.row is None:
+        sys.stdout.write("the folder has no row of this episode to compare with\n")
+    elif done.differing:
+        sys.stdout.write(f"differs from the folder's row in: {', '.join(done.differing)}\n")
+    else:
+        sys.stdout.write("same metrics as the folder's row\n")
+    sys.stdout.write(f"film: {done.film}\n")
+    return 0
+
+
+def list_(
+    what: tyro.conf.Positional[
+        Literal["attacks", "defenses", "detectors", "policies", "scenarios", "suites", "patches"]
+    ],
+) -> int:
+    """List what there is to choose from, by the names that YAML and flags take."""
+    from simattack import listing
+
+    for name, text in listing.listed(what):
+        sys.stdout.write(f"{name:<20} {text}\n".rstrip() + "\n")
+    return 0
+
+
+def taxonomy(is_json: Annotated[bool, tyro.conf.arg(name="json")] = False) -> int:
+    """Every attack on the survey's axes, and the defenses that claim to answer it.
+
+    Args:
+        is_json: As JSON, for programs.
+    """
+    from simattack import listing
+
+    rows = listing.taxonomy()
+    if is_json:
+        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
+    else:
+        head = list(rows[0]) if rows else []
+        cells = [
+            [", ".join(item) if isinstance(item, list) else str(item) for item in row.values()]
+            for row in rows
+        ]
+        sys.stdout.write(_columns(head, cells))
+    return 0
+
+
+def doctor() -> int:
+    """Look at this machine: what is right, what is wrong, what to do."""
+    from simattack import doctor as doctors
+
+    findings = doctors.examine()
+    for finding in findings:
+        sys.stdout.write(finding.line() + "\n")
+    return 0 if doctors.is_healthy(findings) else 1
+
+
+COMMANDS: dict[str, Callable[..., int]] = {
+    "serve": serve,
+    "run": run,
+    "report": report,
+    "replay": replay,
+    "list": list_,
+    "taxonomy": taxonomy,
+    "doctor": doctor,
+}
+
+
+def main() -> int:
+    """The console script; the exit code."""
+    try:
+        code: int = tyro.extras.subcommand_cli_from_dict(
+            COMMANDS,
+            prog="simattack",
+            description="Physical-world attacks on autonomous driving, judged by what happens to "
+            "the car. `simattack run stop_sign` is a good start.",
+        )
+        return code
+    except SimattackError as error:
+        _tell(str(error))
+        return 1
+    except KeyboardInterrupt:
+        _tell("interrupted; what is finished is kept, and the same command goes on from there")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away, as `| head` does; say nothing at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _changes(
+    patch: str | None,
+    size_m: float | None,
+    detector: str | None,
+    trust_pickle: bool,
+    max_ticks: int | None,
+) -> Callable[[Scenario], Scenario]:
+    """What the flags change in a scenario.
+
+    Raises:
+        ConfigError: a flag fits nothing.
+    """
+    from simattack import registry
+    from simattack.config import Part
+    from simattack.types import CarInfo
+
+    if trust_pickle and detector is None:
+        raise ConfigError("--trust-pickle says to trust the file of --detector; got no --detector")
+    if max_ticks is not None and max_ticks < 1:
+        raise ConfigError(f"expected at least 1 tick, got --max-ticks {max_ticks}")
+
+    def change(scenario: Scenario) -> Scenario:
+        if patch is not None or size_m is not None:
+            if scenario.attack is None:
+                raise ConfigError(f"scenario {scenario.name!r} has no attack to give a --patch to")
+            options = {"patch": patch, "size_m": size_m}
+            # Another picture is of another size, so the scenario's own size must not stay.
+            given = {k: v for k, v in options.items() if v is not None or patch is not None}
+            attack = scenario.attack.with_options(**given)
+            scenario = dataclasses.replace(scenario, attack=attack)
+        if detector is not None:
+            if detector in registry.kinds("detectors"):
+                part = Part(detector)
+            else:
+                part = scenario.detector.with_options(weights=detector)
+            if trust_pickle:
+                part = part.with_options(trust_pickle=True)
+            scenario = dataclasses.replace(scenario, detector=part)
+        if max_ticks is not None:
+            limit_s = max_ticks * CarInfo().tick_s
+            scenario = dataclasses.replace(scenario, max_time_s=limit_s)
+        return scenario
+
+    return change
+
+
+def _publish(finished: Finished) -> Path:
+    """Write the report, print the table, and let runs/latest point here."""
+    from simattack import report as pages
+
+    path = finished.folder.path
+    page = pages.write(path)
+    if path.parent.name == "runs":
+        link = path.parent / "latest"
+        if link.is_symlink():
+            link.unlink()
+        if not link.exists():
+            link.symlink_to(path.name)
+    _print_table(path)
+    return page
+
+
+def _print_table(path: Path) -> None:
+    """The headline and the main table of a results folder."""
+    from simattack import report as pages
+    from simattack.results import Folder
+    from simattack.summary import summarise
+
+    folder = Folder(path)
+    rows, _ = folder.rows()
+    for headline, head, body in pages.table(summarise(rows), folder.manifest()):
+        # As many columns as a terminal can hold; the report has them all.
+        sys.stdout.write(f"{headline}\n\n")
+        sys.stdout.write(_columns(head[:6], [row[:6] for row in body]))
+
+
+def _columns(head: list[str], rows: list[list[str]]) -> str:
+    """Text in columns, each as wide as its widest cell."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [head, ["-" * width for width in widths], *rows]
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _tell(message: str) -> None:
+    sys.stderr.write(f"simattack: {message}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
