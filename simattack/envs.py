@@ -122,7 +122,7 @@ class DriveEnv(gym.Env[Any, Any]):
         has_crashed = any(tick <= settled for tick, _ in self.session.collisions())
         if has_crashed:
             reward -= _COLLISION_PENALTY
-        is_done = has_crashed or progress_m >= len(self.route.points) - 2.0
+        is_done = has_crashed or progress_m >= len(self.route.points) - 1.0
         is_late = self._frame.tick >= self._max_ticks
         return dict(self._obs), float(reward), bool(is_done), is_late, {"frame": self._frame}
 

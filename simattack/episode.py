@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import gymnasium as gym
 
@@ -89,7 +90,7 @@ def drive(
     recorder: Recorder | None = None,
 ) -> tuple[list[Tick], EpisodeTruth]:
     """Drive one seed to its end: the trace, with every collision in its tick, and the truth."""
-    world: gym.Env[dict[str, object], Floats] = env  # type: ignore[assignment]
+    world: gym.Env[dict[str, object], Floats] = env
     attacked = defended = None
     if attack is not None:
         world = attacked = Attacked(world, attack, parameters)
@@ -98,8 +99,11 @@ def drive(
     try:
         options = None if conditions is None else {"conditions": conditions}
         obs, info = world.reset(seed=seed, options=options)
+        seer: Any = detector
+        if is_privileged := getattr(detector, "is_privileged", False):
+            seer = seer.begin(env.car, tuple(env.session.surfaces.values()))
         stack = Stack(
-            detector,
+            seer,
             policy,
             env.car,
             env.route,
@@ -110,6 +114,8 @@ def drive(
         ticks: list[Tick] = []
         is_done = is_late = False
         while True:
+            if is_privileged:
+                seer.watch(info["frame"])
             decision = stack.act(obs)  # type: ignore[arg-type]
             tick = Tick(
                 info["frame"],

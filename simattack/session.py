@@ -37,7 +37,7 @@ from simattack.types import (
 )
 
 EGO_KIND = "vehicle.lincoln.mkz_2020"
-_TIMEOUT_S = 20.0
+_TIMEOUT_S = 10.0
 # Streaming threads of the client: more than any rig has sensors, or a tick could deadlock.
 _WORKER_THREADS = 8
 
