@@ -102,7 +102,7 @@ def measure(
                 "calibrate them apart"
             )
     views, crops, maps, mixes, pixels, curves, cores = [], [], [], [], [], [], []
-    for shot in shots:
+    for number, shot in enumerate(shots):
         surface = surfaces[shot.standpoint.surface]
         corners = project(surface.corners_m, camera, shot.camera_pose)
         if not np.isfinite(corners).all():
@@ -134,6 +134,7 @@ def measure(
                 distance_m=float(np.linalg.norm(middle - (eye.x_m, eye.y_m, eye.z_m))),
                 weather=shot.standpoint.weather,
                 corner_px=(left, top),
+                shot=number,
                 box=(*map(float, local.min(0)), *map(float, local.max(0))),  # type: ignore[arg-type]  # four
             )
         )

@@ -58,6 +58,8 @@ class View:
     """Left and top of the crop in the frame."""
     box: tuple[float, float, float, float]
     """Of the target, xyxy in the crop [px]."""
+    shot: int = 0
+    """Which of the calibration's shots it came from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +203,7 @@ class Twin:
             CalibrationError: missing, damaged, or of another version.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 notes = json.loads(str(file["notes"]))
                 if notes["version"] != VERSION:
                     raise ValueError(f"version {notes['version']}, expected {VERSION}")

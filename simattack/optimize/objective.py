@@ -1,0 +1,191 @@
+"""Hiding a target from a detector, seen through a twin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simattack.optimize.printability import (
+    distance_to_printable,
+    printable_colours,
+    total_variation,
+)
+from simattack.optimize.transforms import Transforms
+from simattack.twin import Twin
+from simattack.types import Detections, Differentiable, Floats
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BUCKET_M = 5.0
+MIDDLE_WEIGHT = 0.2
+"""Of the mean score beside the worst bucket's, so that progress shows before the worst moves."""
+_MEMORY = 0.7
+"""Of a view's last loss when a new one comes in."""
+_EVEN_SHARE = 0.5
+"""Of a batch that is drawn evenly over distances; the rest are the views that do worst."""
+
+
+class ScoringDetector(Protocol):
+    """A detector whose best score near a target has a gradient."""
+
+    def loss(self, images: Tensor, targets: Sequence[Detections]) -> Tensor: ...
+
+    def scores_near(self, images: Tensor, targets: Sequence[Detections]) -> Tensor: ...
+
+
+@dataclass(eq=False)
+class Hiding:
+    """A picture's flat vector (3 h w,) in 0..1 -> how visible the target stays.
+
+    ``loss`` is stochastic and differentiable, for a step; calling the objective gives the
+    held-out score that candidates are compared by: the highest score of the target in the worst
+    distance bucket, plus a part of the mean.
+    """
+
+    twin: Twin
+    """To optimise through."""
+    held_out: Twin
+    """To choose by."""
+    detector: ScoringDetector
+    shape: tuple[int, int]
+    """Height and width of the picture in cells."""
+    transforms: Transforms = field(default_factory=Transforms)
+    printability: float = 0.02
+    """Weight of the distance to printable colours."""
+    smoothness: float = 0.02
+    """Weight of the total variation."""
+    batch: int = 8
+    window_px: int = 192
+    """Side of the random window of a crop that the detector sees in a step."""
+    defense: Differentiable | None = None
+    """Stands between camera and detector: an adaptive attack."""
+    is_bfloat16: bool = False
+    """Run the detector in bfloat16 in steps; faster where the CPU has it."""
+
+    def __post_init__(self) -> None:
+        self.memory = np.full(len(self.twin), np.inf)
+        """(N,) running loss of each view; unseen views come first."""
+        if self.window_px % 32 or self.window_px > self.twin.side_px:
+            raise ValueError(
+                f"window_px must be a multiple of 32 up to {self.twin.side_px}, "
+                f"got {self.window_px}"
+            )
+
+    def loss(self, point: Tensor, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        """Loss of one random batch, with its parts by name."""
+        import torch
+
+        picture = point.reshape(3, *self.shape)
+        index = self._draw(rng)
+        boxes = np.array([self.twin.views[i].box for i in index])
+        warps = torch.from_numpy(self.transforms.warps(boxes, rng)).float()
+        printed = self.transforms.print(picture, rng)
+        crops = self.twin.render(printed, torch.from_numpy(index), warps)
+        images, targets = self._windows(crops, boxes, rng)
+        images = self.transforms.photograph(images, rng)
+        if self.defense is not None:
+            images = self.defense.surrogate(images, rng)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.is_bfloat16):
+            each = self.detector.loss(images, targets).float()
+        fresh = each.detach().numpy().astype(float)
+        known = np.isfinite(self.memory[index])
+        self.memory[index] = np.where(
+            known, _MEMORY * np.where(known, self.memory[index], 0) + (1 - _MEMORY) * fresh, fresh
+        )
+        # Half of the weight on the worse half: one visible view is enough for the car to stop.
+        worst = each.topk(max(1, len(each) // 2)).values
+        hiding = 0.5 * each.mean() + 0.5 * worst.mean()
+        unprintable = distance_to_printable(picture, self._colours)
+        rough = total_variation(picture)
+        total = hiding + self.printability * unprintable + self.smoothness * rough
+        return total, {
+            "hiding": float(hiding.detach()),
+            "worst": float(each.detach().max()),
+            "unprintable": float(unprintable.detach()),
+            "roughness": float(rough.detach()),
+        }
+
+    def __call__(self, point: Floats) -> float:
+        return self.judge(point)[0]
+
+    def judge(self, point: Floats) -> tuple[float, dict[str, float]]:
+        """The held-out value, and scalars worth a curve: scores by distance, highest and mean."""
+        scores = self.scores(point)
+        buckets = self.buckets(scores)
+        value = max(buckets.values()) + MIDDLE_WEIGHT * float(scores.mean())
+        parts = {f"score/{name}_m": score for name, score in buckets.items()}
+        return value, parts | {"score/max": float(scores.max()), "score/mean": float(scores.mean())}
+
+    def scores(self, point: Floats) -> Floats:
+        """(N,) the target's best score in each held-out view, without random transforms."""
+        import torch
+
+        picture = torch.from_numpy(np.asarray(point, np.float32)).reshape(3, *self.shape)
+        # What is painted has 8 bits.
+        picture = (picture.clamp(0, 1) * 255).round() / 255
+        rng = np.random.default_rng(0)
+        found = []
+        with torch.no_grad():
+            for part in np.array_split(np.arange(len(self.held_out)), -(-len(self.held_out) // 8)):
+                images = self.held_out.render(picture, torch.from_numpy(part))
+                if self.defense is not None:
+                    images = self.defense.surrogate(images, rng)
+                targets = [self.held_out.target(int(i)) for i in part]
+                found.append(self.detector.scores_near(images, targets).numpy())
+        return np.concatenate(found).astype(float)
+
+    def buckets(self, scores: Floats) -> dict[str, float]:
+        """The highest held-out score in each bucket of distance, named by its nearer end [m]."""
+        near = np.floor(self.held_out.distances_m / BUCKET_M) * BUCKET_M
+        return {f"{start:02.0f}": float(scores[near == start].max()) for start in np.unique(near)}
+
+    @cached_property
+    def _colours(self) -> Tensor:
+        import torch
+
+        return torch.from_numpy(printable_colours().astype(np.float32))
+
+    @cached_property
+    def _by_distance(self) -> NDArray[np.int64]:
+        return np.asarray(np.argsort(self.twin.distances_m), np.int64)
+
+    def _draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Views of one batch: some spread over distances, the others those that do worst."""
+        even = max(1, round(self.batch * _EVEN_SHARE))
+        strata = np.array_split(self._by_distance, even)
+        chosen = [int(rng.choice(part)) for part in strata if len(part)]
+        rest = min(self.batch, len(self.twin)) - len(chosen)
+        if rest > 0:
+            # A tie among unseen views is broken at random.
+            order = np.lexsort((rng.random(len(self.twin)), -self.memory))
+            pool = [int(i) for i in order if i not in chosen][: 3 * rest]
+            chosen += [int(i) for i in rng.choice(pool, rest, replace=False)]
+        return np.array(chosen, np.int64)
+
+    def _windows(
+        self, crops: Tensor, boxes: Floats, rng: np.random.Generator
+    ) -> tuple[Tensor, list[Detections]]:
+        """A random window of each crop around its target, and the target in it.
+
+        Windows start on any pixel, so that the detector's grid lies on the sign in any way.
+        """
+        import torch
+
+        spare = crops.shape[2] - self.window_px
+        images, targets = [], []
+        for crop, box in zip(crops, boxes, strict=True):
+            low = np.clip(np.ceil(box[2:] + 2) - self.window_px, 0, spare).astype(int)
+            high = np.clip(np.floor(box[:2] - 2), 0, spare).astype(int)
+            left, top = (
+                int(rng.integers(min(a, b), max(a, b) + 1)) for a, b in zip(low, high, strict=True)
+            )
+            images.append(crop[:, top : top + self.window_px, left : left + self.window_px])
+            moved = box - (left, top, left, top)
+            targets.append(Detections(moved[None], np.ones(1), (self.twin.label,)))
+        return torch.stack(images), targets

@@ -1,0 +1,326 @@
+"""From a world and a detector to a patch on disk: calibrate, optimise, measure the gap, save."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from simattack.calibration import calibrate
+from simattack.errors import ResultsError
+from simattack.gap import DISTANCE_M, UNSEEN_WEATHERS, measure_gap, saturated
+from simattack.optimize.gradient import Adam
+from simattack.optimize.objective import Hiding, ScoringDetector
+from simattack.optimize.transforms import Transforms
+from simattack.patchfile import Patch, PatchCard, save_patch
+from simattack.resources import sha256
+from simattack.standpoints import Scene, standpoints
+from simattack.twin import Twin
+from simattack.types import Detections, Differentiable, Floats, Image, Step, Weather
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+Report = Callable[[str, int, int, Mapping[str, float]], None]
+"""Stage, how much of it is done, how much there is, numbers worth showing."""
+
+WEATHERS: tuple[Weather, ...] = (
+    Weather(sun_azimuth_angle=20.0, sun_altitude_angle=60.0),
+    Weather(sun_azimuth_angle=110.0, sun_altitude_angle=30.0),
+    Weather(cloudiness=50.0, sun_azimuth_angle=200.0, sun_altitude_angle=45.0),
+    Weather(sun_azimuth_angle=245.0, sun_altitude_angle=35.0),
+    Weather(
+        cloudiness=40.0,
+        fog_density=10.0,
+        fog_distance=20.0,
+        sun_azimuth_angle=330.0,
+        sun_altitude_angle=50.0,
+    ),
+)
+"""That stickers are optimised in."""
+_CHECKPOINT_VERSION = 1
+_HELD_OUT_EVERY = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class StickerPlan:
+    """All that decides the outcome, beside the world and the detector."""
+
+    sites: tuple[str, ...]
+    """Surfaces to calibrate at."""
+    size_m: tuple[float, float] = (0.37, 0.37)
+    centre: tuple[float, float] = (0.5, 0.5)
+    cells: int = 96
+    """Of the picture, along its longer side."""
+    iterations: int = 400
+    seed: int = 0
+    views: int = 64
+    """Standpoints to calibrate at; every fourth is held out to choose the best picture by."""
+    gap_views: int = 16
+    """Other standpoints, to measure the twin's gap at; 0 leaves it out."""
+    distance_m: tuple[float, float] = (8.0, 45.0)
+    rate: float = 0.03
+    batch: int = 8
+    printability: float = 0.02
+    smoothness: float = 0.02
+    last_level: int | None = None
+    """Of the server's mip levels; None for a full pyramid, 0 for a server without."""
+    transforms: Transforms = field(default_factory=Transforms)
+
+    def __post_init__(self) -> None:
+        if not self.sites:
+            raise ValueError("sites needs at least one surface")
+        if self.views < 8 or self.iterations < 1 or self.cells < 2 or self.batch < 1:
+            raise ValueError(
+                "views must be at least 8, iterations and batch at least 1, cells at least 2; got "
+                f"{self.views}, {self.iterations}, {self.batch}, {self.cells}"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the picture."""
+        width, height = self.size_m
+        longest = max(width, height)
+        return round(self.cells * height / longest), round(self.cells * width / longest)
+
+
+def optimize_sticker(
+    session: Scene,
+    detector: ScoringDetector,
+    plan: StickerPlan,
+    out_dir: Path,
+    name: str,
+    defense: Differentiable | None = None,
+    resume: bool = True,
+    report: Report | None = None,
+) -> Path:
+    """A sticker that hides the plan's signs; the path of its picture, with the card beside it.
+
+    The twin, checkpoints and TensorBoard's curves lie in ``out_dir/<name>.run``. An interrupted
+    run goes on from its last checkpoint and ends with the same picture.
+
+    Raises:
+        ResultsError: there is a run of that name with other inputs, or a damaged one.
+        CalibrationError: the twin cannot be calibrated here.
+        BudgetError: the sticker would be too large.
+    """
+    folder = out_dir / f"{name}.run"
+    inputs = _inputs(plan, detector, defense)
+    _claim(folder, inputs, resume)
+    twin = _twin(session, plan, folder, report)
+    held_out = np.arange(len(twin)) % _HELD_OUT_EVERY == 1
+    objective = Hiding(
+        twin=twin.select(np.flatnonzero(~held_out)),
+        held_out=twin.select(np.flatnonzero(held_out)),
+        detector=detector,
+        shape=plan.shape,
+        transforms=plan.transforms,
+        printability=plan.printability,
+        smoothness=plan.smoothness,
+        batch=plan.batch,
+        defense=defense,
+        is_bfloat16=has_bfloat16(),
+    )
+    best = _optimize(objective, plan, folder, report)
+    picture = as_picture(best.point, plan.shape)
+    scores = objective.buckets(objective.scores(best.point))
+    gap = _gap(session, detector, plan, picture, report)
+    card = PatchCard(
+        width_m=plan.size_m[0],
+        height_m=plan.size_m[1],
+        surface=plan.sites[0].rstrip("0123456789").rstrip("_"),
+        centre=plan.centre,
+        optimizer="adam",
+        iterations=best.iteration,
+        seed=plan.seed,
+        detector=str(getattr(detector, "weights", type(detector).__name__)),
+        detector_sha256=inputs["detector_sha256"],
+        defense=inputs["defense"],
+        loss="hiding: mean of the best scores near the target, half the weight on the worse half "
+        "of a batch; non-printability; total variation",
+        sites=plan.sites,
+        eot={key: float(value) for key, value in asdict(plan.transforms).items()},
+        scores={f"{near}_m": round(score, 4) for near, score in scores.items()},
+        gap=gap,
+    )
+    return save_patch(out_dir, Patch(name, picture, card))
+
+
+def as_picture(point: Floats, shape: tuple[int, int]) -> Image:
+    """A flat vector (3 h w,) in 0..1 as a picture (h, w, 3)."""
+    cells = np.asarray(point).reshape(3, *shape).transpose(1, 2, 0)
+    return np.asarray(np.rint(cells.clip(0, 1) * 255), np.uint8)
+
+
+def has_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware."""
+    import torch
+
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return bool(supported()) if supported is not None else False
+
+
+def scorer_of(detector: ScoringDetector) -> Callable[[Image, Sequence[Detections]], Floats]:
+    """Best scores near targets, for images (B, H, W, 3), one image at a time."""
+    import torch
+
+    def score(images: Image, targets: Sequence[Detections]) -> Floats:
+        found = []
+        with torch.no_grad():
+            for image, target in zip(images, targets, strict=True):
+                tensor = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+                found.append(float(detector.scores_near(tensor, [target])[0]))
+        return np.array(found)
+
+    return score
+
+
+def _inputs(
+    plan: StickerPlan, detector: ScoringDetector, defense: Differentiable | None
+) -> dict[str, Any]:
+    path = getattr(detector, "path", None)
+    return {
+        "plan": json.loads(json.dumps(asdict(plan))),
+        "detector_sha256": sha256(path) if isinstance(path, Path) else "",
+        "defense": "" if defense is None else str(getattr(defense, "kind", defense)),
+        "defense_options": "" if defense is None else repr(defense),
+        "version": _CHECKPOINT_VERSION,
+    }
+
+
+def _claim(folder: Path, inputs: Mapping[str, Any], resume: bool) -> None:
+    """Make the folder this run's own, or find that it is."""
+    path = folder / "inputs.json"
+    if path.is_file() and resume:
+        try:
+            before = json.loads(path.read_text())
+        except ValueError as error:
+            raise ResultsError(f"{path} is damaged ({error}); remove {folder}") from error
+        if before != inputs:
+            other = sorted(key for key in inputs if before.get(key) != inputs[key])
+            raise ResultsError(
+                f"{folder} belongs to a run with another {', '.join(other)}; give the patch "
+                "another name, or start anew without resuming"
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    stale = [folder / "twin.npz", folder / "checkpoint.npz", *(folder / "tensorboard").glob("*")]
+    for old in stale:
+        old.unlink(missing_ok=True)
+    path.write_text(json.dumps(inputs, indent=2) + "\n")
+
+
+def _twin(session: Scene, plan: StickerPlan, folder: Path, report: Report | None) -> Twin:
+    path = folder / "twin.npz"
+    if path.is_file():
+        return Twin.load(path)
+    rng = np.random.default_rng([plan.seed, 1])
+    stands = standpoints(session, plan.sites, plan.views, len(WEATHERS), rng, plan.distance_m)
+    twin = calibrate(
+        session,
+        stands,
+        WEATHERS,
+        plan.size_m,
+        plan.centre,
+        last_level=plan.last_level,
+        progress=None if report is None else lambda stage, done, all: report(stage, done, all, {}),
+    )
+    twin.save(path)
+    return Twin.load(path)  # as a resumed run would see it
+
+
+def _gap(
+    session: Scene,
+    detector: ScoringDetector,
+    plan: StickerPlan,
+    picture: Image,
+    report: Report | None,
+) -> dict[str, Any]:
+    if not plan.gap_views:
+        return {}
+    rng = np.random.default_rng([plan.seed, 2])
+    stands = standpoints(session, plan.sites, plan.gap_views, len(UNSEEN_WEATHERS), rng, DISTANCE_M)
+    found = measure_gap(
+        session,
+        stands,
+        UNSEEN_WEATHERS,
+        {"patch": picture, "random": saturated(rng)},
+        plan.size_m,
+        plan.centre,
+        scorer_of(detector),
+        plan.last_level,
+        progress=None
+        if report is None
+        else lambda _, done, all: report("measuring the twin's gap", done, all, {}),
+    )
+    return {name: gap.plain() for name, gap in found.items()}
+
+
+def _optimize(objective: Hiding, plan: StickerPlan, folder: Path, report: Report | None) -> Step:
+    """The last step; its point is the best of the run."""
+    optimizer = Adam(iterations=plan.iterations, rate=plan.rate)
+    rng = np.random.default_rng([plan.seed, 3])
+    count = 3 * plan.shape[0] * plan.shape[1]
+    start = 0.5 + 0.05 * np.random.default_rng([plan.seed, 4]).standard_normal(count)
+    checkpoint = folder / "checkpoint.npz"
+    state = load_state(checkpoint) if checkpoint.is_file() else None
+    step: Step | None = None
+    if state is not None and state["iteration"] >= plan.iterations:
+        best = np.asarray(state["best"], float)
+        return Step(int(state["iteration"]), best, float(state["value"]), state)
+    with _curves(folder, 0 if state is None else int(state["iteration"])) as writer:
+        for step in optimizer.steps(objective, start.clip(0, 1), rng, state):
+            for key, value in step.scalars.items():
+                writer.add_scalar(key, value, step.iteration)
+            if step.iteration % optimizer.check_every == 0 or step.iteration == plan.iterations:
+                save_state(checkpoint, step.state)
+            if report is not None:
+                report("optimising", step.iteration, plan.iterations, step.scalars)
+    if step is None:  # at least one iteration is left, or it returned above
+        raise ResultsError(f"{checkpoint} leaves nothing to do; remove {folder}")
+    return step
+
+
+@contextmanager
+def _curves(folder: Path, done: int) -> Iterator[SummaryWriter]:
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1)
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write an optimiser's state: arrays as they are, everything else as JSON; never a pickle."""
+    arrays: dict[str, Any] = {
+        key: value for key, value in state.items() if isinstance(value, np.ndarray)
+    }
+    others = {key: value for key, value in state.items() if key not in arrays}
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        np.savez(file, others=np.array(json.dumps(others)), **arrays)
+    part.replace(path)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read what ``save_state`` wrote.
+
+    Raises:
+        ResultsError: the file is damaged.
+    """
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            state: dict[str, Any] = {key: file[key] for key in file.files if key != "others"}
+            state.update(json.loads(str(file["others"])))
+            return state
+    except Exception as error:  # a damaged archive can fail in any way
+        raise ResultsError(
+            f"{path} is damaged ({type(error).__name__}: {error}); remove it to start anew"
+        ) from error
