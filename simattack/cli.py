@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from simattack.errors import ConfigError, SimattackError
+from simattack.terminal import Stages, columns
 
 if TYPE_CHECKING:
     from simattack.config import Scenario
@@ -94,6 +95,103 @@ def run(
     if finished.n_errors:
         _tell(f"{finished.n_errors} of {len(finished.rows)} episodes ended in an error")
         return 1
+    return 0
+
+
+def optimize(
+    scenario: _Name,
+    name: str,
+    out: Path = Path("patches"),
+    iterations: int | None = None,
+    size_m: float | None = None,
+    sites: tuple[str, ...] | None = None,
+    views: int | None = None,
+    seed: int = 0,
+    defense: str | None = None,
+    detector: str | None = None,
+    trust_pickle: bool = False,
+    host: str | None = None,
+    port: int = 2000,
+    restart: bool = False,
+) -> int:
+    """Make a sticker that hides a scenario's signs, by gradients through the measured camera.
+
+    Writes <out>/<name>.png and its card; an interrupted run goes on from its last checkpoint.
+    Curves for TensorBoard lie in <out>/<name>.run.
+
+    Args:
+        scenario: Says which signs, which detector and which map.
+        name: Of the new patch.
+        out: Folder for it.
+        iterations: Steps of the optimiser; more make a stronger patch.
+        size_m: Side of the square sticker in metres.
+        sites: Signs to make it for; by default the scenario's.
+        views: Standpoints to measure the camera at.
+        seed: Of every random draw.
+        defense: Make it get past this defense, too.
+        detector: Weights of your own (.safetensors, .pt) instead of the scenario's.
+        trust_pickle: Load a .pt file, which can run any code that is in it.
+        host: Use a running CARLA server instead of an embedded one.
+        port: Of that server.
+        restart: Forget what an interrupted run of that name has done.
+    """
+    from simattack import config
+    from simattack.config import Part
+    from simattack.optimize import sticker
+    from simattack.session import Session
+
+    change = _changes(None, None, detector, trust_pickle, None)
+    chosen = change(config.read_scenario(scenario))
+    chosen.load_plugins()
+    where = f"scenario {chosen.name!r}"
+    network = chosen.detector.build("detectors", f"{where}: field 'detector'")
+    if not hasattr(network, "scores_near"):
+        raise ConfigError(
+            f"optimising needs a detector with gradients, such as yolo; got "
+            f"{chosen.detector.kind!r}"
+        )
+    guard = None if defense is None else Part(defense).build("defenses", "--defense")
+    if guard is not None and not hasattr(guard, "surrogate"):
+        raise ConfigError(f"--defense {defense}: has no surrogate that gradients go through")
+    given = {
+        "iterations": iterations,
+        "size_m": None if size_m is None else (size_m, size_m),
+        "views": views,
+    }
+    options = {key: value for key, value in given.items() if value is not None}
+    try:
+        plan = sticker.StickerPlan(sites=sites or chosen.sites, seed=seed, **options)  # type: ignore[arg-type]  # each of its field's own type
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    session = (
+        Session.launch(chosen.map) if host is None else Session.connect(host, port, chosen.map)
+    )
+    with session, Stages() as stages:
+        path = sticker.optimize_sticker(
+            session, network, plan, out, name, guard, not restart, stages.show
+        )
+    sys.stdout.write(f"patch: {path}\ncard: {path.with_suffix('.json')}\n")
+    return 0
+
+
+def print_(
+    patch: _Name,
+    out: Path | None = None,
+    paper: str = "auto",
+    size_m: float | None = None,
+) -> int:
+    """Write a patch as a PDF at 1:1, with crop marks and a bar to check the printer by.
+
+    Args:
+        patch: Of a shipped patch, or a picture's path.
+        out: The PDF; by default <patch>.pdf here.
+        paper: A4, A3, ..., Letter; cut into sheets where it is too small. auto: one that fits.
+        size_m: Side in metres, for a picture without a card.
+    """
+    from simattack import printing
+
+    size = None if size_m is None else (size_m, size_m)
+    sys.stdout.write(f"{printing.print_patch(patch, out, paper, size)}\n")
     return 0
 
 
@@ -179,7 +277,7 @@ def taxonomy(is_json: Annotated[bool, tyro.conf.arg(name="json")] = False) -> in
             [", ".join(item) if isinstance(item, list) else str(item) for item in row.values()]
             for row in rows
         ]
-        sys.stdout.write(_columns(head, cells))
+        sys.stdout.write(columns(head, cells))
     return 0
 
 
@@ -196,8 +294,10 @@ def doctor() -> int:
 COMMANDS: dict[str, Callable[..., int]] = {
     "serve": serve,
     "run": run,
+    "optimize": optimize,
     "report": report,
     "replay": replay,
+    "print": print_,
     "list": list_,
     "taxonomy": taxonomy,
     "doctor": doctor,
@@ -299,17 +399,7 @@ def _print_table(path: Path) -> None:
     for headline, head, body in pages.table(summarise(rows), folder.manifest()):
         # As many columns as a terminal can hold; the report has them all.
         sys.stdout.write(f"{headline}\n\n")
-        sys.stdout.write(_columns(head[:6], [row[:6] for row in body]))
-
-
-def _columns(head: list[str], rows: list[list[str]]) -> str:
-    """Text in columns, each as wide as its widest cell."""
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in [head, ["-" * width for width in widths], *rows]
-    ]
-    return "\n".join(lines) + "\n"
+        sys.stdout.write(columns(head[:6], [row[:6] for row in body]))
 
 
 def _tell(message: str) -> None:
