@@ -65,5 +65,3 @@ class Target:
         self.frame = context.framebuffer(
             [self.color, self.depth, self.code], context.depth_renderbuffer(size)
         )
-        self.soft = context.texture(size, 4)
-        self.soft_frame = context.framebuffer([self.soft])

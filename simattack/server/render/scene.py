@@ -20,6 +20,7 @@ from simattack.server.render import batches, camera, library, textures
 from simattack.server.render.batches import Fixed, Instanced
 from simattack.server.render.context import Target, create_context, program
 from simattack.server.render.daylight import Daylight, daylight
+from simattack.server.render.edges import soften
 from simattack.server.render.faces import Face, base_picture
 from simattack.server.render.ground import Piece, ground
 from simattack.server.render.mesh import PART_FIRST, PART_OWN, Mesh
@@ -105,7 +106,6 @@ class Renderer:
         self._face = program(c, "face.vert", "face.frag")
         self._sky = program(c, "sky.vert", "sky.frag")
         self._shade = program(c, "shade.vert", "shade.frag")
-        self._edges = program(c, "screen.vert", "edges.frag")
         pictures = textures.surfaces()
         count, size = pictures.shape[0], textures.SIZE_PX
         self._pictures = c.texture_array((size, size, count), 3, pictures.tobytes(), alignment=1)
@@ -113,7 +113,6 @@ class Renderer:
         self._pictures.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
         quad = c.buffer(np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32).tobytes())
         self._sky_quad = c.vertex_array(self._sky, [(quad, "2f", "position")])
-        self._edge_quad = c.vertex_array(self._edges, [(quad, "2f", "position")])
         self._fixed_shadow, self._fixed_shadow_frame = self._shadow_map()
         self._shadow, self._shadow_frame = self._shadow_map()
         self._shadow_key: tuple[float, ...] | None = None
@@ -424,24 +423,17 @@ class Renderer:
         target.frame.depth_mask = True
 
     def _read(self, target: Target) -> GBuffer:
-        c = self._context
-        c.enable_only(moderngl.NOTHING)
-        target.soft_frame.use()
-        for unit, (name, texture) in enumerate(
-            {"picture": target.color, "codes": target.code}.items()
-        ):
-            texture.use(unit)
-            self._edges[name] = unit
-        self._edge_quad.render(moderngl.TRIANGLE_STRIP)
         width, height = target.size
         rgb: Image = np.empty((height, width, 3), np.uint8)
         depth = np.empty((height, width), np.float32)
         code = np.empty((height, width, 4), np.uint8)
-        target.soft_frame.read_into(rgb, components=3, alignment=1)
+        target.frame.read_into(rgb, components=3, alignment=1)
         target.frame.read_into(depth, components=1, attachment=1, dtype="f4")
         target.frame.read_into(code, components=4, attachment=2)
         # As one little-endian number a pixel: tag, id low, id high, 255.
-        number = (code.view("<u4")[..., 0] >> 8) & 0xFFFF
+        packed = code.view("<u4")[..., 0]
+        soften(rgb, packed)
+        number = (packed >> 8) & 0xFFFF
         return GBuffer(rgb, depth, np.ascontiguousarray(code[..., 0]), number.astype(np.uint32))
 
 
