@@ -201,8 +201,11 @@ def test_signals_are_actors_that_the_map_knows_by_id(world):
         away = light.get_location() - mark.transform.location
         assert math.hypot(away.x, away.y) < 0.5
         assert world.get_traffic_light(mark).id == light.id
-    signs = world.get_actors().filter("traffic.stop")
-    assert {marks[sign.get_opendrive_id()].type for sign in signs} == {"206"}
+    stops = [mark.transform.location for mark in marks.values() if mark.type == "206"]
+    signs = [sign.get_location() for sign in world.get_actors().filter("traffic.stop")]
+    assert len(signs) == len(stops) > 0
+    for sign in signs:
+        assert min(math.hypot(sign.x - stop.x, sign.y - stop.y) for stop in stops) < 0.5
 
 
 def test_a_traffic_light_shows_what_it_is_told(world):
@@ -243,6 +246,9 @@ def test_the_traffic_manager_drives(client, world, library, places):
     try:
         manager.set_synchronous_mode(True)
         manager.set_random_device_seed(1)
+        # The manager's thread may still be in its first, unsynchronised round; cars that it
+        # finds there before they are registered are never driven.
+        world.tick()
         cars = [
             world.spawn_actor(library.find("vehicle.tesla.model3"), place) for place in places[:3]
         ]
