@@ -13,11 +13,21 @@ from simattack.types import Weather
 from tests.pinhole import PinholeScene
 
 SIZE_M = (0.37, 0.37)
+
 WEATHERS = [Weather(), Weather(fog_density=30.0, sun_altitude_angle=20.0)]
 
 
 def stands(scene, count=6, seed=0):
     return standpoints(scene, ["sign"], count, len(WEATHERS), np.random.default_rng(seed))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """These tensors are small: a second thread only waits for the first."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -70,7 +70,7 @@ class Hiding:
 
     def __post_init__(self) -> None:
         self.memory = np.full(len(self.twin), np.inf)
-        """(N,) running loss of each view; unseen views come first."""
+        """(N,) running loss of each view; infinite where never seen."""
         if self.window_px % 32 or self.window_px > self.twin.side_px:
             raise ValueError(
                 f"window_px must be a multiple of 32 up to {self.twin.side_px}, "
@@ -162,10 +162,10 @@ class Hiding:
         chosen = [int(rng.choice(part)) for part in strata if len(part)]
         rest = min(self.batch, len(self.twin)) - len(chosen)
         if rest > 0:
-            # A tie among unseen views is broken at random.
-            order = np.lexsort((rng.random(len(self.twin)), -self.memory))
-            pool = [int(i) for i in order if i not in chosen][: 3 * rest]
-            chosen += [int(i) for i in rng.choice(pool, rest, replace=False)]
+            # By the square of the last loss; what was never seen counts as fully visible.
+            weight = np.where(np.isfinite(self.memory), self.memory, 1.0) ** 2 + 1e-6
+            weight[chosen] = 0
+            chosen += [int(i) for i in rng.choice(len(weight), rest, False, weight / weight.sum())]
         return np.array(chosen, np.int64)
 
     def _windows(

@@ -1,0 +1,187 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from simattack.calibration import calibrate
+from simattack.errors import ResultsError
+from simattack.optimize.objective import Hiding
+from simattack.optimize.sticker import StickerPlan, as_picture, optimize_sticker
+from simattack.patchfile import load_patch
+from simattack.standpoints import standpoints
+from simattack.types import Weather
+from tests.pinhole import PinholeScene
+
+
+class Redness:
+    """Finds what is redder than green and blue; its best enemy is cyan."""
+
+    weights = "redness"
+
+    def _score(self, images, targets):
+        found = []
+        for image, target in zip(images, targets, strict=True):
+            x0, y0, x1, y1 = (round(float(v)) for v in target.boxes[0])
+            red, green, blue = image[:, y0:y1, x0:x1].mean((1, 2))
+            found.append(4 * (red - (green + blue) / 2))
+        return torch.stack(found)
+
+    def loss(self, images, targets):
+        return self._score(images, targets).sigmoid()
+
+    scores_near = loss
+
+
+PLAN = StickerPlan(
+    sites=("sign",), cells=8, iterations=24, views=8, gap_views=2, batch=4, rate=0.1,
+    printability=0.0, smoothness=0.0, seed=3,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def twin():
+    scene = PinholeScene()
+    stands = standpoints(scene, ["sign"], 8, 1, np.random.default_rng(0))
+    return calibrate(scene, stands, [Weather()], (0.37, 0.37))
+
+
+def hiding(twin, **options):
+    return Hiding(twin, twin.select([0, 4, 7]), Redness(), (8, 8), **options)
+
+
+def optimize(folder, scene=None, plan=PLAN, **options):
+    return optimize_sticker(scene or PinholeScene(), Redness(), plan, folder, "p", **options)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    return optimize(folder)
+
+
+def test_the_optimiser_finds_the_colour_that_hides_the_target(made):
+    red, green, blue = load_patch(made).image.reshape(-1, 3).mean(0)
+    assert red < 40 and green > 215 and blue > 215
+
+
+def test_the_card_tells_how_the_patch_came_to_be(made):
+    card = load_patch(made).card
+    assert (card.width_m, card.height_m) == (0.37, 0.37)
+    assert (card.optimizer, card.iterations, card.seed) == ("adam", 24, 3)
+    assert card.detector == "redness" and card.sites == ("sign",) and card.surface == "sign"
+    assert card.eot["noise"] == 0.015
+    assert set(card.gap) == {"patch", "random"}
+    assert card.gap["random"]["median_db"] > 35
+    assert card.gap["random"]["mean_colour_db"] < card.gap["random"]["median_db"] - 10
+    assert card.gap["patch"]["close_scores"] == 1.0
+    assert card.scores and max(card.scores.values()) < 0.9
+
+
+def test_an_interrupted_run_ends_with_the_same_patch(made, tmp_path):
+    class Cut(Exception):
+        pass
+
+    def stop_at_21(stage, done, total, scalars):
+        if stage == "optimising" and done == 21:  # one past the checkpoint at 20
+            raise Cut
+
+    with pytest.raises(Cut):
+        optimize(tmp_path, report=stop_at_21)
+    assert not (tmp_path / "p.png").exists()
+    scene = PinholeScene()
+    again = optimize(tmp_path, scene)
+    assert again.read_bytes() == made.read_bytes()
+    assert again.with_suffix(".json").read_bytes() == made.with_suffix(".json").read_bytes()
+    # Only the gap was measured again: 8 constant paints and 2 pictures.
+    assert scene.paints == 10
+
+
+def test_a_run_with_other_inputs_is_not_resumed(made):
+    other = dataclasses.replace(PLAN, seed=4)
+    with pytest.raises(ResultsError, match="belongs to a run with another plan"):
+        optimize(made.parent, plan=other)
+
+
+def test_a_damaged_checkpoint_is_one_line(tmp_path):
+    folder = tmp_path / "p.run"
+    optimize(tmp_path)
+    (folder / "checkpoint.npz").write_bytes(b"PK no")
+    with pytest.raises(ResultsError, match=r"checkpoint\.npz is damaged"):
+        optimize(tmp_path)
+    optimize(tmp_path, resume=False)
+
+
+def test_curves_and_inputs_lie_in_the_run(made):
+    folder = made.parent / "p.run"
+    assert list((folder / "tensorboard").glob("events.*"))
+    assert json.loads((folder / "inputs.json").read_text())["plan"]["seed"] == 3
+
+
+def test_the_worst_bucket_decides(twin):
+    objective = hiding(twin)
+    scores = objective.scores(np.full(192, 0.5))
+    buckets = objective.buckets(scores)
+    assert len(buckets) == 3 and max(buckets.values()) == pytest.approx(scores.max())
+    value = objective(np.full(192, 0.5))
+    assert value == pytest.approx(scores.max() + 0.2 * scores.mean())
+
+
+def test_views_that_do_worst_come_up_more_often(twin):
+    objective = hiding(twin, batch=4)
+    objective.memory[:] = 0.1
+    objective.memory[5] = 0.9
+    rng = np.random.default_rng(0)
+    drawn = [objective._draw(rng) for _ in range(60)]
+    assert all(len(set(index)) == 4 for index in drawn)
+    counts = np.bincount(np.concatenate(drawn), minlength=8)
+    assert counts.min() > 0 and counts.argmax() == 5
+
+
+def test_a_window_holds_its_target(twin):
+    objective = hiding(twin, window_px=96)
+    crops = twin.render(torch.zeros(3, 8, 8), torch.arange(8))
+    boxes = np.array([view.box for view in twin.views])
+    images, targets = objective._windows(crops, boxes, np.random.default_rng(0))
+    assert images.shape == (8, 3, 96, 96)
+    for i, target in enumerate(targets):
+        x0, y0, x1, y1 = (int(v) for v in target.boxes[0])
+        left, top = (int(v) for v in boxes[i][:2])
+        assert 0 <= x0 and 0 <= y0 and x1 <= 96 and y1 <= 96
+        assert torch.equal(images[i, :, y0, x0], crops[i, :, top, left])
+
+
+def test_a_defense_stands_between_camera_and_detector(twin):
+    class Blackout:
+        def surrogate(self, images, rng):
+            return images * 0
+
+    plain, defended = hiding(twin), hiding(twin, defense=Blackout())
+    red = np.concatenate([np.ones(64), np.zeros(128)])
+    assert plain.scores(red).max() > 0.6
+    np.testing.assert_allclose(defended.scores(red), 0.5)
+    _, parts = defended.loss(torch.from_numpy(red).float(), np.random.default_rng(0))
+    assert parts["hiding"] == pytest.approx(0.5)
+
+
+def test_print_limits_weigh_in(twin):
+    rough = np.random.default_rng(0).integers(0, 2, 192).astype(np.float32)
+    losses = []
+    for weight in (0.0, 1.0):
+        objective = hiding(twin, printability=weight, smoothness=weight)
+        loss, parts = objective.loss(torch.from_numpy(rough), np.random.default_rng(0))
+        losses.append(float(loss))
+    assert losses[1] - losses[0] == pytest.approx(
+        parts["unprintable"] + parts["roughness"], rel=1e-3
+    )
+
+
+def test_a_window_that_does_not_fit_the_grid_is_refused(twin):
+    with pytest.raises(ValueError, match="multiple of 32 up to 256, got 100"):
+        hiding(twin, window_px=100)
+
+
+def test_an_oblong_plan_keeps_square_cells():
+    assert StickerPlan(sites=("a",), size_m=(0.4, 0.2), cells=96).shape == (48, 96)
+    assert as_picture(np.arange(6) / 5, (1, 2)).tolist() == [[[0, 102, 204], [51, 153, 255]]]
