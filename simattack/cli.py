@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -89,7 +90,15 @@ def run(
     chosen = config.read(name).change(change).select(arms, seeds)
     folder = out if out is not None else Path("runs") / chosen.name
     tools = suite.tools(host, port)
-    finished = suite.run(chosen, folder, tools, workers, host is not None, retry_errors)
+    finished = suite.run(
+        chosen,
+        folder,
+        tools,
+        workers,
+        is_remote=host is not None,
+        retry_errors=retry_errors,
+        command=shlex.join(["simattack", *sys.argv[1:]]),
+    )
     page = _publish(finished)
     sys.stdout.write(f"\nreport: {page}\n")
     if finished.n_errors:

@@ -22,7 +22,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -82,6 +82,8 @@ class Manifest:
     """Scenarios, arms and seeds; a resumed run may have more."""
     machine: Mapping[str, Any] = field(default_factory=dict)
     """Told, not compared."""
+    commands: Sequence[str] = ()
+    """Command lines that ran it, oldest first."""
     version: int = VERSION
 
 

@@ -53,6 +53,7 @@ def run(
     is_remote: bool = False,
     retry_errors: bool = False,
     say: Callable[[str], None] | None = None,
+    command: str | None = None,
 ) -> Finished:
     """Drive what the folder lacks of the suite, then sort and summarise all of it.
 
@@ -64,6 +65,7 @@ def run(
         is_remote: whether ``tools`` connect to somebody else's server.
         retry_errors: drive those again that ended in an error.
         say: told what went wrong on the way; stderr if None.
+        command: what somebody types to get the same; the manifest keeps it.
 
     Raises:
         ResultsError: the folder holds results of other inputs.
@@ -84,7 +86,10 @@ def run(
     folder = Folder(out)
     known = inputs.of_run(scenarios)
     with folder.locked():
-        folder.adopt(Manifest(known, _plan(suite, folder), inputs.machine()))
+        before = folder.manifest() if folder.manifest_path.exists() else Manifest({}, {})
+        commands = dict.fromkeys([*before.commands, *([command] if command else [])])
+        plan = _plan(suite, before.plan)
+        folder.adopt(Manifest(known, plan, inputs.machine(), tuple(commands)))
         inputs.keep(scenarios, folder.path / "inputs")
         done, notes = folder.rows()
         jobs = [job for entry in suite.entries for job in _jobs(entry, known, folder)]
@@ -175,11 +180,8 @@ def _jobs(entry: Entry, known: Mapping[str, Any], folder: Folder) -> Iterator[Jo
             )
 
 
-def _plan(suite: Suite, folder: Folder) -> dict[str, Any]:
+def _plan(suite: Suite, before: Mapping[str, Any]) -> dict[str, Any]:
     """Arms, seeds and plugins by scenario: the suite's, and what was run here before."""
-    before: Mapping[str, Any] = {}
-    if folder.manifest_path.exists():
-        before = folder.manifest().plan
     plan: dict[str, Any] = dict(before)
     for entry in suite.entries:
         old = plan.get(entry.scenario.name, {})

@@ -119,7 +119,7 @@ class Film:
                 macro_block_size=2,
                 ffmpeg_log_level="error",
                 output_params=[
-                    *("-crf", "27", "-preset", "veryfast", "-threads", "1"),
+                    *("-crf", "32", "-preset", "fast", "-threads", "1"),
                     *("-movflags", "+faststart", "-map_metadata", "-1"),
                     *("-fflags", "+bitexact", "-flags:v", "+bitexact"),
                 ],
