@@ -176,7 +176,9 @@ class SignTracker:
             miss = abs(slope - sighting.slope)
             if index in taken or not np.isfinite(height) or miss >= best_miss:
                 continue
-            if abs(np.log(height / sighting.height_px)) < 0.5 or is_cut(box, self._camera):
+            # A few pixels are much of a small box, and little of a large one.
+            slack = 0.4 + 4.0 / sighting.height_px
+            if abs(np.log(height / sighting.height_px)) < slack or is_cut(box, self._camera):
                 best, best_miss = index, miss
         return best
 

@@ -30,7 +30,7 @@ def test_a_route_that_passes_its_start_again_is_not_complete_at_the_start():
     circle = np.stack([50 * np.sin(turn), 50 - 50 * np.cos(turn), 0 * turn], axis=1)
     route = Route(circle, np.ones(200), (0.0, 0.0))
     ring = EpisodeTruth(route, truth().car, TICK_S)
-    assert driving.route_completion([tick(0, 0.5, 5.0)], ring) < 0.01
+    assert driving.route_completion([tick(0, -0.5, 5.0)], ring) < 0.01
 
 
 def infractions(*kinds, drives_past=False, length=101.0):
@@ -64,9 +64,10 @@ def test_leaderboard_scores_scale_with_the_route_driven():
 
 def test_hard_braking_is_counted_once_a_run_of_ticks():
     speeds = [10.0]
-    for braking in [0, 5.9, 7.0, 5.9, 2.0, 5.8, 6.0, 0]:
+    for braking in [0, 5.9, 0, 7.0, 5.9, 5.8, 6.0, 0]:
         speeds.append(speeds[-1] - braking * TICK_S)
-    assert driving.hard_braking_count(from_speeds(speeds, 10.0), TICK_S) == 2
+    # 5.9; 7.0 with 5.9; and 6.0 after 5.8, which is not hard.
+    assert driving.hard_braking_count(from_speeds(speeds, 10.0), TICK_S) == 3
 
 
 def test_speeding_up_hard_is_not_braking():

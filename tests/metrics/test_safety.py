@@ -84,9 +84,9 @@ def test_one_partner_is_counted_once_in_five_seconds():
     hit = Collision(7, "vehicle.test.other", (300.0, 400.0, 0.0))
     wall = Collision(0, "static.wall", (0.0, 0.0, 10.0))
     person = Collision(9, "walker.pedestrian.0001", (1.0, 0.0, 0.0))
-    contacts = {0: [hit], 20: [hit, wall], 99: [hit], 101: [hit], 150: [person]}
-    ticks = [tick(i, 0.0, 0.0, collisions=contacts.get(i, [])) for i in range(200)]
-    # The vehicle at 0 s and again at 5.05 s; 1 s and 4.95 s belong to the first.
+    contacts = {0: [hit], 20: [hit, wall], 99: [hit], 101: [hit], 150: [person], 200: [hit]}
+    ticks = [tick(i, 0.0, 0.0, collisions=contacts.get(i, [])) for i in range(201)]
+    # The vehicle counts at 0 s and at 5.05 s: what is at most 5 s after either belongs to it.
     assert safety.collision_counts(ticks) == {
         "collisions": 4,
         "collisions_pedestrian": 1,

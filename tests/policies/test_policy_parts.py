@@ -108,6 +108,16 @@ def test_one_wild_box_does_not_move_a_sign():
     assert places[0] == pytest.approx([50.0, 3.55], abs=0.4)
 
 
+def test_one_far_sign_with_ragged_boxes_stays_one_sign():
+    for seed in range(8):
+        tracker = SignTracker(CAR.camera, SignRules(0.4, 3, 5, 10, 0.75))
+        rng = np.random.default_rng(seed)
+        for x in np.arange(8.0, 35.0, 0.8):
+            seen = boxes([sign_at(50.0, 3.55)], Pose(x), 0.0, rng, 1.0)
+            tracker.update(seen, np.array([x, 0.0, 0.0]))
+            assert len(tracker.tracks) == 1
+
+
 def test_a_narrow_face_speaks_to_other_traffic():
     tracker = SignTracker(CAR.camera, SignRules(0.4, 3, 5, 10, 0.75))
     edge_on = Detections(np.array([[400.0, 180.0, 412.0, 210.0]]), np.ones(1), ("stop sign",))
@@ -171,6 +181,10 @@ def test_following_brakes_no_less_than_physics_asks():
     asked = follow_mps2(25.0, 10.0, 0.0, 5.0, 2.0, 8.0)
     assert -3.5 < asked <= -2.5
     assert follow_mps2(11.0, 10.0, 0.0, 5.0, 2.0, 8.0) == -8.0
+    # Slow and close: 3^2 / (2 * 1) = 4.5, more than a calm follower would.
+    assert follow_mps2(6.0, 3.0, 0.0, 5.0, 2.0, 8.0) == pytest.approx(-4.5)
+    # What comes towards us at 10 m/s in all is here in 1.19 s.
+    assert follow_mps2(11.9, 5.0, -5.0, 5.0, 2.0, 8.0) == -8.0
     assert follow_mps2(100.0, 10.0, 10.0, 5.0, 2.0, 8.0) > 1.0
 
 
