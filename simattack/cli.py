@@ -261,7 +261,11 @@ def list_(
         Literal["attacks", "defenses", "detectors", "policies", "scenarios", "suites", "patches"]
     ],
 ) -> int:
-    """List what there is to choose from, by the names that YAML and flags take."""
+    """List what there is to choose from, by the names that YAML and flags take.
+
+    Args:
+        what: A kind of thing.
+    """
     from simattack import listing
 
     for name, text in listing.listed(what):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from simattack import registry
 from simattack.errors import ServerGone, WeightsError
 from simattack.geometry import compose
 from simattack.recording import projected_box
@@ -143,6 +144,21 @@ def find_wrong_weights():
 def interrupt():
     os.kill(os.getppid(), signal.SIGINT)
     time.sleep(30)
+
+
+@contextlib.contextmanager
+def own_registry():
+    """What is registered inside is forgotten afterwards: other tests go over all there is."""
+    before = {
+        room: {kind: registry.lookup(room, kind) for kind in registry.kinds(room)}
+        for room in registry.ROOMS
+    }
+    try:
+        yield
+    finally:
+        for room, classes in before.items():
+            registry._classes[room].clear()
+            registry._classes[room].update(classes)
 
 
 def write_scenario(folder: Path, text: str = SCENARIO) -> str:

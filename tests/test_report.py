@@ -15,6 +15,12 @@ from simattack.results import Folder
 from simattack.worker import Tools
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_registry():
+    with standins.own_registry():
+        yield
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A finished run of the stand-ins with a patch that has a card: its folder."""

@@ -14,6 +14,12 @@ from simattack.recording import load_trace
 from simattack.worker import Tools
 
 
+@pytest.fixture(autouse=True)
+def own_registry():
+    with standins.own_registry():
+        yield
+
+
 @pytest.fixture
 def plan(tmp_path):
     return config.read(write_scenario(tmp_path))

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import standins
+from PIL import Image as Pictures
+
+from simattack import cli, config, listing, registry, suite
+from simattack.errors import ConfigError, SimattackError
+from simattack.taxonomy import ThreatModel
+from simattack.worker import Tools
+
+
+@pytest.fixture(autouse=True)
+def own_registry():
+    with standins.own_registry():
+        yield
+
+
+@pytest.fixture
+def go(monkeypatch, capsys):
+    """Type a command line: exit code, stdout, stderr."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["simattack", *arguments])
+        try:
+            code = cli.main()
+        except SystemExit as error:  # tyro's, for wrong flags and --help
+            code = int(error.code or 0)
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
+
+
+@pytest.fixture
+def finished(tmp_path, capsys):
+    """The folder of a finished run of the stand-ins."""
+    plan = config.read(standins.write_scenario(tmp_path))
+    suite.run(plan.select(None, 1), tmp_path / "x", Tools(standins.open_road, standins.drive))
+    capsys.readouterr()  # its progress is not what is tested
+    return tmp_path / "x"
+
+
+def scenario(**changes: object) -> config.Scenario:
+    given = {
+        "name": "s",
+        "sites": ("stop_sign_0",),
+        "policy": config.Part("modular"),
+        "detector": config.Part("yolo", {"confidence": 0.4}),
+        "attack": config.Part("sticker", {"patch": "old", "size_m": 0.2}),
+    }
+    return config.Scenario(**{**given, **changes})
+
+
+def test_help_is_told_without_importing_anything_heavy():
+    heavy = ["torch", "ultralytics", "carla", "matplotlib", "scipy", "PIL", "yaml", "rich.progress"]
+    code = f"import sys, simattack.cli; sys.exit(str([n for n in {heavy} if n in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_help_lists_every_command(go):
+    code, out, _ = go("--help")
+    assert code == 0
+    for command in cli.COMMANDS:
+        assert command in out
+
+
+@pytest.mark.parametrize("command", list(cli.COMMANDS))
+def test_every_command_and_each_of_its_flags_is_explained(command):
+    function = cli.COMMANDS[command]
+    told = inspect.getdoc(function) or ""
+    assert told.split("\n")[0].endswith((".", "(MP4)."))
+    for name in inspect.signature(function).parameters:
+        assert f"    {name}: " in told, f"{command}: {name} is not explained"
+
+
+def test_a_missing_scenario_is_one_line_and_exit_1(go):
+    code, out, err = go("run", "missing.yaml")
+    assert (code, out) == (1, "")
+    assert err.startswith("simattack: expected a scenario") and err.count("\n") == 1
+
+
+def test_a_wrong_key_is_one_line_that_names_file_and_field(go, tmp_path):
+    path = standins.write_scenario(tmp_path, standins.SCENARIO + "wether: {}\n")
+    code, _, err = go("run", path)
+    assert code == 1
+    assert f"{path}: field 'wether': unknown, did you mean 'weather'?" in err
+    assert err.count("\n") == 1
+
+
+def test_a_wrong_flag_is_refused_with_the_usage_code(go):
+    code, _, err = go("run", "stop_sign", "--sedes", "3")
+    assert code == 2
+    assert "--seeds" in err
+
+
+def test_an_interrupt_is_one_line_and_code_130(go, monkeypatch):
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli.COMMANDS, "doctor", interrupted)
+    code, _, err = go("doctor")
+    assert code == 130
+    assert "the same command goes on" in err and err.count("\n") == 1
+
+
+def test_a_patch_of_ones_own_replaces_the_scenarios_and_its_size():
+    changed = cli._changes("mine.png", 0.37, None, False, None)(scenario())
+    assert changed.attack == config.Part("sticker", {"patch": "mine.png", "size_m": 0.37})
+    changed = cli._changes("mine.png", None, None, False, None)(scenario())
+    assert changed.attack == config.Part("sticker", {"patch": "mine.png", "size_m": None})
+    changed = cli._changes(None, 0.3, None, False, None)(scenario())
+    assert changed.attack == config.Part("sticker", {"patch": "old", "size_m": 0.3})
+    with pytest.raises(ConfigError, match="has no attack"):
+        cli._changes("mine.png", None, None, False, None)(scenario(attack=None))
+
+
+def test_a_detector_of_ones_own_is_weights_or_a_registered_kind():
+    changed = cli._changes(None, None, "mine.pt", True, None)(scenario())
+    assert changed.detector == config.Part(
+        "yolo", {"confidence": 0.4, "weights": "mine.pt", "trust_pickle": True}
+    )
+    assert cli._changes(None, None, "oracle", False, None)(scenario()).detector.kind == "oracle"
+    with pytest.raises(ConfigError, match="got no --detector"):
+        cli._changes(None, None, None, True, None)
+
+
+def test_ticks_limit_the_time_and_must_be_some():
+    assert cli._changes(None, None, None, False, 20)(scenario()).max_time_s == pytest.approx(1.0)
+    with pytest.raises(ConfigError, match="at least 1 tick"):
+        cli._changes(None, None, None, False, 0)
+
+
+def test_a_patch_too_large_is_refused_before_anything_starts(go, tmp_path):
+    Pictures.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "big.png")
+    code, _, err = go(
+        *("run", "stop_sign", "--out", str(tmp_path / "x"), "--detector", "oracle"),
+        *("--patch", str(tmp_path / "big.png"), "--size-m", "0.6"),
+    )
+    assert code == 1
+    assert "covers" in err and "of the face" in err and err.count("\n") == 1
+    assert not (tmp_path / "x").exists()
+
+
+def test_report_prints_the_table_and_the_pages_path(go, finished):
+    code, out, err = go("report", str(finished))
+    assert (code, err) == (0, "")
+    assert out.rstrip().endswith(f"report: {finished / 'report.html'}")
+    rows = [line.split()[0] for line in out.splitlines() if line[:1].isalpha()]
+    assert rows[1:5] == ["arm", "clean", "control_grey", "attacked"]
+
+
+def test_report_of_a_folder_that_is_none_is_one_line(go, tmp_path):
+    code, _, err = go("report", str(tmp_path))
+    assert code == 1
+    assert "expected a results folder" in err and err.count("\n") == 1
+
+
+def test_publishing_lets_latest_point_at_the_newest_run(tmp_path, capsys):
+    plan = config.read(standins.write_scenario(tmp_path)).select(["clean"], 1)
+    tools = Tools(standins.open_road, standins.drive)
+    for name in ("one", "two"):
+        done = suite.run(plan, tmp_path / "runs" / name, tools)
+        page = cli._publish(done)
+        assert page == tmp_path / "runs" / name / "report.html"
+        assert (tmp_path / "runs/latest").resolve() == tmp_path / "runs" / name
+    assert "clean" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("room", registry.ROOMS)
+def test_listing_a_room_names_and_explains_everything_in_it(go, room):
+    code, out, _ = go("list", room)
+    assert code == 0
+    told = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert set(told) == set(registry.kinds(room)) and told
+    assert all(len(text) > 10 for text in told.values())
+
+
+@pytest.mark.parametrize("what", ["scenarios", "suites"])
+def test_listing_shipped_files_names_them(go, what):
+    code, out, _ = go("list", what)
+    assert code == 0
+    assert {"scenarios": "stop_sign", "suites": "demo"}[what] in out
+
+
+def test_the_taxonomy_holds_every_attack_in_words_and_in_json(go):
+    code, out, _ = go("taxonomy", "--json")
+    assert code == 0
+    rows = {row["attack"]: row for row in json.loads(out)}
+    assert set(rows) == set(registry.kinds("attacks"))
+    assert rows["sticker"]["stage"] == "scene" and rows["sticker"]["target"] == "hide"
+    code, out, _ = go("taxonomy")
+    assert code == 0 and "sticker" in out
+
+
+def test_countermeasures_are_registered_defenses():
+    for kind in registry.kinds("attacks"):
+        threat: ThreatModel = object.__new__(registry.lookup("attacks", kind)).threat
+        assert set(threat.countermeasures) <= set(registry.kinds("defenses"))
+        assert listing._threat(kind)["countermeasures"] == list(threat.countermeasures)
+
+
+def test_a_traceback_is_left_to_bugs(go, monkeypatch):
+    def broken() -> int:
+        raise ZeroDivisionError
+
+    def known() -> int:
+        raise SimattackError("expected a, got b")
+
+    monkeypatch.setitem(cli.COMMANDS, "doctor", broken)
+    with pytest.raises(ZeroDivisionError):
+        go("doctor")
+    monkeypatch.setitem(cli.COMMANDS, "doctor", known)
+    assert go("doctor") == (1, "", "simattack: expected a, got b\n")
+
+
+def test_output_into_a_closed_pipe_ends_quietly():
+    command = f"{sys.executable} -m simattack.cli taxonomy --json | head -c 1"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, cwd=Path(cli.__file__).parents[1]
+    )
+    assert done.stderr == ""
