@@ -593,8 +593,8 @@ def _rider(
     return join(out)
 
 
-BICYCLE_SIZE = (1.75, 0.6, 1.75)
-MOTORCYCLE_SIZE = (2.15, 0.8, 1.65)
+BICYCLE_SIZE = (1.75, 0.66, 2.01)
+MOTORCYCLE_SIZE = (2.1, 0.84, 1.87)
 
 
 def _ring(
