@@ -39,7 +39,7 @@ class Pedals:
     CORRECTION_MPS2 = 1.5
     """The most it may add."""
     HOLD_BRAKE = 0.35
-    """Holds any road, and the last step to a standstill stays gentle."""
+    """Holds the car on any road."""
 
     def __init__(self, full_throttle_mps2: float, full_brake_mps2: float) -> None:
         self._full_throttle_mps2 = full_throttle_mps2
@@ -66,8 +66,10 @@ class Pedals:
         return 0.0, min(-total / self._full_brake_mps2, 1.0)
 
     def hold(self, speed_mps: float) -> tuple[float, float]:
-        """Stand still."""
+        """Come to a stand out of a walking pace, ever more gently, and stay."""
         self._speed_mps = speed_mps
         self._measured_mps2 = 0.0
         self._correction_mps2 = 0.0
-        return 0.0, self.HOLD_BRAKE
+        if speed_mps < 0.05:
+            return 0.0, self.HOLD_BRAKE
+        return 0.0, min(0.08 + 0.4 * speed_mps, 1.0)
