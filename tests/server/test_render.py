@@ -16,9 +16,10 @@ from simattack.server.road import Road
 from simattack.server.town import Town, build_town
 from simattack.types import Camera, Floats, Pose, Weather
 
-LANES = """<lane id="{0}1" type="driving" level="false"><width sOffset="0" a="3.5" b="0" c="0" d="0"/>
-<roadMark sOffset="0" type="solid" color="white" width="0.15"/></lane><lane id="{0}2"
-type="sidewalk" level="false"><width sOffset="0" a="4" b="0" c="0" d="0"/>
+LANES = """<lane id="{0}1" type="driving" level="false">
+<width sOffset="0" a="3.5" b="0" c="0" d="0"/>
+<roadMark sOffset="0" type="solid" color="white" width="0.15"/></lane>
+<lane id="{0}2" type="sidewalk" level="false"><width sOffset="0" a="4" b="0" c="0" d="0"/>
 <height sOffset="0" inner="0.12" outer="0.12"/></lane>"""
 STREET = f"""<?xml version="1.0"?><OpenDRIVE><header revMajor="1" revMinor="4" name="" version="1"
 north="0" south="0" east="0" west="0"/>
@@ -358,8 +359,9 @@ def test_clouds_and_night_darken_the_road(scene: tuple[Renderer, Town], darker: 
 
 def test_a_car_casts_its_shadow_away_from_the_sun(scene: tuple[Renderer, Town]) -> None:
     car = Mover(9, "car", (4.7, 2.1, 1.5), (0.1, 0.2, 0.6), Pose(x_m=103.0, y_m=0.0), 14)
-    # The sun stands over +y, so the shadow lies towards -y: on the left.
-    sun = Weather(cloudiness=0, sun_azimuth_angle=90, sun_altitude_angle=35)
+    # The sun stands over +y, so the shadow lies towards -y: on the left. It stands too high for
+    # the houses' shadows to reach the road.
+    sun = Weather(cloudiness=0, sun_azimuth_angle=90, sun_altitude_angle=60)
     view = View(Pose(x_m=90.0, z_m=4.0, pitch_rad=-0.2))
     empty, full = (
         draw(scene[0], view=view, weather=sun),
@@ -367,7 +369,7 @@ def test_a_car_casts_its_shadow_away_from_the_sun(scene: tuple[Renderer, Town]) 
     )
     darker = empty.rgb.astype(int).sum(axis=2) - full.rgb.astype(int).sum(axis=2) > 60
     darker &= full.id != 9
-    left, right = at(np.array([[103.0, -2.0, 0.0], [103.0, 2.0, 0.0]]), view).astype(int)
+    left, right = at(np.array([[103.0, -1.5, 0.0], [103.0, 1.5, 0.0]]), view).astype(int)
     assert darker[left[1], left[0]]
     assert not darker[right[1], right[0]]
 

@@ -106,6 +106,14 @@ def test_a_driver_sees_every_stop_sign_from_forty_metres_on(
             assert not len(crowns.query(view, predicate="intersects")), signal.id
 
 
+def test_nothing_placed_stands_within_six_metres_of_a_sign(
+    road: Road, blocks: shapely.STRtree
+) -> None:
+    for signal in road.signals:
+        foot = shapely.Point(signal.pose.x_m, signal.pose.y_m)
+        assert not len(blocks.query(foot, predicate="dwithin", distance=6.0)), signal.id
+
+
 def test_a_stop_sign_faces_the_traffic_it_stops(town: Town, road: Road) -> None:
     by_name = {o.name: o for o in town.objects}
     for signal in road.signals:

@@ -7,8 +7,11 @@ from importlib import resources
 from typing import Any
 
 import moderngl
+import numpy as np
 
 from simattack.errors import RenderError
+from simattack.server.render.daylight import Daylight
+from simattack.types import Floats
 
 _PACKAGES = "apt-get install libegl1 libopengl0 libgl1-mesa-dri"
 
@@ -65,3 +68,27 @@ class Target:
         self.frame = context.framebuffer(
             [self.color, self.depth, self.code], context.depth_renderbuffer(size)
         )
+
+
+def color_mask(target: Target, is_code: bool) -> None:
+    """Let drawing touch all attachments, or the colour only."""
+    rest = (is_code,) * 4
+    # The annotation knows one mask for all attachments only; a mask for each works as well.
+    target.frame.color_mask = ((True,) * 4, rest, rest)  # type: ignore[assignment]
+
+
+def set_light(shader: moderngl.Program, light: Daylight) -> None:
+    """Set whatever a program knows of sky and air."""
+    names = ("sun", "sun_light", "sky_light", "ground_light", "zenith", "haze", "fog", "exposure")
+    for name in names:
+        if name in shader:
+            value = getattr(light, name)
+            is_number = isinstance(value, float)
+            shader[name] = value if is_number else tuple(float(v) for v in value)
+
+
+def write(shader: moderngl.Program, name: str, value: Floats) -> None:
+    """Set a matrix, given by rows."""
+    uniform = shader[name]
+    assert isinstance(uniform, moderngl.Uniform)
+    uniform.write(np.ascontiguousarray(value.T, np.float32).tobytes())

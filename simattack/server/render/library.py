@@ -7,11 +7,11 @@ from functools import cache
 
 import numpy as np
 
-from simattack.server.render import people, street, vehicles
+from simattack.server.render import bodies, people, street, two_wheelers, vehicles
 from simattack.server.render.mesh import Mesh, Vertices, moved
 from simattack.server.render.view import Mover
 
-CAR_KINDS = {"sedan": vehicles.SEDAN, "hatch": vehicles.HATCH, "suv": vehicles.SUV}
+CAR_KINDS = {"sedan": bodies.SEDAN, "hatch": bodies.HATCH, "suv": bodies.SUV}
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ def triangles(name: str, is_far: bool) -> Vertices:
         "van": vehicles.van,
         "bus": vehicles.bus,
         "truck": vehicles.truck,
-        "bicycle": vehicles.bicycle,
-        "motorcycle": vehicles.motorcycle,
+        "bicycle": two_wheelers.bicycle,
+        "motorcycle": two_wheelers.motorcycle,
         "conifer": street.conifer,
     }
     if kind in lod:
@@ -87,11 +87,11 @@ def model(mover: Mover) -> Model:
         step = n if mover.gait_phase == 0.0 else round(mover.gait_phase / (2 * np.pi) * n) % n
         return Model(f"walker:{step}", people.WALKER_SIZE)
     sizes = {
-        "van": (vehicles.VAN.length_m, vehicles.VAN.width_m + 0.3, vehicles.VAN.height_m),
-        "bus": (vehicles.BUS.length_m, vehicles.BUS.width_m + 0.2, vehicles.BUS.height_m + 0.15),
+        "van": (bodies.VAN.length_m, bodies.VAN.width_m + 0.3, bodies.VAN.height_m),
+        "bus": (bodies.BUS.length_m, bodies.BUS.width_m + 0.2, bodies.BUS.height_m + 0.15),
         "truck": vehicles.TRUCK_SIZE,
-        "bicycle": vehicles.BICYCLE_SIZE,
-        "motorcycle": vehicles.MOTORCYCLE_SIZE,
+        "bicycle": two_wheelers.BICYCLE_SIZE,
+        "motorcycle": two_wheelers.MOTORCYCLE_SIZE,
         "cone": (0.4, 0.4, 0.7),
         "barrier": (1.4, 0.45, 1.0),
         "box": (1.0, 1.0, 1.0),

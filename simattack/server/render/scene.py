@@ -18,12 +18,20 @@ from numpy.typing import NDArray
 from simattack.geometry import matrix, rotation
 from simattack.server.render import batches, camera, library, textures
 from simattack.server.render.batches import Fixed, Instanced
-from simattack.server.render.context import Target, create_context, program
+from simattack.server.render.context import (
+    Target,
+    color_mask,
+    create_context,
+    program,
+    set_light,
+    write,
+)
 from simattack.server.render.daylight import Daylight, daylight
 from simattack.server.render.edges import soften
 from simattack.server.render.faces import Face, base_picture
 from simattack.server.render.ground import Piece, ground
-from simattack.server.render.mesh import PART_FIRST, PART_OWN, Mesh
+from simattack.server.render.mesh import PART_FIRST, PART_OWN
+from simattack.server.render.placed import Drawn, Group, place, visible
 from simattack.server.render.view import GBuffer, Mover, View
 from simattack.server.road import Road
 from simattack.types import Floats, Image, Weather
@@ -38,52 +46,13 @@ SHADOW_AHEAD_M = 28.0
 SHADOW_STEP_M = 8.0
 """The middle moves in such steps, so that the fixed things' shadows can be kept."""
 SHADOW_REACH_M = 130.0
-MOVER_REACH_M = 220.0
-CAR_FAR_M, PERSON_FAR_M, TREE_FAR_M = 22.0, 20.0, 20.0
-"""Beyond these distances, a simpler mesh."""
-REACH_M = {
-    "lamp": 130.0, "bush": 80.0, "sign_post": 130.0, "back:octagon": 150.0, "back:disc": 120.0,
-    "light_post": 180.0, "light_mast": 200.0, "light_head": 180.0,
-    "tree_0": 170.0, "tree_1": 170.0, "tree_2": 170.0, "conifer": 200.0,
-}  # fmt: skip
-"""Small things end here; all else is drawn to the far plane."""
 FIXED_NEAR_M = 70.0
 """Houses and ground up to here are drawn before those beyond, which they hide."""
 FACE_REACH_M = 250.0
 SHADE: Mapping[str, float] = {"car": 0.72, "van": 0.72, "bus": 0.7, "truck": 0.7, "walker": 0.35}
-SKIN = ((0.86, 0.70, 0.60), (0.78, 0.60, 0.48), (0.62, 0.45, 0.34), (0.42, 0.30, 0.23))
-TROUSERS = (
-    (0.16, 0.20, 0.32),
-    (0.12, 0.12, 0.13),
-    (0.36, 0.31, 0.25),
-    (0.28, 0.30, 0.34),
-    (0.22, 0.16, 0.13),
-)
 LAMP_BIT = {0: 1 << 8, 1: 1 << 9, 2: 1 << 10}
 """Traffic light state -> the bit of its lamp; other states are dark."""
 STREET_LAMP_BIT = 1 << 11
-
-
-class _Group:
-    """All fixed things that share one mesh."""
-
-    def __init__(self, name: str, objects: Sequence[SceneryObject], near: Mesh) -> None:
-        self.name = name
-        self.models = np.stack([o.transform for o in objects])
-        self.centres = self.models[:, :3, :3] @ near.centre + self.models[:, :3, 3]
-        scale = np.linalg.norm(self.models[:, :3, :3], axis=1).max(axis=1)
-        self.radii = near.radius_m * scale
-        linear = np.array([o.color for o in objects]) ** 2
-        white = np.ones_like(linear)
-        tags = np.array([o.tag for o in objects], float)
-        ids = np.array([o.id for o in objects], float)
-        # A plant's tint multiplies its own colours, which come as PART_OWN.
-        self.rows = batches.rows(
-            self.models, linear, white, white, tags, ids, np.zeros(len(objects))
-        )
-        self.signals = [o.signal for o in objects]
-        self.reach_m = REACH_M.get(name, camera.FAR_M)
-        self.far_m = TREE_FAR_M if name.startswith(("tree_", "conifer")) else np.inf
 
 
 class Renderer:
@@ -121,7 +90,7 @@ class Renderer:
         self._face_arrays: dict[str, moderngl.VertexArray] = {}
         self._faces: dict[str, Face] = {}
         self._fixed: list[Fixed] = []
-        self._groups: list[_Group] = []
+        self._groups: list[Group] = []
         self._face_objects: list[SceneryObject] = []
         self.paintable: tuple[str, ...] = ()
 
@@ -147,7 +116,7 @@ class Renderer:
             if o.mesh not in town.meshes and not o.paintable:
                 by_mesh.setdefault(o.mesh, []).append(o)
         self._groups = [
-            _Group(name, objects, library.mesh(name)) for name, objects in by_mesh.items()
+            Group(name, objects, library.mesh(name)) for name, objects in by_mesh.items()
         ]
         self._face_objects = [o for o in town.objects if o.paintable]
         self._face_corners = np.array([o.corners_m for o in self._face_objects]).reshape(-1, 4, 3)
@@ -191,12 +160,12 @@ class Renderer:
         light = daylight(weather)
         eye = np.array([view.pose.x_m, view.pose.y_m, view.pose.z_m])
         to_clip = camera.view_projection(view)
-        drawn = _mover_rows(movers)
+        drawn = place(movers)
         to_shadow = self._draw_shadows(view, light, drawn)
         target = self._target(view.width_px, view.height_px)
         c = self._context
         target.frame.use()
-        _color_mask(target, is_code=True)
+        color_mask(target, is_code=True)
         c.enable_only(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
         # Componentwise outward normals in a left-handed world, with y flipped: counter-clockwise.
         c.front_face = "ccw"
@@ -204,15 +173,15 @@ class Renderer:
         self._pictures.use(0)
         self._shadow.use(1)
         for each in (self._surface, self._face):
-            _set_light(each, light)
-            _write(each, "world_to_clip", to_clip)
-            _write(each, "world_to_shadow", to_shadow)
+            set_light(each, light)
+            write(each, "world_to_clip", to_clip)
+            write(each, "world_to_shadow", to_shadow)
             each["shadow"] = 1
         self._surface["pictures"] = 0
         self._surface["eye"] = tuple(eye)
         self._surface["wetness"] = light.wetness
         inside = _culler(view)
-        for name, is_far, instances in _visible_movers(drawn, eye, inside):
+        for name, is_far, instances in visible(drawn, eye, inside):
             self._instances(name, is_far).draw(self._surface, instances)
         self._draw_groups(eye, inside, lights, light)
         for is_near in (True, False):
@@ -253,7 +222,7 @@ class Renderer:
             self._instanced[key] = Instanced(self._context, programs, library.mesh(name, is_far))
         return self._instanced[key]
 
-    def _draw_shadows(self, view: View, light: Daylight, drawn: _Drawn) -> Floats:
+    def _draw_shadows(self, view: View, light: Daylight, drawn: Drawn) -> Floats:
         """Fill the shadow map; returns (4, 4) world to its clip space."""
         forward = rotation(view.pose)[:, 0]
         flat = forward[:2] / max(float(np.linalg.norm(forward[:2])), 1e-6)
@@ -262,7 +231,7 @@ class Renderer:
         to_shadow = camera.shadow_projection(middle, light.sun, SHADOW_HALF_M, SHADOW_REACH_M)
         c = self._context
         c.enable_only(moderngl.DEPTH_TEST)
-        _write(self._depth, "world_to_shadow", to_shadow)
+        write(self._depth, "world_to_shadow", to_shadow)
 
         def inside(centres: Floats, radii: Floats) -> NDArray[np.bool_]:
             at = centres @ to_shadow[:2, :3].T + to_shadow[:2, 3]
@@ -282,9 +251,9 @@ class Renderer:
                 houses.draw(self._depth, inside(houses.centres, houses.radii))
         c.copy_framebuffer(self._shadow_frame, self._fixed_shadow_frame)
         self._shadow_frame.use()
-        for name, place in drawn.items():
-            seen = inside(place.centres, place.radii)
-            self._instances(name, True).draw(self._depth, place.rows[seen])
+        for name, placed in drawn.items():
+            seen = inside(placed.centres, placed.radii)
+            self._instances(name, True).draw(self._depth, placed.rows[seen])
         return to_shadow
 
     def _draw_groups(
@@ -366,8 +335,8 @@ class Renderer:
         face.use(2)
         p = self._face
         p["picture"] = 2
-        _write(p, "model", model)
-        _write(p, "pixel_to_texture", camera.pixels_to_texture(view, corners))
+        write(p, "model", model)
+        write(p, "pixel_to_texture", camera.pixels_to_texture(view, corners))
         p["texels"], p["last_level"] = face.texels, face.last_level
         p["normal"] = tuple(normal)
         p["code"] = (tag / 255, (number & 255) / 255, (number >> 8) / 255)
@@ -384,8 +353,8 @@ class Renderer:
         forward, right, up = rotation(view.pose).T
         half = np.tan(view.fov_rad / 2)
         rays = np.stack([half * right, -half * view.height_px / view.width_px * up, forward], 1)
-        _set_light(self._sky, light)
-        _write(self._sky, "clip_to_ray", rays)
+        set_light(self._sky, light)
+        write(self._sky, "clip_to_ray", rays)
         self._sky["pictures"] = 0
         self._sky["cloudiness"], self._sky["fogginess"] = light.cloudiness, light.fogginess
         c = self._context
@@ -411,15 +380,15 @@ class Renderer:
         models[:, 2, 3] += 0.022
         strength = np.array([SHADE[m.mesh] for m in close])
         instances = batches.plain_rows(models, strength)
-        _set_light(self._shade, light)
-        _write(self._shade, "world_to_clip", to_clip)
+        set_light(self._shade, light)
+        write(self._shade, "world_to_clip", to_clip)
         c = self._context
         c.enable_only(moderngl.DEPTH_TEST | moderngl.BLEND)
         c.blend_func = moderngl.SRC_ALPHA, moderngl.ONE_MINUS_SRC_ALPHA
-        _color_mask(target, is_code=False)
+        color_mask(target, is_code=False)
         target.frame.depth_mask = False
         self._instances("shade", False).draw(self._shade, instances)
-        _color_mask(target, is_code=True)
+        color_mask(target, is_code=True)
         target.frame.depth_mask = True
 
     def _read(self, target: Target) -> GBuffer:
@@ -435,65 +404,6 @@ class Renderer:
         soften(rgb, packed)
         number = (packed >> 8) & 0xFFFF
         return GBuffer(rgb, depth, np.ascontiguousarray(code[..., 0]), number.astype(np.uint32))
-
-
-class _Placed:
-    """Instances of one mesh among the movers."""
-
-    def __init__(self, models: Floats, rows: NDArray[np.float32], mesh: Mesh, far_m: float) -> None:
-        self.rows = rows
-        self.centres = models[:, :3, :3] @ mesh.centre + models[:, :3, 3]
-        self.radii = mesh.radius_m * np.linalg.norm(models[:, :3, :3], axis=1).max(axis=1)
-        self.far_m = far_m
-
-
-_Drawn = dict[str, _Placed]
-
-
-def _mover_rows(movers: Sequence[Mover]) -> _Drawn:
-    by_model: dict[str, list[tuple[Mover, Floats]]] = {}
-    for mover in movers:
-        chosen = library.model(mover)
-        scale = np.array(mover.size_m) / chosen.size_m
-        model = matrix(mover.pose) @ np.diag([*scale, 1.0])
-        by_model.setdefault(chosen.name, []).append((mover, model))
-    out: _Drawn = {}
-    for name in sorted(by_model):
-        group = sorted(by_model[name], key=lambda item: item[0].id)
-        models = np.stack([model for _, model in group])
-        who = [mover for mover, _ in group]
-        first = np.array([m.color for m in who]) ** 2
-        # A rider's shirt and a walker's trousers are the second colour; drawn from the actor's id.
-        second = np.array([TROUSERS[(m.id * 7) % len(TROUSERS)] for m in who]) ** 2
-        if name in ("bicycle", "motorcycle"):
-            second = (
-                np.array(
-                    [
-                        (0.25 + 0.5 * (m.id * 37 % 11) / 11, 0.3, 0.55 - 0.4 * (m.id * 17 % 7) / 7)
-                        for m in who
-                    ]
-                )
-                ** 2
-            )
-        third = np.array([SKIN[(m.id * 5) % len(SKIN)] for m in who]) ** 2
-        numbers = np.array([(m.tag, m.id, m.light_flags & 0xFF) for m in who], float).T
-        far = PERSON_FAR_M if name.startswith("walker") else CAR_FAR_M
-        rows = batches.rows(models, first, second, third, *numbers)
-        out[name] = _Placed(models, rows, library.mesh(name), far)
-    return out
-
-
-def _visible_movers(
-    drawn: _Drawn, eye: Floats, inside: Callable[[Floats, Floats], NDArray[np.bool_]]
-) -> list[tuple[str, bool, NDArray[np.float32]]]:
-    out = []
-    for name, place in drawn.items():
-        away = np.linalg.norm(place.centres - eye, axis=1)
-        seen = inside(place.centres, place.radii) & (away < MOVER_REACH_M)
-        near = away < place.far_m
-        out.append((name, False, place.rows[seen & near]))
-        out.append((name, True, place.rows[seen & ~near]))
-    return out
 
 
 def _culler(view: View) -> Callable[[Floats, Floats], NDArray[np.bool_]]:
@@ -514,25 +424,3 @@ def _baked(o: SceneryObject, town: Town) -> Piece:
     mesh[tinted, 8:11] *= np.array(o.color) ** 2
     mesh[tinted, 12] = PART_OWN
     return Piece(mesh, o.tag, o.id)
-
-
-def _color_mask(target: Target, is_code: bool) -> None:
-    """Let drawing touch all attachments, or the colour only."""
-    rest = (is_code,) * 4
-    # The annotation knows one mask for all attachments only; a mask for each works as well.
-    target.frame.color_mask = ((True,) * 4, rest, rest)  # type: ignore[assignment]
-
-
-def _set_light(shader: moderngl.Program, light: Daylight) -> None:
-    names = ("sun", "sun_light", "sky_light", "ground_light", "zenith", "haze", "fog", "exposure")
-    for name in names:
-        if name in shader:
-            value = getattr(light, name)
-            is_number = isinstance(value, float)
-            shader[name] = value if is_number else tuple(float(v) for v in value)
-
-
-def _write(shader: moderngl.Program, name: str, value: Floats) -> None:
-    uniform = shader[name]
-    assert isinstance(uniform, moderngl.Uniform)
-    uniform.write(np.ascontiguousarray(value.T, np.float32).tobytes())
