@@ -20,7 +20,7 @@ from simattack.train.dataset import Record, read_records, rewrite, write_picture
 from simattack.train.labels import label_frame
 from simattack.train.places import Place, find_places, lane_poses, offset, place_of
 from simattack.train.stickers import with_sticker
-from simattack.types import Camera, Floats, Pose, Surface, Weather
+from simattack.types import Camera, Floats, Image, Pose, Surface, Weather
 
 if TYPE_CHECKING:
     from simattack.session import Session
@@ -48,6 +48,7 @@ CAST = ((CARS, 9), (TRUCKS, 3), (BUSES, 2), (MOTORCYCLES, 3), (BICYCLES, 3), (WA
 SCENES_A_CAST = 6
 _FAR_M = 4000.0
 """Where actors wait that are not in a frame: beyond every camera."""
+_REDUCTION = 4
 
 
 @dataclass(frozen=True)
@@ -223,10 +224,10 @@ class Director:
         for sign in self._stage.signs:
             near = np.linalg.norm(sign.corners_m.mean(0)[:2] - centre) < 60
             if near and rng.random() < 0.4:
-                self._session.paint(sign, with_sticker(sign, rng))
+                self._session.paint(sign, _reduced(with_sticker(sign, rng)))
                 painted.append(sign.name)
             elif sign.name in self._painted:
-                self._session.restore(sign)
+                self._session.paint(sign, _reduced(sign.texture))
         self._painted = set(painted) | (self._painted & set(painted))
         return tuple(painted)
 
@@ -324,3 +325,12 @@ def footprint(pose: Pose, half_m: Sequence[float]) -> Polygon:
 
 def _waiting(order: int) -> Pose:
     return Pose(_FAR_M + 20.0 * order, _FAR_M, 1.0)
+
+
+def _reduced(texture: Image) -> Image:
+    """A quarter of the size, by area: finer than any picture, and 16 times faster to paint."""
+    height, width = (side // _REDUCTION for side in texture.shape[:2])
+    blocks = texture[: height * _REDUCTION, : width * _REDUCTION].reshape(
+        height, _REDUCTION, width, _REDUCTION, 3
+    )
+    return np.asarray(np.rint(blocks.mean((1, 3))), np.uint8)
