@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from simattack.canvas import Canvases
 from simattack.errors import ConfigError, ServerGone, SimattackError
 from simattack.resources import locate
 from simattack.roadmap import RoadMap, pose_of, transform_of
@@ -60,11 +60,11 @@ class Session:
         import carla
 
         self._carla: Any = carla
+        self._canvases = Canvases(carla)
         self._server = server
         self._map_name = Path(map_name).stem
         self._where = f"the CARLA server at {host}:{port}"
         self._painted: dict[str, Surface] = {}
-        self._canvases: dict[tuple[int, int], tuple[Any, NDArray[np.int16]]] = {}
         self._actors: dict[int, Any] = {}
         self._ego: Any = None
         self._rig: Rig | None = None
@@ -361,7 +361,7 @@ class Session:
             self._world.apply_color_texture_to_object(
                 surface.object_name,
                 self._carla.MaterialParameter.Diffuse,
-                self._canvas(np.asarray(texture)),
+                self._canvases.texture(texture),
             )
         self._painted[surface.name] = surface
 
@@ -409,26 +409,6 @@ class Session:
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
             raise ConfigError(f"map {self._map_name!r} has no surface {name!r}; {hint}")
         return known[name]
-
-    def _canvas(self, texture: Image) -> Any:
-        """The texture as CARLA's own object.
-
-        The client takes it pixel by pixel, a microsecond each, so a canvas is kept for every size
-        and only what differs from its last content is set.
-        """
-        height, width = texture.shape[:2]
-        if (height, width) not in self._canvases:
-            blank = self._carla.TextureColor(width, height)
-            self._canvases[height, width] = (blank, np.full((height, width, 3), -1, np.int16))
-        colors, content = self._canvases[height, width]
-        rows, columns = np.nonzero((content != texture).any(2))
-        color, put = self._carla.Color, colors.set
-        for x, y, (red, green, blue) in zip(
-            columns.tolist(), rows.tolist(), texture[rows, columns].tolist(), strict=True
-        ):
-            put(x, y, color(red, green, blue, 255))
-        content[rows, columns] = texture[rows, columns]
-        return colors
 
     def _object_names(self) -> set[str]:
         return set(self._world.get_names_of_all_objects())

@@ -11,11 +11,13 @@ PACKAGE = Path(__file__).resolve().parent.parent / "simattack"
 
 FLOORS = {
     "types": 0, "errors": 0,
-    "geometry": 1, "registry": 1, "taxonomy": 1, "resources": 1, "results": 1, "statistics": 1, "summary": 3,
+    "geometry": 1, "registry": 1, "taxonomy": 1, "resources": 1, "results": 1, "statistics": 1,
+    "summary": 3,
     "wording": 1, "figures": 1, "video": 1, "terminal": 1, "recording": 2, "inputs": 4,
     "surfaces": 1, "reading": 1, "patchfile": 1, "placement": 1,
     "attacks": 2, "defenses": 2, "detectors": 2, "policies": 2, "metrics": 2, "server": 2,
-    "server_process": 2, "sensing": 2, "roadmap": 2, "session": 2, "standpoints": 2, "printing": 2,
+    "server_process": 2, "sensing": 2, "roadmap": 2, "canvas": 2, "session": 2,
+    "standpoints": 2, "printing": 2,
     "config": 3, "twin": 3, "stack": 3,
     "staging": 4, "envs": 4, "calibration": 4,
     "episode": 5, "gap": 5,
@@ -25,7 +27,8 @@ FLOORS = {
 }  # fmt: skip
 """Rooms by floor; a file may import only from lower floors and from its own room."""
 SIBLINGS = {
-    ("session", "sensing"), ("session", "roadmap"), ("session", "server_process"),
+    ("session", "sensing"), ("session", "roadmap"), ("session", "canvas"),
+    ("session", "server_process"),
     ("supervisor", "worker"), ("suite", "supervisor"), ("suite", "worker"),
     ("envs", "staging"), ("surfaces", "resources"), ("patchfile", "resources"),
 }  # fmt: skip
