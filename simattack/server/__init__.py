@@ -22,7 +22,7 @@ def serve(
 
     Args:
         port: of the calls; streams take the next one. 0 picks two free ports.
-        host: an IPv4 address of this machine.
+        host: an IPv4 address, or a name of one, of this machine.
         map_path: an OpenDRIVE file; the shipped town without it.
         gpu: which GPU draws; without it, whatever EGL gives.
         seed: of all sensor noise.
@@ -35,25 +35,28 @@ def serve(
     # Late: asking for this package's name must not load OpenGL and carla.
     import asyncio
 
-    from simattack.server import maps, sockets, stream
-    from simattack.server.render import Renderer
-    from simattack.server.world import World
+    from simattack.server import sockets, stream
 
     calls, streams = sockets.bind(host, port)
-    calls_port, streams_port = calls.getsockname()[1], streams.getsockname()[1]
+    (address, calls_port), streams_port = calls.getsockname(), streams.getsockname()[1]
     with calls, streams:
+        from simattack.server import maps
+        from simattack.server.methods import perform
+        from simattack.server.render import Renderer
+        from simattack.server.world import World
+
         renderer = Renderer(gpu)
         atlas = maps.Maps()
         place = atlas.of_file(map_path) if map_path else atlas.shipped(maps.DEFAULT)
         world = World(
-            atlas, place, renderer, lambda number: stream.token(number, streams_port, host), seed
+            atlas, place, renderer, lambda number: stream.token(number, streams_port, address), seed
         )
 
         def tell() -> None:
             sys.stdout.write(
-                f"simattack server ready on {host}:{calls_port} (streams {streams_port}), "
+                f"simattack server ready on {address}:{calls_port} (streams {streams_port}), "
                 f"map {place.name}, {renderer.gl_renderer}\n"
             )
             sys.stdout.flush()
 
-        asyncio.run(sockets.serve_sockets(world, calls, streams, tell, parent))
+        asyncio.run(sockets.serve_sockets(world, perform, calls, streams, tell, parent))

@@ -18,7 +18,7 @@ from simattack.server.methods_scene import SCENE
 from simattack.server.methods_table import Table
 from simattack.server.methods_traffic import TRAFFIC
 from simattack.server.methods_vehicles import VEHICLES
-from simattack.server.rpc import Call
+from simattack.server.rpc import Call, Unanswerable
 from simattack.server.world import Refusal, World
 
 _LOG = logging.getLogger(__name__)
@@ -26,10 +26,6 @@ _complained: set[str] = set()
 
 EPISODE = Table()
 _DEFINITIONS: Wire = [definition.wire() for definition in DEFINITIONS]
-
-
-class Unanswerable(Exception):
-    """The call does not exist or has other arguments; told the way rpclib tells it."""
 
 
 def perform(world: World, call: Call) -> Wire:
@@ -57,13 +53,6 @@ def perform(world: World, call: Call) -> Wire:
     except ProtocolError as error:
         _LOG.warning("refused %s: %s", call.method, error)
         raise Unanswerable(f"rpclib: function '{call.method}': {error}") from error
-
-
-def is_tick(call: Call) -> bool:
-    """Whether the call advances the world."""
-    return call.method == "tick_cue" or (
-        call.method == "apply_batch" and len(call.args) == 2 and call.args[1] is True
-    )
 
 
 @EPISODE.value

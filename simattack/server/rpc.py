@@ -37,6 +37,10 @@ class Call:
     """The client goes on without reading the answer; it still wants one, to forget the call."""
 
 
+class Unanswerable(Exception):
+    """A call that does not exist or has other arguments; told the way rpclib tells it."""
+
+
 class Rpc:
     """One connection's side of the protocol: bytes in, calls out; answers in, bytes out."""
 
@@ -81,6 +85,13 @@ class Rpc:
             return b""
         packed: bytes = self._packer.pack([_RESPONSE, call.id, error, value])
         return packed
+
+
+def is_tick(call: Call) -> bool:
+    """Whether the call advances the world."""
+    return call.method == "tick_cue" or (
+        call.method == "apply_batch" and len(call.args) == 2 and call.args[1] is True
+    )
 
 
 def _call(message: object) -> Call:

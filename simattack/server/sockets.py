@@ -15,13 +15,18 @@ import signal
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from simattack.errors import ProtocolError, SetupError
 from simattack.server import stream
-from simattack.server.methods import Unanswerable, is_tick, perform
-from simattack.server.rpc import Call, Rpc
-from simattack.server.world import World
+from simattack.server.rpc import Call, Rpc, Unanswerable, is_tick
+
+if TYPE_CHECKING:
+    # A taken port is told before the world with all its libraries is loaded.
+    from simattack.server.world import World
+
+Perform: TypeAlias = "Callable[[World, Call], Any]"
+"""Does what a client asks and gives the value to answer with; may raise ``Unanswerable``."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -66,8 +71,9 @@ class Waiting:
 class RpcConnection(asyncio.Protocol):
     """One client's calls."""
 
-    def __init__(self, world: World, waiting: Waiting, number: int) -> None:
+    def __init__(self, world: World, perform: Perform, waiting: Waiting, number: int) -> None:
         self.number = number
+        self._perform = perform
         self._world = world
         self._waiting = waiting
         self._rpc = Rpc()
@@ -107,7 +113,7 @@ class RpcConnection(asyncio.Protocol):
 
     def _performed(self, call: Call) -> bytes:
         try:
-            return self._rpc.reply(call, perform(self._world, call))
+            return self._rpc.reply(call, self._perform(self._world, call))
         except Unanswerable as answer:
             return self._rpc.fail(call, str(answer))
         except Exception:
@@ -193,6 +199,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 async def serve_sockets(
     world: World,
+    perform: Perform,
     calls: socket.socket,
     streams: socket.socket,
     ready: Callable[[], None],
@@ -206,7 +213,7 @@ async def serve_sockets(
     waiting = Waiting(world.streams)
     numbers = itertools.count()
     rpc_server = await loop.create_server(
-        lambda: RpcConnection(world, waiting, next(numbers)), sock=calls
+        lambda: RpcConnection(world, perform, waiting, next(numbers)), sock=calls
     )
     stream_server = await loop.create_server(lambda: StreamConnection(world), sock=streams)
     tasks = [asyncio.create_task(_run_freely(world)), asyncio.create_task(stopped.wait())]

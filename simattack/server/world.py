@@ -14,9 +14,9 @@ import numpy as np
 
 from simattack import geometry
 from simattack.errors import ConfigError
-from simattack.server import codec, maps, stream
+from simattack.server import attributes, codec, maps, stream
 from simattack.server.actors import NO_BLUEPRINT, Actor, Kind, read_color
-from simattack.server.blueprints import BLUEPRINTS, AttributeType, Blueprint
+from simattack.server.blueprints import BLUEPRINTS, Blueprint
 from simattack.server.codec import Bounds, Description, Settings
 from simattack.server.maps import Map, Maps
 from simattack.server.physics import Physics
@@ -24,7 +24,6 @@ from simattack.server.render import GBuffer, Mover, Renderer, View
 from simattack.server.road import Road
 from simattack.server.road_signals import Signal
 from simattack.server.sensors import readout
-from simattack.server.sensors.camera import is_camera, lens
 from simattack.server.signals import RED, Signals
 from simattack.server.stream import Snapshot, Streams, Subscriber
 from simattack.server.town import Town
@@ -288,13 +287,16 @@ class World:
         is_solid = blueprint.kind in ("vehicle", "walker") and holder is None
         if is_solid and self.physics.blocked(blueprint, pose):
             raise Refusal("Spawn failed because of collision at spawn position")
-        _check_attributes(description)
+        try:
+            attributes.check(description)
+        except ConfigError as error:
+            raise Refusal(f"Spawn failed because of invalid attributes: {error}") from error
         actor = self._add(_KINDS.get(blueprint.kind, "other"), description, pose, blueprint, holder)
         if actor.has_physics:
             self.physics.add(actor.id, blueprint, pose)
         if actor.kind == "sensor" and description.type_id in stream.SENSOR_TYPES:
             actor.stream = self.streams.open()
-            seed = int(actor.attributes.get("noise_seed", "0") or 0)
+            seed = int(float(actor.attributes.get("noise_seed", "0") or 0))
             actor.rng = np.random.default_rng([self._seed, abs(seed), actor.id])
             self.sensors[actor.id] = actor
         return actor
@@ -310,7 +312,7 @@ class World:
     ) -> Actor:
         """Numbers an actor and gives it a row in the snapshot."""
         length, width, height = blueprint.size_m
-        attributes = {name: value for name, _, value in description.attributes}
+        values = {name: value for name, _, value in description.attributes}
         actor = Actor(
             id=self._next_id,
             kind=kind,
@@ -321,8 +323,8 @@ class World:
             tags=bytes([blueprint.tag]) if blueprint.tag else b"",
             parent=parent,
             mount=pose,
-            attributes=attributes,
-            color=read_color(attributes.get("color", "")),
+            attributes=values,
+            color=read_color(values.get("color", "")),
             signal=signal,
         )
         self._next_id += 1
@@ -411,16 +413,3 @@ class World:
         if name in self._painted:
             self._painted.discard(name)
             self.renderer.forget(name)
-
-
-def _check_attributes(description: Description) -> None:
-    """Refuses numbers that are none, before a tick stumbles over them."""
-    attributes = {name: value for name, _, value in description.attributes}
-    try:
-        for name, kind, text in description.attributes:
-            if kind in (AttributeType.INT, AttributeType.FLOAT) and not math.isfinite(float(text)):
-                raise ConfigError(f"{name} is {text}")
-        if is_camera(description.type_id):
-            lens(attributes)
-    except (ConfigError, ValueError) as error:
-        raise Refusal(f"Spawn failed because of invalid attributes: {error}") from error

@@ -95,6 +95,14 @@ def test_a_taken_place_is_refused_with_carlas_words(world, library, places, car)
     assert world.try_spawn_actor(library.find("vehicle.audi.tt"), places[0]) is None
 
 
+def test_an_attribute_that_is_no_number_is_refused(connect, world, library):
+    uid = 1 + [blueprint.id for blueprint in library].index("sensor.other.imu")
+    description = [uid, "sensor.other.imu", [["sensor_tick", 4, "often"]]]
+    error, value = connect().call("spawn_actor", description, [[0.0] * 3, [0.0] * 3])
+    assert error is None
+    assert "expected sensor_tick as a number, got 'often'" in value[0][1][0]
+
+
 def test_throttle_drives_and_brake_stops(world, car):
     start = car.get_location()
     car.apply_control(carla.VehicleControl(throttle=0.8))
@@ -284,15 +292,6 @@ def test_scenery_has_names_labels_and_boxes(world):
     assert all(1.0 < house.extent.z < 60.0 for house in houses)
 
 
-def test_calls_without_effect_here_are_still_answered(world, car):
-    world.debug.draw_point(carla.Location(), 0.1, carla.Color(255, 0, 0), 1.0)
-    world.debug.draw_string(carla.Location(), "hello")
-    world.load_map_layer(carla.MapLayer.Buildings)
-    assert len(world.get_lightmanager().get_all_lights()) == 0
-    car.open_door(carla.VehicleDoor.FL)
-    world.tick()
-
-
 # Straight to the ports
 
 
@@ -382,6 +381,21 @@ def test_commands_on_vanished_actors_never_fail_where_a_client_would_abort(conne
     error, value = wire.call("get_actor_bounding_box", 4242)
     assert error is None
     assert value[0][0] == 1
+
+
+def test_calls_without_effect_here_are_still_answered(connect, world, car):
+    shape = [[0, [[0.0, 0.0, 0.0], 0.1]], [255, 0, 0], 1.0, False]
+    wire = connect()
+    for method, *args in (
+        ("draw_debug_shape", shape),
+        ("clear_debug_shape",),
+        ("load_map_layer", 1),
+        ("open_vehicle_door", car.id, 0),
+        ("set_actor_autopilot", car.id, True),
+        ("update_lights_state", "client", [], False),
+    ):
+        assert wire.call(method, *args) == (None, [[False]]), method
+    assert wire.call("query_lights_state", "client") == (None, [[1, []]])
 
 
 def test_an_idle_client_does_not_hold_up_the_others(connect, world):

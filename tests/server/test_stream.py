@@ -90,3 +90,68 @@ def test_a_message_does_not_change_when_the_snapshot_goes_on():
     copy = bytes(before)
     snapshot.put(1, stream.SIX_ZEROS)
     assert before == copy
+
+
+class Listener:
+    def __init__(self):
+        self.heard = []
+
+    def send(self, parts, is_lossy):
+        self.heard.append((b"".join(parts), is_lossy))
+
+
+def test_what_is_sent_reaches_all_listeners_of_that_stream_only():
+    streams = stream.Streams()
+    first, second, other = Listener(), Listener(), Listener()
+    number = streams.open()
+    for listener in (first, second):
+        streams.subscribe(number, listener)
+    streams.subscribe(streams.open(), other)
+    streams.is_lossy = False
+    streams.send(number, [b"ab", b"c"])
+    streams.unsubscribe(number, second)
+    streams.send(number, [b"d"])
+    assert first.heard == [(b"abc", False), (b"d", False)]
+    assert second.heard == [(b"abc", False)]
+    assert other.heard == []
+
+
+def test_a_closed_stream_is_silent_and_its_number_never_used_again():
+    streams, listener = stream.Streams(), Listener()
+    number = streams.open()
+    streams.subscribe(number, listener)
+    streams.close(number)
+    streams.send(number, [b"late"])
+    assert listener.heard == []
+    assert not streams.has_listeners(number)
+    assert streams.open() != number
+
+
+def test_streams_are_settled_once_every_expected_listener_has_come():
+    streams, calls = stream.Streams(), []
+    streams.on_settled = lambda: calls.append("settled")
+    number = streams.open()
+    streams.expect(number)
+    streams.expect(number)
+    streams.subscribe(number, Listener())
+    assert not streams.is_settled and calls == []
+    streams.subscribe(number, Listener())
+    assert streams.is_settled and calls == ["settled"]
+
+
+def test_a_stream_that_is_closed_or_unknown_is_not_waited_for():
+    streams = stream.Streams()
+    number = streams.open()
+    streams.expect(number)
+    streams.close(number)
+    streams.expect(number)
+    streams.expect(stream.WORLD_STREAM)
+    assert streams.is_settled
+
+
+def test_waiting_for_listeners_can_be_given_up():
+    streams, calls = stream.Streams(), []
+    streams.on_settled = lambda: calls.append("settled")
+    streams.expect(streams.open())
+    streams.give_up()
+    assert streams.is_settled and calls == ["settled"]
