@@ -42,7 +42,6 @@ _HOPELESS = (
     ConfigError,
     MapError,
     PatchError,
-    SetupError,
     WeightsError,
 )
 
@@ -179,6 +178,7 @@ class Bench:
         self._open = ExitStack()
         self._world: World | None = None
         self._map = ""
+        self._has_run = False
 
     def __enter__(self) -> Bench:
         return self
@@ -193,6 +193,9 @@ class Bench:
         except ServerGone as error:
             self._close()
             return _report("gone", error)
+        except SetupError as error:
+            # Where a server has run before, one that does not get ready was killed as it started.
+            return _report("gone" if self._has_run else "hopeless", error)
         except _HOPELESS as error:
             return _report("hopeless", error)
         except SimattackError as error:
@@ -209,6 +212,7 @@ class Bench:
             self._close()
             self._world = self._open.enter_context(self._tools.open_world(job.scenario.map))
             self._map = job.scenario.map
+            self._has_run = True
         site = job.conditions.site
         place = Place(self._world.stop_line(site), self._world.surface(site))
         film = job.media.with_name(job.media.name + ".mp4") if job.media is not None else None
