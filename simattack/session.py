@@ -435,6 +435,8 @@ class Session:
             self._traffic_manager = self._client.get_trafficmanager(port)
             self._traffic_manager.set_synchronous_mode(True)
             self._traffic_manager.set_random_device_seed(0)
+            # A car that is handed over before the manager's first tick may never be driven.
+            self._world.tick(_TIMEOUT_S)
         return self._traffic_manager
 
     def _drop_actors(self) -> None:
