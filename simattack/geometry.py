@@ -102,7 +102,7 @@ def homography(source: Floats, target: Floats) -> Floats:
     _, values, basis = np.linalg.svd(rows)
     if values[7] < 1e-12 * values[0] or abs(basis[-1, -1]) < 1e-14:
         raise ValueError("the points do not determine a projective map (three on one line?)")
-    return (basis[-1] / basis[-1, -1]).reshape(3, 3)
+    return np.asarray(basis[-1] / basis[-1, -1]).reshape(3, 3)
 
 
 def apply_homography(transform: Floats, points: Floats) -> Floats:
@@ -123,4 +123,4 @@ def box_iou(first: Floats, second: Floats) -> Floats:
     shared = np.prod(np.clip(high - low, 0, None), axis=2)
     areas = [np.prod(np.clip(b[:, 2:] - b[:, :2], 0, None), axis=1) for b in (first, second)]
     union = areas[0][:, None] + areas[1][None] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))

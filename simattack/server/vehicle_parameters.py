@@ -117,10 +117,9 @@ def default_parameters(blueprint: Blueprint) -> VehicleParameters:
         _BRAKE_DECELERATION_G * blueprint.mass_kg * GRAVITY_MPS2 * radius_m / blueprint.wheels
     )
     x, y = blueprint.wheelbase_m / 2, 0.42 * width
+    places: tuple[tuple[float, float], ...] = ((x, -y), (x, y), (-x, -y), (-x, y))
     if blueprint.wheels == 2:
         places = ((x, 0.0), (-x, 0.0))
-    else:
-        places = ((x, -y), (x, y), (-x, -y), (-x, y))
     wheels = tuple(
         Wheel(
             max_steer_rad=blueprint.max_steer_rad if px > 0 else 0.0,
