@@ -20,7 +20,7 @@ import psutil
 import pytest
 from PIL import Image as Pictures
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
 
 SIMATTACK = str(Path(sys.executable).parent / "simattack")
 
