@@ -22,7 +22,8 @@ from simattack.standpoints import Progress, Scene, Shot, Standpoint, record
 from simattack.twin import DECODE, KNOTS, Twin, View
 from simattack.types import Camera, Floats, Image, Surface, Weather
 
-GREYS: Mapping[str, int] = {"black": 0, "dark": 64, "grey": 128, "light": 191, "white": 255}
+GREYS: Mapping[str, int] = {"black": 0, "dark": 32, "grey": 96, "light": 160, "white": 255}
+"""Closer together where it is dark: there a film's curve bends most."""
 PRIMARIES: Mapping[str, tuple[int, int, int]] = {
     "red": (255, 0, 0),
     "green": (0, 255, 0),
