@@ -26,6 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 RECORDS = ROOT / "results" / "accept"
 SIMATTACK = [sys.executable, "-m", "simattack"]
 Figures = dict[str, Any]
+WEIGHTS = ROOT / "simattack" / "detectors" / "weights"
+SHIPPED = "town_yolo11n"
 _MIB = 2**20
 
 
@@ -157,7 +159,7 @@ def mistakes(folder: Path) -> Figures:
     flat = folder / "flat.png"
     Image.new("RGB", (64, 16)).save(flat)
     weights = folder / "town.safetensors"
-    shipped = next((ROOT / "simattack" / "detectors" / "weights").glob("*.safetensors"))
+    shipped = WEIGHTS / f"{SHIPPED}.safetensors"
     weights.write_bytes(shipped.read_bytes()[:-1] + b"\0")
     shutil.copy(shipped.with_suffix(".json"), weights.with_suffix(".json"))
     out = ["--out", str(folder / "never")]
@@ -227,6 +229,54 @@ def killed(folder: Path) -> Figures:
     return figures
 
 
+def detector(folder: Path) -> Figures:
+    """The shipped detector's scores, as the training command measured and wrote them."""
+    card = json.loads((WEIGHTS / f"{SHIPPED}.json").read_text())
+    metrics = card["metrics"]
+    ap50, counts = metrics["ap50"], metrics["objects"]
+    wanted = {"stop sign": (0.85, 300), "car": (0.85, 500), "person": (0.75, 200)}
+    return {
+        **metrics,
+        "meets": {
+            **{f"AP50 of {name} >= {low}": ap50[name] >= low for name, (low, _) in wanted.items()},
+            **{f">= {n} of {name}": counts[name] >= n for name, (_, n) in wanted.items()},
+            ">= 4 places": metrics["places"] >= 4,
+            "sign recall >= 0.95 from 8 to 30 m": metrics["stop_sign_recall_8_to_30_m"] >= 0.95,
+            "stable by 25 m in 90 %": metrics["stable_by_25_m"] >= 0.9,
+        },
+    }
+
+
+def twin(folder: Path) -> Figures:
+    """The twin against the simulator, for the shipped patch and for a random saturated one."""
+    import numpy as np
+
+    from simattack.config import read_scenario
+    from simattack.gap import DISTANCE_M, UNSEEN_WEATHERS, measure_gap, saturated
+    from simattack.optimize.sticker import scorer_of
+    from simattack.patchfile import load_patch
+    from simattack.session import Session
+    from simattack.standpoints import standpoints
+
+    scenario = read_scenario("stop_sign")
+    patch = load_patch("stop_sign")
+    rng = np.random.default_rng(12345)
+    scorer = scorer_of(scenario.detector.build("detectors", "twin"))
+    with Session.launch(scenario.map) as session:
+        stands = standpoints(session, scenario.sites, 24, len(UNSEEN_WEATHERS), rng, DISTANCE_M)
+        gaps = measure_gap(
+            session, stands, UNSEEN_WEATHERS, {"patch": patch.image, "random": saturated(rng)},
+            patch.size_m, patch.card.centre, scorer,
+        )  # fmt: skip
+    meets = {}
+    for name, gap in gaps.items():
+        meets[f"{name}: median >= 30 dB"] = gap.median_db >= 30
+        meets[f"{name}: 5th percentile >= 25 dB"] = gap.low_db >= 25
+        meets[f"{name}: scores within 0.1 in 90 %"] = gap.close_scores >= 0.9
+        meets[f"{name}: mean colour >= 5 dB worse"] = gap.median_db - gap.mean_colour_db >= 5
+    return {**{name: gap.plain() for name, gap in gaps.items()}, "meets": meets}
+
+
 def traffic(folder: Path) -> Figures:
     """CARLA's TrafficManager with 20 cars for 5 simulated minutes in the town."""
     script = ROOT / "benchmarks" / "traffic_check.py"
@@ -240,7 +290,8 @@ def traffic(folder: Path) -> Figures:
 
 
 CHECKS: dict[str, Callable[[Path], Figures]] = {
-    check.__name__: check for check in (mistakes, identity, speed, memory, killed, traffic, suite)
+    check.__name__: check
+    for check in (detector, mistakes, identity, speed, twin, memory, killed, traffic, suite)
 }
 
 
