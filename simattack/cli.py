@@ -183,6 +183,49 @@ def optimize(
     return 0
 
 
+def train(
+    name: _Name,
+    out: Path = Path("runs/train"),
+    frames: int | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
+    map: str = "town",
+    host: str | None = None,
+    port: int = 2000,
+) -> int:
+    """Train a detector on frames gathered in the simulator, score it in places it never saw.
+
+    Writes <out>/<name>.safetensors and its card; an interrupted run goes on where it stopped.
+
+    Args:
+        name: Of the new weights.
+        out: Folder for them, for the frames and for checkpoints.
+        frames: To gather, 30 % of them for scoring.
+        epochs: Passes over the training windows.
+        seed: Of every random draw.
+        map: A shipped map's name or an OpenDRIVE file.
+        host: Use a running CARLA server instead of an embedded one.
+        port: Of that server.
+    """
+    from simattack.session import Session
+    from simattack.train import recipe, run
+
+    plan = run.Plan(seed=seed, recipe=recipe.Recipe(seed=seed))
+    if frames is not None:
+        plan = dataclasses.replace(plan, frames=frames)
+    if epochs is not None:
+        plan = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, epochs=epochs))
+
+    def open_session() -> Session:
+        return Session.launch(map) if host is None else Session.connect(host, port, map)
+
+    path = out / f"{name}.safetensors"
+    with Stages() as stages:
+        run.train(open_session, out, path, plan, _result, stages.show)
+    sys.stdout.write(f"weights: {path}\ncard: {path.with_suffix('.json')}\n")
+    return 0
+
+
 def print_(
     patch: _Name,
     out: Path | None = None,
@@ -308,6 +351,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "serve": serve,
     "run": run,
     "optimize": optimize,
+    "train": train,
     "report": report,
     "replay": replay,
     "print": print_,
@@ -413,6 +457,11 @@ def _print_table(path: Path) -> None:
         # As many columns as a terminal can hold; the report has them all.
         sys.stdout.write(f"{headline}\n\n")
         sys.stdout.write(columns(head[:6], [row[:6] for row in body]))
+
+
+def _result(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _tell(message: str) -> None:

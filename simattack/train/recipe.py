@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image as Pictures
 
 from simattack.detectors.weights import prepare_ultralytics
+from simattack.errors import ConfigError
 from simattack.train.dataset import Example, Labelled, Record, read_picture, visible_share
 from simattack.types import CLASS_NAMES, Floats, Image
 
@@ -38,7 +39,7 @@ class Recipe:
     """Everything that decides the weights besides the data."""
 
     architecture: str = "yolo11n.yaml"
-    epochs: int = 14
+    epochs: int = 10
     crops_a_frame: int = 2
     crop_px: int = 320
     wide_share: float = 0.12
@@ -98,13 +99,15 @@ def write_crops(
             for label in labels:
                 counts[label] += 1
     names = {index: name for index, name in enumerate(CLASS_NAMES)}
-    # JSON is YAML; ultralytics wants a validation set named even where none is used.
+    # JSON is YAML. ultralytics wants a validation set even where none is used: one picture.
+    first = sorted((folder / "images" / "train").iterdir())[0]
+    (folder / "val.txt").write_text(f"./images/train/{first.name}\n")
     (folder / "data.yaml").write_text(
         json.dumps(
             {
                 "path": str(folder.resolve()),
                 "train": "images/train",
-                "val": "images/train",
+                "val": "val.txt",
                 "names": names,
             }
         )
@@ -168,7 +171,23 @@ def fit(
         folder: for checkpoints; one training only.
         recipe: must be the one the training began with.
         on_batch: told batches done, batches in all and the mean loss of the epoch so far.
+
+    Raises:
+        ConfigError: another recipe's training lies there.
     """
+    from safetensors.torch import load_file, save_file
+
+    finished, noted = folder / "averaged.safetensors", folder / "recipe.json"
+    text = json.dumps(asdict(recipe))
+    if noted.exists() and noted.read_text() != text:
+        raise ConfigError(
+            f"{folder} holds a training by another recipe: {noted.read_text()}; "
+            f"asked for {text}; choose another folder"
+        )
+    if finished.exists():
+        return dict(load_file(str(finished)))
+    folder.mkdir(parents=True, exist_ok=True)
+    noted.write_text(text)
     prepare_ultralytics()
     import torch
     import ultralytics.engine.trainer as engine
@@ -218,7 +237,9 @@ def fit(
             trainer.train()
     finally:
         torch.set_num_threads(threads)
-    return {name: value.float() for name, value in trainer.ema.ema.state_dict().items()}
+    averaged = {n: v.detach().cpu().contiguous() for n, v in trainer.ema.ema.state_dict().items()}
+    save_file(averaged, str(finished))
+    return averaged
 
 
 def as_card(recipe: Recipe) -> dict[str, Any]:

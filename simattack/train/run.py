@@ -6,7 +6,7 @@ Everything lies in one folder and every step resumes: frames by scene, the train
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,7 @@ LATENCY_S = 0.05
 class Plan:
     """What to gather and how to learn from it."""
 
-    frames: int = 3600
+    frames: int = 2940
     approaches: int = 3
     """Drives up to each held-out stop sign, in different weathers; for scoring only."""
     seed: int = 0
@@ -46,8 +46,8 @@ class Plan:
 
 
 Say = Callable[[str], None]
-Progress = Callable[[str, int, int], None]
-"""Told the step's name, how much is done and how much there is."""
+Progress = Callable[[str, int, int, Mapping[str, float]], None]
+"""Told the stage's name, how much is done, how much there is, and its newest numbers."""
 
 
 def collect(
@@ -79,11 +79,11 @@ def collect(
         train, evaluation = plan_scenes(places, held, -(-plan.frames // FRAMES_A_SCENE))
         gather(
             session, folder / "frames", train | evaluation, plan.seed,
-            lambda done, of: progress("gathering frames", done, of),
+            lambda done, of: progress("gathering frames", done, of, {}),
         )  # fmt: skip
         gather_approaches(
             session, folder / "approaches", held, plan.approaches, plan.seed,
-            lambda done, of: progress("gathering approaches", done, of),
+            lambda done, of: progress("gathering approaches", done, of, {}),
         )  # fmt: skip
     marker.write_text(json.dumps({**state, "is_complete": True}))
     return held
@@ -126,7 +126,7 @@ def train(
     counts = recipes.write_crops(frames, crops, lessons, plan.recipe)
     state = recipes.fit(
         crops, folder / "fit", plan.recipe,
-        lambda done, of, loss: progress(f"training, loss {loss:.2f}", done, of),
+        lambda done, of, loss: progress("training", done, of, {"loss": loss}),
     )  # fmt: skip
     card = Card(
         architecture=plan.recipe.architecture,
@@ -166,12 +166,12 @@ def evaluate(
     try:
         scores = scoring.score(
             Yolo(str(weights), confidence=scoring.AP_CONFIDENCE), folder / "frames", examples,
-            plan.confidence, lambda done, of: progress("scoring frames", done, of),
+            plan.confidence, lambda done, of: progress("scoring frames", done, of, {}),
         )  # fmt: skip
         distances = stable_distances(
             Yolo(str(weights), confidence=plan.confidence), folder / "approaches",
             read_records(folder / "approaches"),
-            lambda done, of: progress("scoring approaches", done, of),
+            lambda done, of: progress("scoring approaches", done, of, {}),
         )  # fmt: skip
     finally:
         torch.set_num_threads(threads)
