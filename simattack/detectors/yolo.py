@@ -103,7 +103,7 @@ class Yolo:
         found = []
         device = next(self._network[0].parameters()).device
         for image in images:
-            pixels = torch.from_numpy(np.ascontiguousarray(image)).to(device)
+            pixels = torch.from_numpy(np.array(image)).to(device)  # a copy: torch must own it
             with torch.no_grad():  # inference_mode would poison anchors cached for gradients
                 boxes, logits = self.raw(pixels.permute(2, 0, 1)[None].float() / 255)
                 found.append(self._select(boxes[0], logits[0], image.shape[:2]))

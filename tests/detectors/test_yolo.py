@@ -91,6 +91,15 @@ def test_a_picture_s_result_does_not_depend_on_its_neighbours(weights, picture):
     assert not np.array_equal(both[1].scores, both[0].scores)
 
 
+def test_a_read_only_picture_is_looked_at_without_a_warning(weights, picture):
+    locked = picture.copy()
+    locked.setflags(write=False)
+    detector = Yolo(str(weights), confidence=0.5)
+    np.testing.assert_array_equal(
+        detector.detect(locked)[0].boxes, detector.detect(picture)[0].boxes
+    )
+
+
 def test_overlapping_boxes_of_one_class_are_reported_once(weights, picture):
     (loose,) = Yolo(str(weights), confidence=0.5, iou=1.0).detect(picture)
     (strict,) = Yolo(str(weights), confidence=0.5, iou=0.1).detect(picture)
