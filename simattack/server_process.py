@@ -30,7 +30,7 @@ class ServerProcess:
     """
 
     def __init__(
-        self, map_path: Path | None = None, gpu: int | None = None, timeout_s: float = 60.0
+        self, map_path: Path | None = None, gpu: int | None = None, timeout_s: float = 120.0
     ) -> None:
         command = [sys.executable, "-m", "simattack.server", "--port", "0"]
         command += ["--parent", str(os.getpid())]
