@@ -13,8 +13,7 @@ setup:
 
 demo: setup
 	$(BIN)/simattack optimize stop_sign --name demo --out $(DEMO)/patches --iterations 250
-	$(BIN)/simattack run stop_sign --patch $(DEMO)/patches/demo.png --seeds 6 --workers 2 --out $(DEMO)/drives \
-		--arms clean control_grey attacked attacked+smoothing clean+smoothing
+	$(BIN)/simattack run demo --patch $(DEMO)/patches/demo.png --workers 2 --out $(DEMO)/drives
 
 test: setup
 	$(BIN)/python -m pytest
