@@ -36,6 +36,8 @@ _LEAST_CHANGE = 2
 _EDGE_PX = 2.0
 """So far beyond the surface's outline its colour may reach, by anti-aliasing."""
 _GRID_PX = 32
+_LEAST_IN_FRAME = 0.5
+"""Of a surface's area that lies inside the frame; a car that passes a sign sees it cut."""
 
 
 def constant_paints() -> dict[str, Image]:
@@ -109,13 +111,15 @@ def measure(
         if not np.isfinite(corners).all():
             continue
         left, top = (
-            int(np.clip((middle - side_px / 2) // _GRID_PX * _GRID_PX, 0, whole - side_px))
-            for middle, whole in zip(
+            int(np.clip((middle - side_px / 2) // _GRID_PX * _GRID_PX, 0, size - side_px))
+            for middle, size in zip(
                 corners.mean(0) + _GRID_PX / 2, (camera.width_px, camera.height_px), strict=True
             )
         )
         local = corners - (left, top)
-        if local.min() < 1 or local.max() > side_px - 1:
+        whole = np.array([local.min(0), local.max(0)])
+        box = whole.clip(0, side_px)
+        if np.prod(box[1] - box[0]) < _LEAST_IN_FRAME * np.prod(whole[1] - whole[0]):
             continue
         cut = {
             name: frame[top : top + side_px, left : left + side_px]
@@ -136,7 +140,7 @@ def measure(
                 weather=shot.standpoint.weather,
                 corner_px=(left, top),
                 shot=number,
-                box=(*map(float, local.min(0)), *map(float, local.max(0))),  # type: ignore[arg-type]  # four
+                box=(*map(float, box[0]), *map(float, box[1])),  # type: ignore[arg-type]  # four
             )
         )
         pixels.append(np.column_stack([np.full(len(where), len(views) - 1), where]))
@@ -158,7 +162,7 @@ def measure(
         last_level=int(np.log2(max(texture_px))) if last_level is None else last_level,
         background=np.stack(crops),
         homography=np.stack(maps),
-        mixing=np.stack(mixes),
+        mixing=_completed(mixes),
         pixel=np.concatenate(pixels).astype(np.int32),
         response=np.concatenate(curves).astype(np.float32),
         core=np.concatenate(cores),
@@ -207,12 +211,22 @@ def _responses(
     return mask, np.moveaxis(curve, 0, 2)
 
 
-def _mixing(cut: Mapping[str, Image], mask: NDArray[np.bool_], curve: Floats) -> Floats:
-    """(3, 3): how light of the texture's channels (columns) reaches the camera's (rows)."""
+def _completed(mixes: Sequence[Floats | None]) -> Floats:
+    """(N, 3, 3): where a view shows too little to tell, what the others say."""
+    known = [matrix for matrix in mixes if matrix is not None]
+    usual = np.median(known, axis=0) if known else np.eye(3)
+    return np.stack([usual if matrix is None else matrix for matrix in mixes])
+
+
+def _mixing(cut: Mapping[str, Image], mask: NDArray[np.bool_], curve: Floats) -> Floats | None:
+    """(3, 3): how light of the texture's channels (columns) reaches the camera's (rows).
+
+    None where too few pixels change enough to tell.
+    """
     rising = curve[:, :, -1] - curve[:, :, 0]
     strong = binary_erosion(mask)[mask] & (rising.min(1) > 0.15)
     if strong.sum() < 4:
-        return np.eye(3)
+        return None
     codes = np.linspace(0, 1, KNOTS)
     matrix = np.zeros((3, 3))
     for column, name in enumerate(PRIMARIES):

@@ -82,7 +82,7 @@ def standpoints(
     count: int,
     weathers: int,
     rng: np.random.Generator,
-    distance_m: tuple[float, float] = (8.0, 45.0),
+    distance_m: tuple[float, float] = (7.0, 60.0),
     lateral_m: float = 0.4,
     yaw_rad: float = 0.035,
     camera: Camera | None = None,

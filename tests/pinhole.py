@@ -135,7 +135,9 @@ class PinholeScene:
         eye = self.camera_pose()
         corners = project(surface.corners_m, self.camera, eye)
         to_uv = homography(corners, np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]]))
-        low, high = np.floor(corners.min(0)).astype(int), np.ceil(corners.max(0)).astype(int)
+        frame_px = np.array(frame.shape[1::-1])
+        low = np.floor(corners.min(0)).astype(int).clip(0, frame_px)
+        high = np.ceil(corners.max(0)).astype(int).clip(0, frame_px)
         y, x = np.mgrid[low[1] : high[1], low[0] : high[0]].reshape(2, -1)
         size = len(texture)
         mips = [texture.astype(float)]

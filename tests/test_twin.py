@@ -7,9 +7,9 @@ import torch
 from simattack.calibration import calibrate, constant_paints
 from simattack.errors import BudgetError, CalibrationError
 from simattack.placement import place
-from simattack.standpoints import record, standpoints
+from simattack.standpoints import Standpoint, record, standpoints
 from simattack.twin import Twin, placed
-from simattack.types import Weather
+from simattack.types import Pose, Weather
 from tests.pinhole import PinholeScene
 
 SIZE_M = (0.37, 0.37)
@@ -162,6 +162,23 @@ def test_selected_views_render_as_before(measured):
     assert torch.equal(
         few.render(picture, torch.tensor([0, 1])), twin.render(picture, torch.tensor([4, 1]))
     )
+
+
+def test_a_sign_cut_by_the_frame_is_a_view_while_half_of_it_is_seen():
+    scene = PinholeScene()
+    # The camera stands 10 m before the sign and 3 m to its left, and is turned until the sign's
+    # middle is so far right of its axis.
+    bearings = np.arctan2(
+        np.array([300, 314]), scene.camera.focal_px
+    )  # of 320 px; the mount adds 13
+    yaws = np.arctan2(3.0, 10.0) - bearings
+    cut, gone = (Standpoint("sign", Pose(49.1, yaw_rad=float(yaw)), 0) for yaw in yaws)
+    twin = calibrate(scene, [cut, gone], [Weather()], SIZE_M)
+    assert len(twin) == 1
+    view = twin.views[0]
+    assert view.corner_px[0] + view.box[2] == 640
+    ((error, _),) = errors_of(scene, [cut], twin, squares(4))
+    assert psnr(error) > 38
 
 
 def test_a_flickering_background_is_refused():

@@ -59,11 +59,11 @@ class StickerPlan:
     """Of the picture, along its longer side."""
     iterations: int = 400
     seed: int = 0
-    views: int = 64
+    views: int = 72
     """Standpoints to calibrate at; every fourth is held out to choose the best picture by."""
     gap_views: int = 16
     """Other standpoints, to measure the twin's gap at; 0 leaves it out."""
-    distance_m: tuple[float, float] = (8.0, 45.0)
+    distance_m: tuple[float, float] = (7.0, 60.0)
     rate: float = 0.03
     batch: int = 8
     printability: float = 0.02
