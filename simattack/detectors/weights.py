@@ -59,6 +59,7 @@ def save(path: Path, state: Mapping[str, Tensor], card: Card) -> Card:
         for name, value in state.items()
     }
     save_file(tensors, str(path))
+    path.chmod(0o644)  # safetensors keeps others from reading it
     card = replace(card, sha256=sha256(path))
     card_path(path).write_text(json.dumps(asdict(card), indent=1, sort_keys=True) + "\n")
     return card

@@ -91,17 +91,20 @@ def test_recall_of_signs_is_told_by_distance():
     def sign(distance, x):
         return item("stop sign", (x, 0, x + 40, 40), distance)
 
-    frames = [example(sign(9.0, 0), sign(28.0, 100)), example(sign(29.0, 0), sign(40.0, 100))]
+    frames = [
+        example(sign(9.0, 0), sign(28.0, 100), sign(7.0, 200)),
+        example(sign(29.0, 0), sign(40.0, 100)),
+    ]
     found = [
         seen(("stop sign", 0.9, (0, 0, 40, 40)), ("stop sign", 0.2, (100, 0, 140, 40))),
         seen(("stop sign", 0.9, (0, 0, 40, 40)), ("car", 0.9, (300, 0, 340, 40))),
     ]
     scores = summarise(frames, found, confidence=0.25)
-    assert scores.sign_recall == {"5-10": (1, 1), "25-30": (1, 2), "40-45": (0, 1)}
+    assert scores.sign_recall == {"5-10": (1, 2), "25-30": (1, 2), "40-45": (0, 1)}
     assert scores.sign_recall_8_30 == pytest.approx(2 / 3)
-    assert scores.recall["stop sign"] == pytest.approx(2 / 4)
+    assert scores.recall["stop sign"] == pytest.approx(2 / 5)
     assert scores.precision["stop sign"] == 1.0 and scores.precision["car"] == 0.0
-    assert scores.counts["stop sign"] == 4 and scores.places == 1
+    assert scores.counts["stop sign"] == 5 and scores.places == 1
 
 
 def test_a_sign_is_stable_where_three_seen_frames_running_are_complete():
