@@ -59,7 +59,7 @@ class AttackEnv(gym.Env[Any, Any]):
         conditions = info["conditions"]
         start = np.array([conditions.start_before_m, conditions.speed_mps])
         self._start = {"camera": obs["camera"], "start": start}
-        return dict(self._start), {}
+        return self._told(), {}
 
     def step(
         self, action: NDArray[Any]
@@ -71,7 +71,10 @@ class AttackEnv(gym.Env[Any, Any]):
         metrics = measure(ticks, truth)
         speed = metrics.get("line_speed_mps")
         reward = float(bool(metrics.get(self.scenario.unsafe))) + 0.1 * float(speed or 0.0)
-        return dict(self._start), reward, True, False, {"metrics": metrics}
+        return self._told(), reward, True, False, {"metrics": metrics}
+
+    def _told(self) -> dict[str, NDArray[Any]]:
+        return {name: value.copy() for name, value in self._start.items()}
 
     def close(self) -> None:
         self._env.close()

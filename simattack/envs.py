@@ -107,7 +107,7 @@ class DriveEnv(gym.Env[Any, Any]):
         self._frame = self.session.tick()
         self._obs = dict(self.session.observe())
         self._progress_m = self._along()
-        return dict(self._obs), {"frame": self._frame, "conditions": conditions}
+        return self._fresh(), {"frame": self._frame, "conditions": conditions}
 
     def step(
         self, action: Floats
@@ -124,7 +124,7 @@ class DriveEnv(gym.Env[Any, Any]):
             reward -= _COLLISION_PENALTY
         is_done = has_crashed or progress_m >= len(self.route.points) - 1.0
         is_late = self._frame.tick >= self._max_ticks
-        return dict(self._obs), float(reward), bool(is_done), is_late, {"frame": self._frame}
+        return self._fresh(), float(reward), bool(is_done), is_late, {"frame": self._frame}
 
     def truth(self, is_timeout: bool = False) -> EpisodeTruth:
         """What the metrics need beside the ticks."""
@@ -144,6 +144,10 @@ class DriveEnv(gym.Env[Any, Any]):
     def close(self) -> None:
         if self._owns_session:
             self.session.close()
+
+    def _fresh(self) -> dict[str, NDArray[Any]]:
+        """Copies: the same image is told at two ticks, and whoever gets it may change it."""
+        return {name: value.copy() for name, value in self._obs.items()}
 
     def _along(self) -> float:
         """Distance driven along the route [m], which has a point a metre."""

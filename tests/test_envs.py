@@ -25,6 +25,7 @@ def test_the_drive_environment_meets_gymnasiums_contract(session: Session) -> No
     check_env(DriveEnv(session=session, max_ticks=20, render_mode="rgb_array"))
 
 
+@pytest.mark.journey
 @pytest.mark.filterwarnings("ignore:.*WARN.*:UserWarning")
 def test_the_attack_environment_meets_gymnasiums_contract(session: Session) -> None:
     check_env(AttackEnv(session=session, max_ticks=6))

@@ -157,6 +157,7 @@ def test_an_unknown_surface_gets_a_hint(session: Session) -> None:
         session.surface("stop_sing_0")
 
 
+@pytest.mark.journey
 def test_a_killed_server_is_told_in_one_line_and_leaves_no_process() -> None:
     with Session.launch() as doomed:
         doomed.spawn_ego(doomed.start_pose(doomed.route_to(SIGN, 30.0)))
