@@ -113,7 +113,9 @@ def optimize_sticker(
     inputs = _inputs(plan, detector, defense)
     _claim(folder, inputs, resume)
     twin = _twin(session, plan, folder, report)
-    held_out = np.arange(len(twin)) % _HELD_OUT_EVERY == 1
+    # Whole rounds over the sites, so that each site has views on both sides.
+    rounds = np.array([view.shot for view in twin.views]) // len(plan.sites)
+    held_out = rounds % _HELD_OUT_EVERY == 1
     objective = Hiding(
         twin=twin.select(np.flatnonzero(~held_out)),
         held_out=twin.select(np.flatnonzero(held_out)),
