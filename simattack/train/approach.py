@@ -86,7 +86,9 @@ def stable_distances(
 
 
 def stable_share(distances: Mapping[int, float | None]) -> float:
-    """The share of approaches whose sign is stable by 25 m."""
+    """The share of approaches whose sign is stable by 25 m; NaN without any."""
+    if not distances:
+        return float("nan")
     return float(np.mean([d is not None and d >= STABLE_BY_M for d in distances.values()]))
 
 

@@ -187,7 +187,7 @@ def evaluate(
         "rule": "objects >= 10 px high, >= 40 % visible, within 60 m; COCO 101-point AP at IoU 0.5",
         "confidence": plan.confidence,
         "approaches": len(distances),
-        "stable_by_25_m": round(share, 4),
+        "stable_by_25_m": round(share, 4) if distances else None,
         "stable_distances_m": [None if d is None else round(d, 1) for d in distances.values()],
     }
     return save(weights, load_file(str(weights)), replace(card, metrics=metrics))

@@ -84,6 +84,13 @@ def test_two_looks_at_one_picture_are_identical_and_boxes_lie_inside(weights, pi
     assert first.boxes.min() >= 0 and np.all(first.boxes[:, 2:] <= (160, 128))
 
 
+def test_the_confidence_asked_for_decides_what_is_reported(weights, picture):
+    (loose,) = Yolo(str(weights), confidence=0.5, iou=0.1).detect(picture)
+    threshold = float(np.median(loose.scores))
+    (strict,) = Yolo(str(weights), confidence=threshold, iou=0.1).detect(picture)
+    assert 0 < len(strict) == (loose.scores > threshold).sum() < len(loose)
+
+
 def test_a_picture_s_result_does_not_depend_on_its_neighbours(weights, picture):
     detector = Yolo(str(weights), confidence=0.5)
     both = detector.detect(np.concatenate([picture, 255 - picture]))

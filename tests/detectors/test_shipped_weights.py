@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from simattack.detectors.yolo import Yolo
+from simattack.surfaces import approaches
+from simattack.types import CLASS_NAMES, Detections
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return Yolo()
+
+
+@pytest.fixture(scope="module")
+def street():
+    """A sign's face, 40 px wide, on its post before a plain wall: sky, wall, road."""
+    from PIL import Image
+
+    picture = np.full((160, 160, 3), (150, 152, 158), np.uint8)
+    picture[:50], picture[120:] = (200, 208, 220), (95, 95, 98)
+    surface = next(iter(approaches("town").values())).surface
+    size = (40, 40)
+    face = np.asarray(Image.fromarray(surface.texture).resize(size, Image.Resampling.BOX))
+    mask = np.asarray(Image.fromarray(surface.face).resize(size, Image.Resampling.NEAREST))
+    picture[90:150, 79:82] = (120, 120, 120)
+    picture[52:92, 60:100] = np.where(mask[..., None], face, picture[52:92, 60:100])
+    return picture
+
+
+def test_the_card_tells_its_data_and_meets_what_is_asked_of_it(detector):
+    card = detector.card
+    assert card.classes == CLASS_NAMES and len(card.data["held_out_places"]) >= 4
+    ap50, objects = card.metrics["ap50"], card.metrics["objects"]
+    assert objects["stop sign"] >= 300 and objects["car"] >= 500 and objects["person"] >= 200
+    assert ap50["stop sign"] >= 0.85 and ap50["car"] >= 0.85 and ap50["person"] >= 0.75
+    assert card.metrics["stop_sign_recall_8_to_30_m"] >= 0.95
+    assert card.metrics["stable_by_25_m"] >= 0.9
+    assert card.latency_s == detector.latency_s
+
+
+def test_a_stop_sign_is_found_where_it_is(detector, street):
+    (seen,) = detector.detect(street[None])
+    signs = seen.select(np.array([label == "stop sign" for label in seen.labels]))
+    assert len(signs) == 1 and signs.scores[0] > 0.5
+    np.testing.assert_allclose(signs.boxes[0], (60, 52, 100, 92), atol=6)
+
+
+def test_gradient_steps_on_its_middle_hide_the_sign_and_grey_does_not(detector, street):
+    import torch
+
+    target = [Detections(np.array([[60.0, 52, 100, 92]]), np.ones(1), ("stop sign",))]
+    clean = torch.from_numpy(street).permute(2, 0, 1)[None].float() / 255
+    middle = (slice(None), slice(None), slice(61, 83), slice(69, 91))
+    sticker = torch.full((1, 3, 22, 22), 0.5)
+
+    def shown(patch):
+        image = clean.clone()
+        image[middle] = patch
+        return image
+
+    with torch.no_grad():
+        grey = detector.scores_near(shown(sticker), target).item()
+    for _ in range(25):
+        sticker.requires_grad_()
+        (gradient,) = torch.autograd.grad(detector.loss(shown(sticker), target).sum(), sticker)
+        sticker = (sticker - 0.04 * gradient.sign()).clamp(0, 1).detach()
+    with torch.no_grad():
+        hidden = detector.scores_near(shown(sticker), target).item()
+    assert grey > 0.3 and hidden < 0.5 * grey
