@@ -126,7 +126,11 @@ def measure(
             for name, frame in shot.frames.items()
         }
         to_uv = homography(local, np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]]))
-        _check_still(cut, local, shot)
+        painted = [
+            project(other.corners_m, camera, shot.camera_pose) - (left, top)
+            for other in surfaces.values()
+        ]
+        _check_still(cut, painted, shot)
         mask, curve = _responses(cut, to_uv, area)
         if not binary_erosion(mask).any():
             continue
@@ -169,11 +173,16 @@ def measure(
     )
 
 
-def _check_still(cut: Mapping[str, Image], corners: Floats, shot: Shot) -> None:
-    """Refuse views in which more than the surface changes with its paint."""
+def _check_still(cut: Mapping[str, Image], painted: Sequence[Floats], shot: Shot) -> None:
+    """Refuse views in which more than the painted surfaces changes with their paint.
+
+    All are painted at once, so a far one may stand behind the one that a view is about.
+    """
     stack = np.stack([frame for frame in cut.values()])
     change = (stack.max(0).astype(int) - stack.min(0)).max(2)
-    change[_inside(corners, change.shape, _EDGE_PX)] = 0
+    for corners in painted:
+        if np.isfinite(corners).all():
+            change[_inside(corners, change.shape, _EDGE_PX)] = 0
     if change.max() > STILL:
         row, column = np.unravel_index(change.argmax(), change.shape)
         raise CalibrationError(
