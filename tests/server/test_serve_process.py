@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from conftest import start_server, stop_server
+from serving import start_server, stop_server
 
 STRAIGHT = """<?xml version="1.0"?><OpenDRIVE>
 <header revMajor="1" revMinor="4" name="" version="1"/>
