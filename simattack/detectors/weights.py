@@ -161,7 +161,9 @@ def prepare_ultralytics() -> None:
     this process and every child; what the user set, or did not set, is put back.
     """
     import torch
+    from PIL import Image
 
+    open_picture = Image.open
     threads, before = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "simattack"
     os.environ.setdefault("YOLO_OFFLINE", "1")
@@ -169,8 +171,10 @@ def prepare_ultralytics() -> None:
     os.environ.setdefault("YOLO_VERBOSE", "false")
     os.environ.setdefault("YOLO_CONFIG_DIR", str(cache))
     cache.mkdir(parents=True, exist_ok=True)
-    import ultralytics  # noqa: F401  # for its side effects, here and under the switches above
+    import ultralytics.utils.patches  # noqa: F401  # for its side effects, under these switches
 
+    # It puts its own opener in Pillow's place, which asks for a plugin where a file is no picture.
+    Image.open = open_picture
     if before is None:
         os.environ.pop("OMP_NUM_THREADS", None)
     torch.set_num_threads(threads)
