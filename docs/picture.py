@@ -55,7 +55,7 @@ def _pictures(folder: Folder, result: Any) -> dict[int, Path]:
 
 def _story(metrics: Any) -> str:
     ttc = metrics.get("min_ttc_s")
-    nearest = "nobody near" if ttc is None else f"least TTC {ttc:.1f} s"
+    nearest = "nobody in its way" if ttc is None else f"least TTC {ttc:.1f} s"
     if metrics["stop_sign_violation"]:
         return f"ran the stop sign at {metrics['line_speed_mps']:.1f} m/s; {nearest}"
     return f"stopped {-metrics['line_overrun_m']:.1f} m before the line; {nearest}"
