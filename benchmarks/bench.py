@@ -35,10 +35,10 @@ def main() -> None:
         server = psutil.Process(session.server_pid)
 
         def empty() -> None:
-            session.reset()
+            session.clear()
 
         def driven() -> None:
-            session.reset()
+            session.clear()
             session.spawn_ego(session.start_pose(session.route_to(SIGN, 30.0)), camera_every=1)
             session.tick()
 

@@ -137,7 +137,7 @@ class Session:
 
     # -- the world -----------------------------------------------------------------------------
 
-    def reset(self) -> None:
+    def clear(self) -> None:
         """An empty world again: no actors of ours, base textures, actor ids from the start."""
         with self._talking("resetting the world"):
             self._drop_actors()
@@ -148,8 +148,6 @@ class Session:
             self._apply_settings()
         self._painted.clear()
         self._tick = 0
-
-    clear = reset
 
     def set_weather(self, weather: Weather) -> None:
         """From the next tick on."""
@@ -238,11 +236,6 @@ class Session:
         if autopilot:
             actor.set_autopilot(True, self._manager().get_port())
         return int(actor.id)
-
-    def remove(self, actor_id: int) -> None:
-        """Destroy one spawned actor."""
-        with self._talking("destroying an actor"):
-            self._actors.pop(actor_id).destroy()
 
     def place(
         self, actor_id: int | None, pose: Pose, speed_mps: float = 0.0, freeze: bool = False

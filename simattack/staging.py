@@ -31,7 +31,7 @@ def stage(
     Other cars come towards the ego on the opposite lane or stand nowhere near its path; walkers
     go along the sidewalks: they dress the scene and make the detector work.
     """
-    session.reset()
+    session.clear()
     session.set_weather(conditions.weather)
     route = session.route_to(conditions.site, conditions.start_before_m, BEYOND_M)
     route = replace(route, speed_limit_mps=np.minimum(route.speed_limit_mps, conditions.speed_mps))

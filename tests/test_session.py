@@ -27,7 +27,7 @@ def session() -> Iterator[Session]:
 @pytest.fixture
 def parked(session: Session) -> Session:
     """The ego standing 12 m before the line of SIGN."""
-    session.reset()
+    session.clear()
     route = session.route_to(SIGN, 12.0)
     session.spawn_ego(session.start_pose(route), {"camera": "rgb", "depth": "depth"})
     return session
@@ -108,7 +108,7 @@ def test_throttle_drives_and_brake_stops(parked: Session) -> None:
 def test_two_resets_with_one_seed_sense_the_same_bytes(session: Session) -> None:
     seen = []
     for _ in range(2):
-        session.reset()
+        session.clear()
         session.spawn_ego(session.start_pose(session.route_to(SIGN, 30.0)), seed=5)
         session.tick()
         obs = session.observe()
@@ -119,7 +119,7 @@ def test_two_resets_with_one_seed_sense_the_same_bytes(session: Session) -> None
 def test_gnss_noise_depends_on_the_seed(session: Session) -> None:
     fixes = []
     for seed in (1, 2):
-        session.reset()
+        session.clear()
         session.spawn_ego(session.start_pose(session.route_to(SIGN, 30.0)), seed=seed)
         session.tick()
         fixes.append(session.observe()["gnss"].tobytes())
@@ -127,7 +127,7 @@ def test_gnss_noise_depends_on_the_seed(session: Session) -> None:
 
 
 def test_driving_into_a_parked_car_is_a_collision_with_an_impulse(session: Session) -> None:
-    session.reset()
+    session.clear()
     start = session.start_pose(session.route_to(SIGN, 60.0))
     session.spawn_ego(start)
     session.place(None, start, speed_mps=10.0)
