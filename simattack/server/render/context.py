@@ -11,7 +11,9 @@ import numpy as np
 
 from simattack.errors import RenderError
 from simattack.server.render.daylight import Daylight
-from simattack.types import Floats
+from simattack.server.render.edges import soften
+from simattack.server.render.view import GBuffer
+from simattack.types import Floats, Image
 
 _PACKAGES = "apt-get install libegl1 libopengl0 libgl1-mesa-dri"
 
@@ -57,24 +59,53 @@ def program(context: moderngl.Context, vertex: str, fragment: str) -> moderngl.P
 
 
 class Target:
-    """Picture buffers of one size."""
+    """Picture buffers of one size; a rich one has light, normals and paint besides."""
 
-    def __init__(self, context: moderngl.Context, width_px: int, height_px: int) -> None:
+    def __init__(
+        self, context: moderngl.Context, width_px: int, height_px: int, is_rich: bool = False
+    ) -> None:
         size = (width_px, height_px)
         self.size = size
+        self.is_rich = is_rich
         self.color = context.texture(size, 4)
         self.depth = context.texture(size, 1, dtype="f4")
         self.code = context.texture(size, 4)
-        self.frame = context.framebuffer(
-            [self.color, self.depth, self.code], context.depth_renderbuffer(size)
-        )
+        self._layers = [self.color, self.depth, self.code]
+        if is_rich:
+            light = context.texture(size, 4, dtype="f4")
+            self._layers += [light, context.texture(size, 4), context.texture(size, 4)]
+        self.frame = context.framebuffer(self._layers, context.depth_renderbuffer(size))
+
+    def read(self) -> GBuffer:
+        """What was drawn into it, outlines softened."""
+        width, height = self.size
+        rgb: Image = np.empty((height, width, 3), np.uint8)
+        depth = np.empty((height, width), np.float32)
+        code = np.empty((height, width, 4), np.uint8)
+        self.frame.read_into(rgb, components=3, alignment=1)
+        self.frame.read_into(depth, components=1, attachment=1, dtype="f4")
+        self.frame.read_into(code, components=4, attachment=2)
+        # As one little-endian number a pixel: tag, id low, id high, 255.
+        packed = code.view("<u4")[..., 0]
+        soften(rgb, packed)
+        number = ((packed >> 8) & 0xFFFF).astype(np.uint32)
+        tag = np.ascontiguousarray(code[..., 0])
+        if not self.is_rich:
+            return GBuffer(rgb, depth, tag, number)
+        light = np.empty((height, width, 3), np.float32)
+        normal, paint = np.empty_like(rgb), np.empty_like(rgb)
+        self.frame.read_into(light, components=3, attachment=3, dtype="f4")
+        self.frame.read_into(normal, components=3, attachment=4, alignment=1)
+        self.frame.read_into(paint, components=3, attachment=5, alignment=1)
+        return GBuffer(rgb, depth, tag, number, light, normal, paint)
 
 
 def color_mask(target: Target, is_code: bool) -> None:
-    """Let drawing touch all attachments, or the colour only."""
-    rest = (is_code,) * 4
+    """Let drawing touch all attachments, or the colour only, coded and as light."""
+    on, rest = (True,) * 4, (is_code,) * 4
+    more = (on, rest, rest) if target.is_rich else ()
     # The annotation knows one mask for all attachments only; a mask for each works as well.
-    target.frame.color_mask = ((True,) * 4, rest, rest)  # type: ignore[assignment]
+    target.frame.color_mask = (on, rest, rest, *more)  # type: ignore[assignment]
 
 
 def set_light(shader: moderngl.Program, light: Daylight) -> None:

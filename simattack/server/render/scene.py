@@ -27,14 +27,13 @@ from simattack.server.render.context import (
     write,
 )
 from simattack.server.render.daylight import Daylight, daylight
-from simattack.server.render.edges import soften
 from simattack.server.render.faces import Face, base_picture
 from simattack.server.render.ground import Piece, ground
 from simattack.server.render.mesh import PART_FIRST, PART_OWN
 from simattack.server.render.placed import Drawn, Group, place, visible
 from simattack.server.render.view import GBuffer, Mover, View
 from simattack.server.road import Road
-from simattack.types import Floats, Image, Weather
+from simattack.types import Floats, Weather
 
 if TYPE_CHECKING:  # town.py builds on this package's meshes, so only its names are used here
     from simattack.server.town import SceneryObject, Town
@@ -85,7 +84,7 @@ class Renderer:
         self._fixed_shadow, self._fixed_shadow_frame = self._shadow_map()
         self._shadow, self._shadow_frame = self._shadow_map()
         self._shadow_key: tuple[float, ...] | None = None
-        self._targets: dict[tuple[int, int], Target] = {}
+        self._targets: dict[tuple[int, int, bool], Target] = {}
         self._instanced: dict[tuple[str, bool], Instanced] = {}
         self._face_arrays: dict[str, moderngl.VertexArray] = {}
         self._faces: dict[str, Face] = {}
@@ -150,19 +149,21 @@ class Renderer:
         movers: Sequence[Mover],
         weather: Weather,
         lights: Mapping[str, int],
+        is_rich: bool = False,
     ) -> GBuffer:
         """One picture.
 
         Args:
             lights: state of the map's traffic lights by signal id: 0 red, 1 yellow, 2 green;
                 anything else, or none, is dark.
+            is_rich: whether light, normals and paint come with it.
         """
         light = daylight(weather)
         eye = np.array([view.pose.x_m, view.pose.y_m, view.pose.z_m])
         to_clip = camera.view_projection(view)
         drawn = place(movers)
         to_shadow = self._draw_shadows(view, light, drawn)
-        target = self._target(view.width_px, view.height_px)
+        target = self._target(view.width_px, view.height_px, is_rich)
         c = self._context
         target.frame.use()
         color_mask(target, is_code=True)
@@ -192,7 +193,7 @@ class Renderer:
         self._draw_faces(view, eye, inside, movers)
         self._draw_sky(view, light)
         self._draw_shade(target, movers, eye, to_clip, light)
-        return self._read(target)
+        return target.read()
 
     def release(self) -> None:
         """Give the graphics card's memory back."""
@@ -209,11 +210,11 @@ class Renderer:
         frame.color_mask = (False,) * 4
         return texture, frame
 
-    def _target(self, width_px: int, height_px: int) -> Target:
-        size = (width_px, height_px)
-        if size not in self._targets:
-            self._targets[size] = Target(self._context, width_px, height_px)
-        return self._targets[size]
+    def _target(self, width_px: int, height_px: int, is_rich: bool) -> Target:
+        key = (width_px, height_px, is_rich)
+        if key not in self._targets:
+            self._targets[key] = Target(self._context, *key)
+        return self._targets[key]
 
     def _instances(self, name: str, is_far: bool) -> Instanced:
         key = (name, is_far)
@@ -390,20 +391,6 @@ class Renderer:
         self._instances("shade", False).draw(self._shade, instances)
         color_mask(target, is_code=True)
         target.frame.depth_mask = True
-
-    def _read(self, target: Target) -> GBuffer:
-        width, height = target.size
-        rgb: Image = np.empty((height, width, 3), np.uint8)
-        depth = np.empty((height, width), np.float32)
-        code = np.empty((height, width, 4), np.uint8)
-        target.frame.read_into(rgb, components=3, alignment=1)
-        target.frame.read_into(depth, components=1, attachment=1, dtype="f4")
-        target.frame.read_into(code, components=4, attachment=2)
-        # As one little-endian number a pixel: tag, id low, id high, 255.
-        packed = code.view("<u4")[..., 0]
-        soften(rgb, packed)
-        number = (packed >> 8) & 0xFFFF
-        return GBuffer(rgb, depth, np.ascontiguousarray(code[..., 0]), number.astype(np.uint32))
 
 
 def _culler(view: View) -> Callable[[Floats, Floats], NDArray[np.bool_]]:

@@ -57,3 +57,10 @@ class GBuffer:
     """(H, W) CARLA's semantic labels; 11 for the sky."""
     id: NDArray[np.uint32]
     """(H, W) 0 for the sky; below 65536."""
+    light: NDArray[np.float32] | None = None
+    """(H, W, 3) linear light on the film, before its curve; outlines are not softened. This and
+    what follows comes with rich pictures only."""
+    normal: NDArray[np.uint8] | None = None
+    """(H, W, 3) world normals x, y, z, coded (n + 1) / 2 * 255; 128 for the sky."""
+    paint: NDArray[np.uint8] | None = None
+    """(H, W, 3) colour of the surface itself, display-coded; 0 for the sky."""

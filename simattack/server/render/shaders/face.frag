@@ -12,6 +12,9 @@ uniform vec3 code;
 layout(location = 0) out vec4 out_color;
 layout(location = 1) out float out_depth;
 layout(location = 2) out vec4 out_code;
+layout(location = 3) out vec4 out_light;
+layout(location = 4) out vec4 out_normal;
+layout(location = 5) out vec4 out_paint;
 
 void main() {
     float z = 1.0 / gl_FragCoord.w;
@@ -31,7 +34,11 @@ void main() {
     vec3 direct = sun_light * (max(dot(normal, sun), 0.0) * sunlit);
     vec3 ambient = mix(ground_light, sky_light, normal.z * 0.5 + 0.5);
     vec3 light = t * t * (ambient + direct);
-    out_color = vec4(response(mix(haze, light, clearness(z))), 1.0);
+    vec3 seen_light = mix(haze, light, clearness(z));
+    out_color = vec4(response(seen_light), 1.0);
+    out_light = vec4(seen_light * exposure, 1.0);
+    out_normal = vec4(normal * 0.5 + 0.5, 1.0);
+    out_paint = vec4(t, 1.0);
     out_depth = z;
     out_code = vec4(code, 1.0);
 }

@@ -1,5 +1,6 @@
 // Light, haze and the camera's response; shared by every program that writes colour.
 // The response is one fixed, rising curve per channel: coded = sqrt(film(exposure * light)).
+// Outputs 3 to 5 (light on the film, normal, paint) fall away where the target has no room for them.
 uniform vec3 sun;
 uniform vec3 sun_light;
 uniform vec3 sky_light;

@@ -5,6 +5,9 @@ uniform float fogginess;
 layout(location = 0) out vec4 out_color;
 layout(location = 1) out float out_depth;
 layout(location = 2) out vec4 out_code;
+layout(location = 3) out vec4 out_light;
+layout(location = 4) out vec4 out_normal;
+layout(location = 5) out vec4 out_paint;
 
 void main() {
     vec3 d = normalize(v_ray);
@@ -17,6 +20,9 @@ void main() {
     light += sun_light * pow(max(dot(d, sun), 0.0), 500.0) * 3.0 * (1.0 - cloudiness);
     light = mix(light, haze, fogginess);
     out_color = vec4(response(light), 1.0);
+    out_light = vec4(light * exposure, 1.0);
+    out_normal = vec4(0.5, 0.5, 0.5, 1.0);
+    out_paint = vec4(0.0, 0.0, 0.0, 1.0);
     out_depth = 1000.0;
     out_code = vec4(11.0 / 255.0, 0.0, 0.0, 1.0);
 }

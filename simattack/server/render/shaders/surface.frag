@@ -13,6 +13,9 @@ uniform float wetness;
 layout(location = 0) out vec4 out_color;
 layout(location = 1) out float out_depth;
 layout(location = 2) out vec4 out_code;
+layout(location = 3) out vec4 out_light;
+layout(location = 4) out vec4 out_normal;
+layout(location = 5) out vec4 out_paint;
 
 void main() {
     float z = 1.0 / gl_FragCoord.w;
@@ -40,7 +43,11 @@ void main() {
         light += amount * (seen * mirror + sun_light * glint);
         if (v_shine > 1.5) light = v_color;
     }
-    out_color = vec4(response(mix(haze, light, clearness(z))), 1.0);
+    vec3 seen_light = mix(haze, light, clearness(z));
+    out_color = vec4(response(seen_light), 1.0);
+    out_light = vec4(seen_light * exposure, 1.0);
+    out_normal = vec4(n * 0.5 + 0.5, 1.0);
+    out_paint = vec4(sqrt(albedo), 1.0);
     out_depth = z;
     out_code = vec4(v_code, 1.0);
 }
