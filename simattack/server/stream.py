@@ -53,8 +53,8 @@ _SIGN = struct.Struct("<32s")
 SUBSCRIPTION_BYTES = _LENGTH.size
 HEADER_BYTES = _HEADER.size
 ACTOR_BYTES = _ACTOR.size
-MAP_CHANGED = 1
-"""Bit of the snapshot's simulation state: the client fetches the map again."""
+MAP_CHANGED, LAMP_CHANGED = 1, 2
+"""Bits of the snapshot's simulation state: the client fetches the map, or all lamps, again."""
 
 
 def token(stream: int, port: int, host: str) -> bytes:
@@ -199,10 +199,11 @@ class Snapshot:
         delta_s: float,
         platform_time_s: float,
         is_map_new: bool,
+        is_lamp_new: bool = False,
     ) -> bytes:
-        """The payload to send for ``frame``."""
+        """The payload to send for ``frame``; with ``is_lamp_new`` clients ask for all lamps."""
         _HEADER.pack_into(self._bytes, 0, WORLD_OBSERVER, frame, time_s, *SIX_ZEROS)
-        changes = MAP_CHANGED if is_map_new else 0
+        changes = (MAP_CHANGED if is_map_new else 0) | (LAMP_CHANGED if is_lamp_new else 0)
         _EPISODE.pack_into(
             self._bytes, HEADER_BYTES, episode, platform_time_s, delta_s, 0, 0, 0, changes
         )

@@ -18,9 +18,12 @@ from simattack.server import attributes, codec, maps, stream
 from simattack.server.actors import NO_BLUEPRINT, Actor, Kind, read_color
 from simattack.server.blueprints import BLUEPRINTS, Blueprint
 from simattack.server.codec import Bounds, Description, Settings
+from simattack.server.drawings import Drawings
+from simattack.server.lamps import Lamps
 from simattack.server.maps import Map, Maps
 from simattack.server.physics import Physics
 from simattack.server.render import GBuffer, Mover, Renderer, View
+from simattack.server.render.look import Look
 from simattack.server.road import Road
 from simattack.server.road_signals import Signal
 from simattack.server.sensors import readout
@@ -102,6 +105,9 @@ class World:
         self._ticks = 0
         self._step_s = self.delta_s
         self.physics = Physics(place.road, place.town.obstacles)
+        self.lamps = Lamps(place.town.objects, self.weather)
+        self.drawings = Drawings()
+        self.hidden: frozenset[int] = frozenset()
         self.signals = Signals(place.road.signals)
         self.actors: dict[int, Actor] = {}
         self.sensors: dict[int, Actor] = {}
@@ -144,6 +150,7 @@ class World:
     def set_weather(self, numbers: tuple[float, ...], weather: Weather) -> None:
         """Shows a weather from the next image on."""
         self.weather_numbers, self.weather = numbers, weather
+        self.lamps.follow(weather)
 
     def find_map(self, name: str) -> Map:
         """The map that a client means by a name; empty means the present one.
@@ -171,7 +178,8 @@ class World:
         self.signals.step(step_s)
         for actor in self.actors.values():
             self._advance(actor)
-        self.streams.send(stream.WORLD_STREAM, [self._message(self.is_map_new)])
+        message = self._message(self.is_map_new, self.lamps.take_news())
+        self.streams.send(stream.WORLD_STREAM, [message])
         self.is_map_new = False
         readout.report(self, contacts)
         return self.frame
@@ -180,11 +188,12 @@ class World:
         """Adds a listener to a stream; one to the world's sees its present state at once."""
         self.streams.subscribe(number, subscriber)
         if number == stream.WORLD_STREAM:
-            subscriber.send([self._message(False)], False)
+            subscriber.send([self._message()], False)
 
-    def _message(self, is_map_new: bool) -> bytes:
+    def _message(self, is_map_new: bool = False, is_lamp_new: bool = False) -> bytes:
+        now_s, is_new = time.time(), (is_map_new, is_lamp_new)
         return self._snapshot.message(
-            self.episode, self.frame, self.elapsed_s, self._step_s, time.time(), is_map_new
+            self.episode, self.frame, self.elapsed_s, self._step_s, now_s, *is_new
         )
 
     def _advance(self, actor: Actor) -> None:
@@ -389,7 +398,8 @@ class World:
     def draw(self, view: View) -> GBuffer:
         """The scene of this tick."""
         movers = [self._mover(actor) for actor in self.actors.values() if actor.blueprint.mesh]
-        return self.renderer.render(view, movers, self.weather, self.signals.colors())
+        look = Look(self.hidden, self.lamps.lit(), self.drawings.marks(self.elapsed_s))
+        return self.renderer.render(view, movers, self.weather, self.signals.colors(), look)
 
     def _mover(self, actor: Actor) -> Mover:
         return Mover(

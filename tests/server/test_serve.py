@@ -384,18 +384,13 @@ def test_commands_on_vanished_actors_never_fail_where_a_client_would_abort(conne
 
 
 def test_calls_without_effect_here_are_still_answered(connect, world, car):
-    shape = [[0, [[0.0, 0.0, 0.0], 0.1]], [255, 0, 0], 1.0, False]
     wire = connect()
     for method, *args in (
-        ("draw_debug_shape", shape),
-        ("clear_debug_shape",),
         ("load_map_layer", 1),
         ("open_vehicle_door", car.id, 0),
         ("set_actor_autopilot", car.id, True),
-        ("update_lights_state", "client", [], False),
     ):
         assert wire.call(method, *args) == (None, [[False]]), method
-    assert wire.call("query_lights_state", "client") == (None, [[1, []]])
 
 
 def test_an_idle_client_does_not_hold_up_the_others(connect, world):

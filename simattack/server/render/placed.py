@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,6 +56,18 @@ class Group:
         self.signals = [o.signal for o in objects]
         self.reach_m = REACH_M.get(name, camera.FAR_M)
         self.far_m = TREE_FAR_M if name.startswith(("tree_", "conifer")) else np.inf
+
+
+def lit_lamps(
+    rows: NDArray[np.float32], lamps: Mapping[int, tuple[float, float, float]], bit: int
+) -> NDArray[np.float32]:
+    """Instance rows with the light flag ``bit`` and the colour of each lamp that is lit."""
+    out = rows.copy()
+    for row in out:
+        color = lamps.get(int(row[26]))
+        if color is not None:
+            row[16:19], row[27] = color, bit
+    return out
 
 
 class Placed:

@@ -29,8 +29,10 @@ from simattack.server.render.context import (
 from simattack.server.render.daylight import Daylight, daylight
 from simattack.server.render.faces import Face, base_picture
 from simattack.server.render.ground import Piece, ground
+from simattack.server.render.look import PLAIN, Look
+from simattack.server.render.marks import Pen
 from simattack.server.render.mesh import PART_FIRST, PART_OWN
-from simattack.server.render.placed import Drawn, Group, place, visible
+from simattack.server.render.placed import Drawn, Group, lit_lamps, place, visible
 from simattack.server.render.view import GBuffer, Mover, View
 from simattack.server.road import Road
 from simattack.types import Floats, Weather
@@ -74,6 +76,7 @@ class Renderer:
         self._face = program(c, "face.vert", "face.frag")
         self._sky = program(c, "sky.vert", "sky.frag")
         self._shade = program(c, "shade.vert", "shade.frag")
+        self._pen = Pen(c)
         pictures = textures.surfaces()
         count, size = pictures.shape[0], textures.SIZE_PX
         self._pictures = c.texture_array((size, size, count), 3, pictures.tobytes(), alignment=1)
@@ -90,6 +93,8 @@ class Renderer:
         self._faces: dict[str, Face] = {}
         self._fixed: list[Fixed] = []
         self._groups: list[Group] = []
+        self._town: Town | None = None
+        self._hidden: frozenset[int] = frozenset()
         self._face_objects: list[SceneryObject] = []
         self.paintable: tuple[str, ...] = ()
 
@@ -100,26 +105,33 @@ class Renderer:
         for face in self._faces.values():
             face.release()
         self._faces.clear()
+        self._town = town
+        earth = ground(road, 20000)
+        self._fixed = [Fixed(self._context, (self._surface, self._depth), earth)] if earth else []
+        self._has_houses = False
+        self._furnish(town, frozenset())
+        self.paintable = tuple(o.name for o in self._face_objects)
+
+    def _furnish(self, town: Town, hidden: frozenset[int]) -> None:
+        """Make ready all objects of the town but the hidden ones."""
+        self._hidden = hidden
         self._shadow_key = None
-        solid = [o for o in town.objects if o.mesh in town.meshes]
-        pieces = [_baked(o, town) for o in solid]
-        programs = (self._surface, self._depth)
-        self._fixed = [
-            Fixed(self._context, programs, group)
-            for group in (pieces, ground(road, 20000))
-            if group
-        ]
+        if self._has_houses:
+            self._fixed.pop(0).release()
+        shown = [o for o in town.objects if o.id not in hidden]
+        pieces = [_baked(o, town) for o in shown if o.mesh in town.meshes]
         self._has_houses = bool(pieces)
+        if pieces:
+            self._fixed.insert(0, Fixed(self._context, (self._surface, self._depth), pieces))
         by_mesh: dict[str, list[SceneryObject]] = {}
-        for o in town.objects:
+        for o in shown:
             if o.mesh not in town.meshes and not o.paintable:
                 by_mesh.setdefault(o.mesh, []).append(o)
         self._groups = [
             Group(name, objects, library.mesh(name)) for name, objects in by_mesh.items()
         ]
-        self._face_objects = [o for o in town.objects if o.paintable]
+        self._face_objects = [o for o in shown if o.paintable]
         self._face_corners = np.array([o.corners_m for o in self._face_objects]).reshape(-1, 4, 3)
-        self.paintable = tuple(o.name for o in self._face_objects)
 
     def paint(self, name: str, rgba: NDArray[np.uint8]) -> None:
         """Show a picture (H, W, 4) or (H, W, 3) on a face, from its square's top left corner.
@@ -149,15 +161,19 @@ class Renderer:
         movers: Sequence[Mover],
         weather: Weather,
         lights: Mapping[str, int],
+        look: Look = PLAIN,
         is_rich: bool = False,
     ) -> GBuffer:
         """One picture.
 
         Args:
+            look: what clients changed about the scenery.
             lights: state of the map's traffic lights by signal id: 0 red, 1 yellow, 2 green;
                 anything else, or none, is dark.
             is_rich: whether light, normals and paint come with it.
         """
+        if look.hidden != self._hidden and self._town is not None:
+            self._furnish(self._town, look.hidden)
         light = daylight(weather)
         eye = np.array([view.pose.x_m, view.pose.y_m, view.pose.z_m])
         to_clip = camera.view_projection(view)
@@ -184,7 +200,7 @@ class Renderer:
         inside = _culler(view)
         for name, is_far, instances in visible(drawn, eye, inside):
             self._instances(name, is_far).draw(self._surface, instances)
-        self._draw_groups(eye, inside, lights, light)
+        self._draw_groups(eye, inside, lights, light, look)
         for is_near in (True, False):
             for fixed in self._fixed:
                 near = np.linalg.norm(fixed.centres - eye, axis=1) < FIXED_NEAR_M
@@ -193,6 +209,8 @@ class Renderer:
         self._draw_faces(view, eye, inside, movers)
         self._draw_sky(view, light)
         self._draw_shade(target, movers, eye, to_clip, light)
+        if look.marks is not None:
+            self._pen.draw(target, view, to_clip, look.marks)
         return target.read()
 
     def release(self) -> None:
@@ -263,6 +281,7 @@ class Renderer:
         inside: Callable[[Floats, Floats], NDArray[np.bool_]],
         lights: Mapping[str, int],
         light: Daylight,
+        look: Look,
     ) -> None:
         for group in self._groups:
             away = np.linalg.norm(group.centres - eye, axis=1)
@@ -273,6 +292,8 @@ class Renderer:
             if group.name == "light_head":
                 instances = instances.copy()
                 instances[:, 27] = [LAMP_BIT.get(lights.get(s or "", 3), 0) for s in group.signals]
+            elif group.name == "lamp" and look.lamps is not None:
+                instances = lit_lamps(instances, look.lamps, STREET_LAMP_BIT)
             elif group.name == "lamp" and light.is_night:
                 instances = instances.copy()
                 instances[:, 27] = STREET_LAMP_BIT

@@ -37,6 +37,7 @@ void main() {
         c *= lit ? 3.0 : (bit > 7 ? (bit > 10 ? 0.9 : 0.05) : (bit < 3 ? 0.4 : 0.9));
         // In full sun a red lens is as red unlit: a lamp that shines turns pale.
         if (lit && bit < 8) c += 0.1;
+        if (lit && bit > 10) c *= first;  // street lamps have a colour of their own
     } else if (part > 0.5) {
         int kind = int(part + 0.5);
         if (kind == 1 || kind == 5) c *= first;
