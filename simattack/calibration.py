@@ -82,7 +82,7 @@ def measure(
 
     Args:
         shots: at least the frames of ``constant_paints`` each.
-        surfaces: by name; of one size and one size of texture.
+        surfaces: by name; of one size and one texture.
         size_m: of the sticker.
         centre: of the sticker in u, v.
         side_px: of a crop, a multiple of 32.
@@ -94,15 +94,14 @@ def measure(
     """
     camera = camera or Camera()
     first = next(iter(surfaces.values()))
-    texture_px = first.texture.shape[0], first.texture.shape[1]
     area = extent(first, size_m, centre)
     for surface in surfaces.values():
-        if surface.texture.shape[:2] != texture_px or not np.allclose(
+        if not np.array_equal(surface.texture, first.texture) or not np.allclose(
             extent(surface, size_m, centre), area, atol=1e-4
         ):
             raise CalibrationError(
-                f"expected surfaces of one size, but {surface.name!r} differs from {first.name!r}; "
-                "calibrate them apart"
+                f"expected surfaces of one size and look, but {surface.name!r} differs from "
+                f"{first.name!r}; calibrate them apart"
             )
     views, crops, maps, mixes, pixels, curves, cores = [], [], [], [], [], [], []
     for number, shot in enumerate(shots):
@@ -162,8 +161,8 @@ def measure(
         views=tuple(views),
         size_m=size_m,
         extent=area,
-        texture_px=texture_px,
-        last_level=int(np.log2(max(texture_px))) if last_level is None else last_level,
+        texture=first.texture,
+        last_level=int(np.log2(max(first.texture.shape))) if last_level is None else last_level,
         background=np.stack(crops),
         homography=np.stack(maps),
         mixing=_completed(mixes),

@@ -33,6 +33,7 @@ def serve(
     map: str | None = None,
     gpu: int | None = None,
     seed: int = 0,
+    recordings: Path | None = None,
 ) -> int:
     """Run the embedded server, which CARLA 0.9.16 clients connect to, until Ctrl-C.
 
@@ -42,11 +43,12 @@ def serve(
         map: A shipped map's name or an OpenDRIVE file.
         gpu: Which GPU draws; by default what EGL offers, also a CPU.
         seed: Of all sensor noise.
+        recordings: The folder that clients record to and replay from; by default one in your cache.
     """
     from simattack import resources, server
 
     path = resources.locate(map, "scenarios/maps", ".xodr") if map is not None else None
-    server.serve(port, host, path, gpu, seed)
+    server.serve(port, host, path, gpu, seed, recordings=recordings)
     return 0
 
 
@@ -113,6 +115,8 @@ def optimize(
     out: Path = Path("patches"),
     iterations: int | None = None,
     size_m: float | None = None,
+    pieces: int | None = None,
+    gap_m: float | None = None,
     sites: tuple[str, ...] | None = None,
     views: int | None = None,
     seed: int = 0,
@@ -133,7 +137,9 @@ def optimize(
         name: Of the new patch.
         out: Folder for it.
         iterations: Steps of the optimiser; more make a stronger patch.
-        size_m: Side of the square sticker in metres.
+        size_m: Side of the square sticker, or of the whole set, in metres.
+        pieces: Stickers of the set along each side; 1 for a single one.
+        gap_m: Between neighbours of a set.
         sites: Signs to make it for; by default the scenario's.
         views: Standpoints to measure the camera at.
         seed: Of every random draw.
@@ -165,6 +171,8 @@ def optimize(
     given = {
         "iterations": iterations,
         "size_m": None if size_m is None else (size_m, size_m),
+        "pieces": pieces,
+        "gap_m": gap_m,
         "views": views,
     }
     options = {key: value for key, value in given.items() if value is not None}
@@ -456,7 +464,7 @@ def _print_table(path: Path) -> None:
     for headline, head, body in pages.table(summarise(rows), folder.manifest()):
         # As many columns as a terminal can hold; the report has them all.
         sys.stdout.write(f"{headline}\n\n")
-        sys.stdout.write(columns(head[:6], [row[:6] for row in body]))
+        sys.stdout.write(columns(head[:7], [row[:7] for row in body]))
 
 
 def _result(text: str) -> None:

@@ -59,7 +59,10 @@ class PatchCard:
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """A picture to print: ``image`` (h, w, 3) uint8 RGB, top row first."""
+    """A picture to print: ``image`` (h, w, 3) uint8 RGB, top row first.
+
+    With a fourth channel (h, w, 4) it is cut out: 255 where printed, 0 where nothing is stuck on.
+    """
 
     name: str
     image: Image
@@ -84,7 +87,9 @@ def load_patch(name: str | Path, size_m: tuple[float, float] | None = None) -> P
     path = find_patch(name)
     try:
         with Pictures.open(path) as picture:
-            image = np.asarray(picture.convert("RGB"))
+            image = np.asarray(picture.convert("RGBA"))
+            if image[:, :, 3].min() == 255:
+                image = image[:, :, :3].copy()
     except (OSError, ValueError) as error:
         raise PatchError(f"{path} is not a picture that can be read: {error}") from error
     card_path = path.with_suffix(".json")
@@ -171,8 +176,12 @@ def check_aspect(image: Image, size_m: tuple[float, float], where: str) -> None:
         PatchError: empty picture, or its aspect is not the size's.
     """
     height, width = image.shape[:2]
-    if min(height, width) < 1 or image.ndim != 3 or image.shape[2] != 3:
-        raise PatchError(f"{where}: expected an RGB picture, got an array of {image.shape}")
+    if min(height, width) < 1 or image.ndim != 3 or image.shape[2] not in (3, 4):
+        raise PatchError(f"{where}: expected an RGB or RGBA picture, got {image.shape}")
+    if image.shape[2] == 4 and not image[:, :, 3].any():
+        raise PatchError(
+            f"{where}: the picture is transparent everywhere; nothing would be stuck on"
+        )
     if abs(width / height * size_m[1] / size_m[0] - 1) > ASPECT_TOLERANCE:
         raise PatchError(
             f"{where}: a picture of {width} x {height} px cannot be printed at "

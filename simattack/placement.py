@@ -1,4 +1,8 @@
-"""Where a rectangular sticker lies on a surface, and what the surface's texture becomes.
+"""Where a sticker lies on a surface, and what the surface's texture becomes.
+
+A sticker is a picture (h, w, 3), or (h, w, 4) whose fourth channel says how much of each cell is
+printed matter, 0 to 255: a sticker cut to an outline, or a set of stickers. Where nothing is
+printed, the surface stays as it is.
 
 Convention: u runs right and v down over the surface's rectangle, each 0..1; texel (row i,
 column j) covers v in i/H..(i+1)/H and u in j/W..(j+1)/W. Texels mix by covered area, in display
@@ -30,21 +34,23 @@ class Placement:
 
     rows: Floats
     columns: Floats
+    printed: Floats
+    """(h, w) in 0..1: how much of each cell is printed matter."""
 
     @property
     def coverage(self) -> Floats:
         """(H, W) in 0..1: how much of each texel the sticker covers."""
-        return np.outer(self.rows.sum(1), self.columns.sum(1))
+        return np.asarray(self.rows @ self.printed @ self.columns.T, float)
 
     def spread(self, cells: Floats) -> Floats:
         """(H, W, 3): the cells (h, w, 3) weighted by the area each covers of each texel."""
-        across = np.tensordot(self.columns, cells, (1, 1))  # (W, h, c)
+        across = np.tensordot(self.columns, cells * self.printed[:, :, None], (1, 1))  # (W, h, c)
         return np.asarray(np.tensordot(self.rows, across, (1, 1)), float)
 
     def compose(self, base: Image, sticker: Image) -> Image:
-        """The texture ``base`` (H, W, 3) with the sticker (h, w, 3) on it."""
+        """The texture ``base`` (H, W, 3) with the sticker (h, w, 3 or 4) on it."""
         uncovered = (1 - self.coverage)[:, :, None]
-        mixed = base * uncovered + self.spread(np.asarray(sticker, float))
+        mixed = base * uncovered + self.spread(np.asarray(sticker, float)[:, :, :3])
         return np.asarray(np.rint(mixed).clip(0, 255), np.uint8)
 
 
@@ -57,31 +63,58 @@ def extent(
     return u - half_u, v - half_v, u + half_u, v + half_v
 
 
+def printed(sticker: Image) -> Floats:
+    """(h, w) in 0..1: how much of each cell of a picture (h, w, 3 or 4) is printed matter."""
+    if sticker.shape[2] == 4:
+        return np.asarray(sticker[:, :, 3] / 255, float)
+    return np.ones(sticker.shape[:2])
+
+
+def in_outline(picture: Image, outline: Image) -> Image:
+    """A coarse picture (h', w', 3), as fine as another (h, w, c) and cut out as that is."""
+    rows, columns = (
+        np.arange(fine) * coarse // fine
+        for fine, coarse in zip(outline.shape[:2], picture.shape[:2], strict=True)
+    )
+    return np.dstack([picture[rows][:, columns], outline[:, :, 3:]])
+
+
 def place(
     surface: Surface,
     size_m: tuple[float, float],
-    cells: tuple[int, int],
+    sticker: Image,
     centre: tuple[float, float] = (0.5, 0.5),
+    most: float = MAX_SHARE,
 ) -> Placement:
-    """The placement of a sticker of (h, w) ``cells``, after its budget is checked.
+    """The placement of a sticker (h, w, 3 or 4), after its budget is checked.
+
+    Args:
+        surface: to stick it on.
+        size_m: width and height of the whole picture.
+        sticker: only its outline matters here.
+        centre: of the picture in u, v.
+        most: share of the face that its printed matter may cover.
 
     Raises:
-        BudgetError: it covers more than 30 % of the face, or hangs over its edge.
+        BudgetError: it covers more of the face, or hangs over its edge.
     """
     left, top, right, bottom = extent(surface, size_m, centre)
     height, width = surface.texture.shape[:2]
+    matter = printed(sticker)
     placement = Placement(
-        rows=overlaps(height, top, bottom, cells[0]),
-        columns=overlaps(width, left, right, cells[1]),
+        rows=overlaps(height, top, bottom, matter.shape[0]),
+        columns=overlaps(width, left, right, matter.shape[1]),
+        printed=matter,
     )
-    cut = 1 - placement.coverage.sum() / ((right - left) * width * (bottom - top) * height)
+    area = (right - left) * width * (bottom - top) * height * max(float(matter.mean()), 1e-9)
+    cut = 1 - placement.coverage.sum() / area
     on_face = float((placement.coverage * surface.face).sum())
     overhang = cut + (1 - cut) * (1 - on_face / max(placement.coverage.sum(), 1e-9))
     share = on_face / surface.face.sum()
     what = f"a sticker of {size_m[0]:g} x {size_m[1]:g} m on {surface.name!r}"
-    if share > MAX_SHARE:
+    if share > most:
         raise BudgetError(
-            f"{what} covers {share:.1%} of the face, allowed are {MAX_SHARE:.0%}; make it smaller"
+            f"{what} covers {share:.1%} of the face, allowed are {most:.0%}; make it smaller"
         )
     if overhang > _MAX_OVERHANG:
         raise BudgetError(

@@ -1,7 +1,8 @@
 """A patch as a PDF at 1:1, with crop marks and a bar of 100 mm to check the printer by.
 
 Only what is needed of PDF 1.4 is written: one picture, lines and a line of text a page. Where a
-patch is larger than the paper, it is cut into sheets that overlap, with crop marks on each.
+patch is larger than the paper, it is cut into sheets that overlap, with crop marks on each. A
+patch that is cut out shows where to cut by thin lines; what is not part of it stays white.
 
 Source: ISO 32000-1:2008, clauses 7.5 (file structure), 8.4 to 8.9 (lines, images), 9.4 (text).
 """
@@ -13,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simattack.errors import ConfigError
 from simattack.patchfile import Patch, load_patch
+from simattack.placement import printed
 from simattack.types import Image
 
 PAPERS_MM: dict[str, tuple[float, float]] = {
@@ -150,12 +153,41 @@ def _cuts(length_mm: float, room_mm: float) -> list[tuple[float, float]]:
 
 def _picture(image: Image) -> bytes:
     height, width = image.shape[:2]
-    data = zlib.compress(np.ascontiguousarray(image).tobytes(), 9)
+    shown = image[:, :, :3].copy()
+    if image.shape[2] == 4:
+        shown[~_matter(image)] = 255
+    data = zlib.compress(shown.tobytes(), 9)
     return _raw(
         data,
         f"/Type /XObject /Subtype /Image /Width {width} /Height {height} /ColorSpace /DeviceRGB "
         "/BitsPerComponent 8 /Filter /FlateDecode".encode(),
     )
+
+
+def _matter(image: Image) -> NDArray[np.bool_]:
+    """(h, w): which cells of a picture (h, w, 3 or 4) are printed for the most part."""
+    return np.asarray(printed(image) >= 0.5, bool)
+
+
+def _outline(image: Image) -> list[tuple[float, float, float, float]]:
+    """Lines from x, y to x, y around what is printed, in shares of the width and the height.
+
+    None for a picture that is printed whole: its crop marks say where to cut.
+    """
+    matter = _matter(image)
+    if matter.all():
+        return []
+    lines = []
+    for is_across in (True, False):
+        cells = matter if is_across else matter.T
+        padded = np.pad(cells, ((1, 1), (0, 0)))
+        edges = padded[1:] != padded[:-1]  # (h + 1, w): lines along the second axis
+        for row, edge in enumerate(edges):
+            jumps = np.flatnonzero(np.diff(np.concatenate([[0], edge.view(np.int8), [0]])))
+            for start, stop in jumps.reshape(-1, 2) / len(edge):
+                at = row / len(cells)
+                lines.append((start, at, stop, at) if is_across else (at, start, at, stop))
+    return lines
 
 
 def _page(
@@ -168,12 +200,17 @@ def _page(
     x1, y1 = x0 + part.width_mm, y0 + part.height_mm
     commands = [f"{_POINTS_PER_MM:.8f} 0 0 {_POINTS_PER_MM:.8f} 0 0 cm"]
     # The whole picture, shifted so that this sheet's part lies in the window, and clipped to it.
-    left, bottom = x0 - part.left_mm, y1 + part.top_mm - height
+    left, y_top = x0 - part.left_mm, y1 + part.top_mm
+    bottom = y_top - height
     commands += [
         f"q {x0:.4f} {y0:.4f} {part.width_mm:.4f} {part.height_mm:.4f} re W n",
-        f"{width:.4f} 0 0 {height:.4f} {left:.4f} {bottom:.4f} cm /P Do Q",
-        "0 G 0.1 w",
+        f"q {width:.4f} 0 0 {height:.4f} {left:.4f} {bottom:.4f} cm /P Do Q",
+        "0.5 G 0.1 w",
     ]
+    for xa, ya, xb, yb in _outline(patch.image):
+        ends = (left + width * xa, y_top - height * ya, left + width * xb, y_top - height * yb)
+        commands.append("{:.4f} {:.4f} m {:.4f} {:.4f} l S".format(*ends))
+    commands.append("Q 0 G 0.1 w")
     far, near = _MARK_MM + _GAP_MM, _GAP_MM
     for x, way in ((x0, -1), (x1, 1)):
         for y in (y0, y1):

@@ -156,13 +156,17 @@ def record(
 
     Raises:
         CalibrationError: pixels never settle, or a camera does not stand still between paints.
-        BudgetError: the sticker is too large.
+        BudgetError: the sticker hangs over the edge of the face.
     """
     if not stands:
         raise CalibrationError("expected at least one standpoint to calibrate at, got none")
     surfaces = {stand.surface: scene.surface(stand.surface) for stand in stands}
-    for surface in surfaces.values():
-        place(surface, size_m, (1, 1), centre)
+    # To measure, not to attack: no budget, only the face's edge, and before anything is painted.
+    placements = {
+        (name, surface.name): place(surface, size_m, picture, centre, most=1.0)
+        for name, picture in pictures.items()
+        for surface in surfaces.values()
+    }
     order = sorted(range(len(stands)), key=lambda i: stands[i].weather)
     frames: list[dict[str, Image]] = [{} for _ in stands]
     poses: list[Pose | None] = [None] * len(stands)
@@ -173,7 +177,7 @@ def record(
         # Painting is by far the slowest step, so it is the outermost loop.
         for name, picture in pictures.items():
             for surface in surfaces.values():
-                placement = place(surface, size_m, (picture.shape[0], picture.shape[1]), centre)
+                placement = placements[name, surface.name]
                 scene.paint(surface, placement.compose(surface.texture, picture))
             weather, ticks = None, 0
             for i in order:

@@ -13,8 +13,9 @@ each read bilinearly at the pixel's centre. A picture finer than a camera sees i
 averaged away here as it is there.
 
 Conventions: crops are (S, S) px at the camera's own scale, their corners on multiples of 32 px of
-the frame, so that a detector's grid lies on a crop as on the frame. Tensors are (3, h, w) or
-(B, 3, S, S) float32 in 0..1; u, v as in placement.py.
+the frame, so that a detector's grid lies on a crop as on the frame. Tensors are float32 in 0..1,
+crops (B, 3, S, S), pictures (3, h, w) or (4, h, w) with what is printed of each cell; u, v as in
+placement.py.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from simattack.types import Detections, Floats, Image
 if TYPE_CHECKING:
     from torch import Tensor
 
-VERSION = 1
+VERSION = 2
 KNOTS = 17
 """Places along display code 0..255 at which a pixel's response is stored."""
 DECODE = 2.2
@@ -75,15 +76,15 @@ class Twin:
             at evenly spaced codes.
         core (M,) bool: not at the edge of those pixels.
 
-    The surface's own texture is not among them: the responses hold what it adds at the edges.
+    At the edges the responses hold what the surface around the sticker adds.
     """
 
     views: tuple[View, ...]
     size_m: tuple[float, float]
     extent: tuple[float, float, float, float]
     """The sticker's left, top, right, bottom in u, v."""
-    texture_px: tuple[int, int]
-    """Height and width of the surface's texture."""
+    texture: Image
+    """(H, W, 3) the surface's own: what shows where a sticker is cut out."""
     last_level: int
     """Of the texture's mip levels; 0 where the server has none."""
     background: Image
@@ -103,6 +104,11 @@ class Twin:
         return int(self.background.shape[1])
 
     @property
+    def texture_px(self) -> tuple[int, int]:
+        """Height and width of the surface's texture."""
+        return self.texture.shape[0], self.texture.shape[1]
+
+    @property
     def distances_m(self) -> Floats:
         """(N,)"""
         return np.array([view.distance_m for view in self.views])
@@ -112,10 +118,10 @@ class Twin:
         return Detections(np.array([self.views[index].box]), np.ones(1), (self.label,))
 
     def render(self, picture: Tensor, index: Tensor, warp: Tensor | None = None) -> Tensor:
-        """Crops (B, 3, S, S) of those views with a picture (3, h, w) as the sticker.
+        """Crops (B, 3, S, S) of those views with a picture (3 or 4, h, w) as the sticker.
 
         Args:
-            picture: 0..1; differentiable.
+            picture: 0..1; differentiable in its colours.
             index: (B,) views.
             warp: (B, 3, 3) crop position to crop position [px], for small errors of pose: the
                 sticker moves within its mask.
@@ -158,7 +164,7 @@ class Twin:
             views=tuple(self.views[int(i)] for i in index),
             size_m=self.size_m,
             extent=self.extent,
-            texture_px=self.texture_px,
+            texture=self.texture,
             last_level=self.last_level,
             background=self.background[list(index)],
             homography=self.homography[list(index)],
@@ -176,7 +182,6 @@ class Twin:
             "views": [asdict(view) for view in self.views],
             "size_m": self.size_m,
             "extent": self.extent,
-            "texture_px": self.texture_px,
             "last_level": self.last_level,
             "label": self.label,
         }
@@ -186,6 +191,7 @@ class Twin:
             np.savez_compressed(
                 file,
                 notes=np.array(json.dumps(notes)),
+                texture=self.texture,
                 background=self.background,
                 homography=self.homography,
                 mixing=self.mixing,
@@ -216,7 +222,7 @@ class Twin:
                     views=views,
                     size_m=tuple(notes["size_m"]),
                     extent=tuple(notes["extent"]),
-                    texture_px=tuple(notes["texture_px"]),
+                    texture=file["texture"],
                     last_level=int(notes["last_level"]),
                     background=file["background"],
                     homography=file["homography"],
@@ -277,7 +283,7 @@ class Twin:
         return max(low, 0), min(max(high, low), self.last_level)
 
     @cached_property
-    def _placements(self) -> dict[tuple[int, int], list[tuple[Tensor, Tensor]]]:
+    def _placements(self) -> dict[bytes, list[_Level]]:
         return {}
 
     def _pixels_of(self, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -289,31 +295,42 @@ class Twin:
         owner = [torch.full((len(part),), k) for k, part in enumerate(rows)]
         return torch.cat(rows), torch.cat(owner)
 
-    def _axes(self, cells: tuple[int, int]) -> list[tuple[Tensor, Tensor]]:
-        """Per level: rows (H_l, h) and columns (W_l, w) of the placement, halved level by level."""
-        if cells not in self._placements:
-            placement = placed(self, cells)
+    def _pyramid(self, printed: Floats) -> list[_Level]:
+        """The sticker's place on each mip level, halved level by level; (h, w) printed."""
+        key = repr(printed.shape).encode() + printed.tobytes()
+        if key not in self._placements:
+            placement = placed(self, printed)
             low, high = self._levels
-            axes = []
             rows, columns = placement.rows, placement.columns
+            bare = np.outer(rows.sum(1), columns.sum(1)) - placement.coverage
+            own = self.texture / 255 * bare[:, :, None]
+            found = []
             for level in range(high + 1):
                 if level >= low:
-                    axes.append((_tensor(rows).float(), _tensor(columns).float()))
+                    found.append(_Level(*(_tensor(a).float() for a in (rows, columns, own))))
                 rows, columns = _halved(rows), _halved(columns)
-            self._placements[cells] = axes
-        return self._placements[cells]
+                own = _halved(_halved(own).swapaxes(0, 1)).swapaxes(0, 1)
+            self._placements[key] = found
+        return self._placements[key]
 
     def _sample(self, picture: Tensor, where: Tensor, transform: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean colour (P, 3) of the sticker in each pixel's footprint, and its share (P,)."""
+        """Mean colour (P, 3) in the sticker's part of each pixel's footprint, and that part (P,).
+
+        Where the sticker is cut out, the colour is the surface's own.
+        """
         import torch
         from torch.nn.functional import embedding_bag
 
         tables, shapes, offsets = [], [], [0]
-        for rows, columns in self._axes((picture.shape[1], picture.shape[2])):
-            spread = torch.einsum("Hh,chw,Ww->HWc", rows, picture, columns)
-            cover = torch.outer(rows.sum(1), columns.sum(1))
+        colours, matter = picture[:3], torch.ones_like(picture[0])
+        if len(picture) == 4:
+            matter = picture[3].detach()
+            colours = colours * matter
+        for at in self._pyramid(matter.double().numpy()):
+            spread = torch.einsum("Hh,chw,Ww->HWc", at.rows, colours, at.columns) + at.own
+            cover = torch.outer(at.rows.sum(1), at.columns.sum(1))
             tables.append(torch.cat([spread, cover[..., None]], 2).reshape(-1, 4))
-            shapes.append((len(rows), len(columns)))
+            shapes.append((len(at.rows), len(at.columns)))
             offsets.append(offsets[-1] + len(tables[-1]))
         table = torch.cat(tables)
         low, high = self._levels
@@ -357,12 +374,25 @@ class Twin:
         return before + (after - before) * (spot - knot[:, :, 0])
 
 
-def placed(twin: Twin, cells: tuple[int, int]) -> Placement:
-    """The placement of a picture of (h, w) cells on the twin's texture."""
+@dataclass(frozen=True, eq=False)
+class _Level:
+    """A placement on one mip level."""
+
+    rows: Tensor
+    """(H_l, h)"""
+    columns: Tensor
+    """(W_l, w)"""
+    own: Tensor
+    """(H_l, W_l, 3) what the surface shows through the cut-outs."""
+
+
+def placed(twin: Twin, printed: Floats) -> Placement:
+    """The placement of a picture, (h, w) of it printed, on the twin's texture."""
     left, top, right, bottom = twin.extent
     height, width = twin.texture_px
+    rows, columns = printed.shape
     return Placement(
-        overlaps(height, top, bottom, cells[0]), overlaps(width, left, right, cells[1])
+        overlaps(height, top, bottom, rows), overlaps(width, left, right, columns), printed
     )
 
 

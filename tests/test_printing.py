@@ -94,3 +94,18 @@ def test_printing_writes_a_file_and_tells_what_is_wrong(tmp_path):
 def test_brackets_in_a_name_do_not_end_the_text():
     content = streams(pdf(patch(name="a(b"), (420, 594)))[1]
     assert rb"(a\(b: 370 x 370 mm" in content
+
+
+def test_a_cut_out_patch_shows_where_to_cut():
+    mine = patch(0.4, 0.4)
+    image = np.dstack([mine.image, np.full((8, 8), 255, np.uint8)])
+    image[:, 3:5, 3] = 0  # two pieces of 150 x 400 mm, 100 mm apart
+    pixels, content = streams(pdf(Patch("cut", image, mine.card), (594, 841)))[:2]
+    shown = np.frombuffer(pixels, np.uint8).reshape(8, 8, 3)
+    assert (shown[:, 3:5] == 255).all() and np.array_equal(shown[:, :3], image[:, :3, :3])
+    lines = [
+        [float(number) for number in line]
+        for line in re.findall(r"(\S+) (\S+) m (\S+) (\S+) l S", content.decode("latin-1"))
+    ]
+    lengths = sorted(round(np.hypot(c - a, d - b)) for a, b, c, d in lines)
+    assert lengths.count(400) == 4 and lengths.count(150) == 4

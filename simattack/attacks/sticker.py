@@ -1,4 +1,4 @@
-"""A printed rectangle stuck on a surface of the scene, such as a stop sign's face."""
+"""A printed sticker, or a set of them, on a surface of the scene, such as a stop sign's face."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from simattack.errors import ConfigError
 from simattack.patchfile import load_patch
-from simattack.placement import Placement, place
+from simattack.placement import Placement, in_outline, place
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
 from simattack.types import Floats, Frame, Image, Observation, Surface, World
@@ -23,7 +23,9 @@ GREY = 128
 @register("attacks", "sticker")
 @dataclass(frozen=True)
 class Sticker:
-    """A rectangle of stated size on a stated surface, painted before the first tick.
+    """A picture of stated size on a stated surface, painted before the first tick.
+
+    Where the picture is transparent nothing is stuck on; what is stuck on counts as its area.
 
     Raises:
         PatchError: at construction: the patch is missing or has another size.
@@ -32,7 +34,7 @@ class Sticker:
 
     patch: str | None = None
     """Name of a shipped patch, or the path of a picture. ``grey`` and ``noise`` take only its
-    size and place."""
+    size, place and outline."""
     surface: str = ""
     """Name in the map's catalogue; empty for the sign of the episode's own site."""
     size_m: float | tuple[float, float] | None = None
@@ -87,12 +89,12 @@ class Sticker:
     def begin(self, world: World, rng: np.random.Generator) -> Stuck:
         image, size_m, centre = self._content()
         surface = world.surface(self.surface)
-        placement = place(surface, size_m, (image.shape[0], image.shape[1]), centre)
+        placement = place(surface, size_m, image, centre)
         world.paint(surface, placement.compose(surface.texture, image))
         return Stuck(self, world, surface, placement)
 
     def _content(self) -> tuple[Image, tuple[float, float], tuple[float, float]]:
-        """The picture (h, w, 3), its width and height [m], and its place on the face."""
+        """The picture (h, w, 3 or 4), its width and height [m], and its place on the face."""
         size_m = None if self.size_m is None else _pair(self.size_m)
         image: Image | None = None
         centre = (0.5, 0.5)
@@ -100,14 +102,17 @@ class Sticker:
             patch = load_patch(self.patch, size_m)
             image, size_m, centre = patch.image, patch.size_m, patch.card.centre
         size_m = size_m or _pair(DEFAULT_SIZE_M)
+        plain: Image | None = None
         if self.fill == "grey":
-            image = np.full((1, 1, 3), GREY, np.uint8)
-        elif self.fill == "code":
-            image = np.full((*self.code, 3), GREY, np.uint8)
+            plain = np.full((1, 1, 3), GREY, np.uint8)
         elif self.fill == "noise":
             noise = np.random.default_rng(self.seed)
             rows = max(1, round(self.cells * size_m[1] / size_m[0]))
-            image = noise.integers(0, 256, (rows, self.cells, 3), dtype=np.uint8)
+            plain = noise.integers(0, 256, (rows, self.cells, 3), dtype=np.uint8)
+        if plain is not None:
+            image = plain if image is None else in_outline(plain, image)
+        elif self.fill == "code":
+            image = np.full((*self.code, 3), GREY, np.uint8)
         if image is None:  # excluded in __post_init__
             raise ConfigError("a sticker with fill 'image' needs a patch")
         return image, size_m, centre if self.centre is None else self.centre

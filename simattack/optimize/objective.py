@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from simattack.optimize.layout import Layout
 from simattack.optimize.printability import (
     distance_to_printable,
     printable_colours,
@@ -53,8 +54,8 @@ class Hiding:
     held_out: Twin
     """To choose by."""
     detector: ScoringDetector
-    shape: tuple[int, int]
-    """Height and width of the picture in cells."""
+    layout: Layout
+    """Where the picture's cells go."""
     transforms: Transforms = field(default_factory=Transforms)
     printability: float = 0.02
     """Weight of the distance to printable colours."""
@@ -81,11 +82,11 @@ class Hiding:
         """Loss of one random batch, with its parts by name."""
         import torch
 
-        picture = point.reshape(3, *self.shape)
+        picture = point.reshape(3, *self.layout.shape)
         index = self._draw(rng)
         boxes = np.array([self.twin.views[i].box for i in index])
         warps = torch.from_numpy(self.transforms.warps(boxes, rng)).float()
-        printed = self.transforms.print(picture, rng)
+        printed = self.layout.expand(self.transforms.print(picture, rng))
         crops = self.twin.render(printed, torch.from_numpy(index), warps)
         images, targets = self._windows(crops, boxes, rng)
         images = self.transforms.photograph(images, rng)
@@ -126,9 +127,9 @@ class Hiding:
         """(N,) the target's best score in each held-out view, without random transforms."""
         import torch
 
-        picture = torch.from_numpy(np.asarray(point, np.float32)).reshape(3, *self.shape)
+        picture = torch.from_numpy(np.asarray(point, np.float32)).reshape(3, *self.layout.shape)
         # What is painted has 8 bits.
-        picture = (picture.clamp(0, 1) * 255).round() / 255
+        picture = self.layout.expand((picture.clamp(0, 1) * 255).round() / 255)
         rng = np.random.default_rng(0)
         found = []
         with torch.no_grad():

@@ -15,9 +15,11 @@ from simattack.calibration import calibrate
 from simattack.errors import ResultsError
 from simattack.gap import DISTANCE_M, UNSEEN_WEATHERS, measure_gap, saturated
 from simattack.optimize.gradient import Adam
+from simattack.optimize.layout import Layout
 from simattack.optimize.objective import Hiding, ScoringDetector
 from simattack.optimize.transforms import Transforms
 from simattack.patchfile import Patch, PatchCard, save_patch
+from simattack.placement import in_outline, place
 from simattack.resources import sha256
 from simattack.standpoints import Scene, standpoints
 from simattack.twin import Twin
@@ -53,9 +55,15 @@ class StickerPlan:
 
     sites: tuple[str, ...]
     """Surfaces to calibrate at."""
-    size_m: tuple[float, float] = (0.37, 0.37)
+    size_m: tuple[float, float] = (0.468, 0.468)
+    """Width and height of the sticker, or of the whole set with its gaps."""
+    pieces: int = 3
+    """Stickers of the set along each side; 1 for a single one. Nine small ones hide a sign that
+    one of their area does not."""
+    gap_m: float = 0.048
+    """Between neighbours of a set."""
     centre: tuple[float, float] = (0.5, 0.5)
-    cells: int = 96
+    cells: int = 117
     """Of the picture, along its longer side."""
     iterations: int = 400
     seed: int = 0
@@ -80,13 +88,15 @@ class StickerPlan:
                 "views must be at least 8, iterations and batch at least 1, cells at least 2; got "
                 f"{self.views}, {self.iterations}, {self.batch}, {self.cells}"
             )
+        if self.pieces < 1 or self.gap_m < 0:
+            raise ValueError(
+                f"pieces must be at least 1 and gap_m not negative: {self.pieces}, {self.gap_m}"
+            )
+        _ = self.layout
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns of the picture."""
-        width, height = self.size_m
-        longest = max(width, height)
-        return round(self.cells * height / longest), round(self.cells * width / longest)
+    def layout(self) -> Layout:
+        return Layout.of(self.size_m, self.cells, self.pieces, self.gap_m)
 
 
 def optimize_sticker(
@@ -110,6 +120,9 @@ def optimize_sticker(
         BudgetError: the sticker would be too large.
     """
     folder = out_dir / f"{name}.run"
+    blank = plan.layout.picture(np.zeros(3 * np.prod(plan.layout.shape)))
+    for site in plan.sites:  # nobody waits for a sticker that may not be stuck on
+        place(session.surface(site), plan.size_m, blank, plan.centre)
     inputs = _inputs(plan, detector, defense)
     _claim(folder, inputs, resume)
     twin = _twin(session, plan, folder, report)
@@ -120,7 +133,7 @@ def optimize_sticker(
         twin=twin.select(np.flatnonzero(~held_out)),
         held_out=twin.select(np.flatnonzero(held_out)),
         detector=detector,
-        shape=plan.shape,
+        layout=plan.layout,
         transforms=plan.transforms,
         printability=plan.printability,
         smoothness=plan.smoothness,
@@ -129,7 +142,7 @@ def optimize_sticker(
         is_bfloat16=has_bfloat16(),
     )
     best = _optimize(objective, plan, folder, report)
-    picture = as_picture(best.point, plan.shape)
+    picture = plan.layout.picture(best.point)
     scores = objective.buckets(objective.scores(best.point))
     gap = _gap(session, detector, plan, picture, report)
     card = PatchCard(
@@ -151,12 +164,6 @@ def optimize_sticker(
         gap=gap,
     )
     return save_patch(out_dir, Patch(name, picture, card))
-
-
-def as_picture(point: Floats, shape: tuple[int, int]) -> Image:
-    """A flat vector (3 h w,) in 0..1 as a picture (h, w, 3)."""
-    cells = np.asarray(point).reshape(3, *shape).transpose(1, 2, 0)
-    return np.asarray(np.rint(cells.clip(0, 1) * 255), np.uint8)
 
 
 def has_bfloat16() -> bool:
@@ -251,7 +258,7 @@ def _gap(
         session,
         stands,
         UNSEEN_WEATHERS,
-        {"patch": picture, "random": saturated(rng)},
+        {"patch": picture, "random": in_outline(saturated(rng), picture)},
         plan.size_m,
         plan.centre,
         scorer_of(detector),
@@ -267,7 +274,7 @@ def _optimize(objective: Hiding, plan: StickerPlan, folder: Path, report: Report
     """The last step; its point is the best of the run."""
     optimizer = Adam(iterations=plan.iterations, rate=plan.rate)
     rng = np.random.default_rng([plan.seed, 3])
-    count = 3 * plan.shape[0] * plan.shape[1]
+    count = 3 * plan.layout.shape[0] * plan.layout.shape[1]
     start = 0.5 + 0.05 * np.random.default_rng([plan.seed, 4]).standard_normal(count)
     checkpoint = folder / "checkpoint.npz"
     state = load_state(checkpoint) if checkpoint.is_file() else None

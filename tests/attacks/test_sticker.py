@@ -4,10 +4,10 @@ import pytest
 from simattack import registry
 from simattack.attacks.sticker import Sticker
 from simattack.errors import BudgetError, ConfigError, PatchError
-from simattack.patchfile import Patch, PatchCard, save_patch
+from simattack.patchfile import Patch, PatchCard, load_patch, save_patch
 from simattack.placement import MAX_SHARE, place
 from simattack.types import ActorState, Attack, Frame, Pose
-from tests.pinhole import PinholeScene, sign
+from tests.pinhole import PinholeScene, octagon, sign
 
 NOBODY = ActorState(0, "", Pose(), (0, 0, 0), (0, 0, 0), (1, 1, 1))
 
@@ -60,10 +60,40 @@ def test_the_patch_lies_where_and_as_large_as_stated(patch):
     assert world.shown[200, 100].tolist() == [0, 0, 255]
 
 
+@pytest.fixture
+def cut_out(tmp_path):
+    """A saved patch, 0.4 m square, of which the left half and the right quarter are printed."""
+    image = np.full((4, 4, 4), 255, np.uint8)
+    image[:, 2, 3] = 0
+    return save_patch(tmp_path, Patch("cut", image, PatchCard(width_m=0.4, height_m=0.4)))
+
+
+@pytest.mark.parametrize("fill", ["image", "grey", "noise"])
+def test_where_a_patch_is_transparent_the_sign_stays_as_it_is(cut_out, fill):
+    world = Wall(size_px=300)  # the sticker's 160 texels from 70 to 230
+    begin(world, patch=str(cut_out), fill=fill)
+    changed = (world.shown != world.sign.texture).any(2)[100]
+    assert changed[70:150].mean() > 0.9 and changed[190:230].mean() > 0.9
+    assert not changed[150:190].any() and not changed[:70].any()
+
+
+def test_only_what_is_printed_counts_as_covered(cut_out):
+    share = 0.75 * 0.4**2 / (octagon(300).mean() * 0.75**2)
+    with pytest.raises(BudgetError, match=f"covers {share * 1.5625:.1%} of the face"):
+        begin(Wall(size_px=300), patch=str(scaled(cut_out, 0.5)))
+    begin(Wall(size_px=300), patch=str(cut_out))  # 25.7 %; whole it would be 34.3 %
+
+
+def scaled(path, side_m):
+    patch = load_patch(path)
+    card = PatchCard(width_m=side_m, height_m=side_m)
+    return save_patch(path.parent, Patch("larger", patch.image, card))
+
+
 def test_cells_mix_into_texels_by_their_area():
     surface = sign(size_px=100)  # 7.5 mm a texel
     # One cell of 0.3 m from 0.3 to 0.7 of the face plus a quarter of a texel to the right.
-    here = place(surface, (0.3, 0.3), (1, 1), (0.5025, 0.5))
+    here = place(surface, (0.3, 0.3), np.zeros((1, 1, 3), np.uint8), (0.5025, 0.5))
     shown = here.compose(np.zeros((100, 100, 3), np.uint8), np.full((1, 1, 3), 200, np.uint8))
     assert shown[50, 29:32, 0].tolist() == [0, 150, 200]
     assert shown[50, 69:72, 0].tolist() == [200, 50, 0]

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from simattack.calibration import calibrate
-from simattack.errors import ResultsError
+from simattack.errors import BudgetError, ResultsError
+from simattack.optimize.layout import Layout
 from simattack.optimize.objective import Hiding
-from simattack.optimize.sticker import StickerPlan, as_picture, optimize_sticker
+from simattack.optimize.sticker import StickerPlan, optimize_sticker
 from simattack.patchfile import load_patch
 from simattack.standpoints import standpoints
 from simattack.types import Weather
@@ -35,8 +36,8 @@ class Redness:
 
 
 PLAN = StickerPlan(
-    sites=("sign",), cells=8, iterations=24, views=8, gap_views=2, batch=4, rate=0.1,
-    printability=0.0, smoothness=0.0, seed=3,
+    sites=("sign",), size_m=(0.37, 0.37), pieces=1, cells=8, iterations=24, views=8, gap_views=2,
+    batch=4, rate=0.1, printability=0.0, smoothness=0.0, seed=3,
 )  # fmt: skip
 
 
@@ -48,7 +49,7 @@ def twin():
 
 
 def hiding(twin, **options):
-    return Hiding(twin, twin.select([0, 4, 7]), Redness(), (8, 8), **options)
+    return Hiding(twin, twin.select([0, 4, 7]), Redness(), Layout((8, 8)), **options)
 
 
 def optimize(folder, scene=None, plan=PLAN, **options):
@@ -183,5 +184,39 @@ def test_a_window_that_does_not_fit_the_grid_is_refused(twin):
 
 
 def test_an_oblong_plan_keeps_square_cells():
-    assert StickerPlan(sites=("a",), size_m=(0.4, 0.2), cells=96).shape == (48, 96)
-    assert as_picture(np.arange(6) / 5, (1, 2)).tolist() == [[[0, 102, 204], [51, 153, 255]]]
+    assert StickerPlan(sites=("a",), size_m=(0.4, 0.2), pieces=1, cells=96).layout.shape == (48, 96)
+    assert Layout((1, 2)).picture(np.arange(6) / 5).tolist() == [[[0, 102, 204], [51, 153, 255]]]
+
+
+def test_a_set_lies_apart_by_its_gaps():
+    layout = StickerPlan(sites=("a",)).layout
+    assert (layout.pieces, layout.piece, layout.gap) == (3, (31, 31), 12)  # of 4 mm
+    picture = layout.picture(np.full(3 * 93 * 93, 0.2))
+    assert picture.shape == (117, 117, 4)
+    assert picture[31:43, :, 3].max() == 0 and picture[:31, :31, 3].min() == 255
+    assert picture[:, :, 3].mean() == 255 * 93**2 / 117**2
+    assert picture[50, 50].tolist() == [51, 51, 51, 255]
+
+
+def test_what_a_set_shows_in_steps_is_what_is_saved():
+    layout = Layout((2, 3), pieces=2, gap=1)
+    point = np.random.default_rng(0).integers(0, 256, 3 * 4 * 6) / 255
+    shown = layout.expand(torch.from_numpy(point).reshape(3, 4, 6))
+    saved = layout.picture(point)
+    assert saved.shape == (5, 7, 4)
+    np.testing.assert_allclose(shown.permute(1, 2, 0).numpy()[:, :, :3] * 255, saved[:, :, :3])
+    np.testing.assert_array_equal(shown[3].numpy() * 255, saved[:, :, 3])
+    assert len({tuple(cell) for cell in saved[saved[:, :, 3] > 0]}) == 24  # each cell once
+
+
+@pytest.mark.parametrize("wrong", [{"gap_m": 0.24}, {"pieces": 0}, {"gap_m": -0.1}])
+def test_a_set_that_does_not_fit_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"do not fit in 0.468 x 0.468 m|pieces must be"):
+        StickerPlan(sites=("a",), **wrong)
+
+
+def test_nobody_waits_for_a_set_that_is_too_large(tmp_path):
+    plan = dataclasses.replace(PLAN, size_m=(0.5, 0.5), pieces=2, gap_m=0.02, cells=50)
+    with pytest.raises(BudgetError, match=r"covers 49\.4%"):
+        optimize(tmp_path, plan=plan)
+    assert not list(tmp_path.iterdir())
