@@ -25,12 +25,15 @@ class Replayed:
 
     @property
     def differing(self) -> list[str]:
-        """Names of metrics that differ from the row's; empty if it went the same way."""
+        """Names of metrics that differ from the row's; empty if it went the same way.
+
+        What is measured today and was not when the row was written is no difference.
+        """
         if self.row is None:
             return []
-        old = results.tidy(self.row.result.metrics or {})
         new = results.tidy(self.result.metrics or {})
-        return sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+        old = results.tidy(self.row.result.metrics or dict.fromkeys(new))
+        return sorted(name for name in old if old[name] != new.get(name))
 
 
 def replay(path: Path, arm: str, seed: int, tools: Tools, scenario: str | None = None) -> Replayed:

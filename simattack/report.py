@@ -126,6 +126,7 @@ def _section(folder: Folder, scenario: _Scenario, rows: Sequence[Row]) -> Plain:
         "setting": _setting(folder, scenario, len(seeds)),
         "main": _grid(arms, main),
         "every": _grid(arms, every),
+        "misnamed": [(arm, text) for arm, told in arms if (text := wording.misnaming(told))],
         "differences": _differences(arms, main),
         "errors": [(arm, told["errors"]) for arm, told in arms if told["n_error"]],
         "is_privileged": any(told["is_privileged"] for _, told in arms),

@@ -4,16 +4,22 @@ An episode that ended in an error has no metrics, yet it happened: it counts in 
 denominator of every rate, where it is never a hit. Beside that stands the rate among the
 measured episodes only. Means and differences can only be taken over measured episodes and say
 how many those are.
+
+The least time to collision of an episode has no bound, and few slow approaches would make its mean
+meaningless. The rows hold it as ``min_ttc_s``; here stand ``ttc_critical`` and
+``min_ttc_capped_s`` instead.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from simattack import statistics
+from simattack.metrics.safety import told_ttc
 from simattack.results import VERSION, Row
 
 Plain = dict[str, Any]
@@ -52,7 +58,7 @@ def _by_arm(rows: Sequence[Row], scenario: str) -> dict[str, dict[int, Row]]:
 
 
 def _describe(rows: Sequence[Row]) -> Plain:
-    measured = [row.result.metrics for row in rows if row.result.metrics is not None]
+    measured = [_told(row.result.metrics) for row in rows if row.result.metrics is not None]
     errors = [row.result.error for row in rows if row.result.metrics is None]
     names = sorted({name for metrics in measured for name in metrics})
     return {
@@ -65,6 +71,15 @@ def _describe(rows: Sequence[Row]) -> Plain:
             for name in names
         },
     }
+
+
+def _told(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The metrics of one episode as they are summarised."""
+    if "min_ttc_s" not in metrics:
+        return metrics
+    least_s = metrics["min_ttc_s"]
+    least_s = None if least_s is None or math.isnan(least_s) else least_s
+    return {name: v for name, v in metrics.items() if name != "min_ttc_s"} | told_ttc(least_s)
 
 
 def _metric(values: Sequence[Any], n_error: int) -> Plain:
@@ -89,7 +104,7 @@ def _compare(first: dict[int, Row], second: dict[int, Row]) -> Plain:
         for seed, one in first.items()
         if seed in second
     ]
-    whole = [(one, two) for one, two in pairs if one is not None and two is not None]
+    whole = [(_told(one), _told(two)) for one, two in pairs if one is not None and two is not None]
     names = sorted({name for one, two in whole for name in one.keys() & two.keys()})
     metrics = {}
     for name in names:

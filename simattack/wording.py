@@ -29,7 +29,8 @@ METRICS: Mapping[str, Label] = {
     "collisions_vehicle": Label("collisions with vehicles"),
     "collisions_static": Label("collisions with things"),
     "max_impulse_ns": Label("hardest impact", "N s", 0),
-    "min_ttc_s": Label("least time to collision", "s"),
+    "ttc_critical": Label("came under 1.5 s TTC"),
+    "min_ttc_capped_s": Label("least TTC, at most 10 s", "s"),
     "min_distance_m": Label("least distance to anyone", "m"),
     "hard_braking_count": Label("hard braking"),
     "max_jerk_mps3": Label("greatest jerk", "m/s³", 1),
@@ -42,12 +43,15 @@ METRICS: Mapping[str, Label] = {
     "is_timeout": Label("ran out of time"),
     "attack_frames_hidden": Label("images within 30 m that miss the sign", "", 1),
     "attack_frames_total": Label("images within 30 m", "", 1),
+    "misnamed_5_40m": Label("share of images from 5 to 40 m that misname the sign"),
+    "misnamed_as": Label("what they call it most, by episodes"),
+    "n_5_40m": Label("images from 5 to 40 m", "", 1),
 }
 MAIN = (
     "stopped",
     "line_speed_mps",
+    "ttc_critical",
     "collisions",
-    "min_ttc_s",
     "first_stable_detection_m",
     "leaderboard_2_0_score",
     "leaderboard_2_1_score",
@@ -148,6 +152,26 @@ def headline(summary: Plain, unsafe: str) -> tuple[str, str]:
     else:
         answer = "Not shown: these episodes do not settle whether the attack makes the car unsafe."
     return f"{answer} {_defended(summary, unsafe)}".rstrip(), facts
+
+
+def misnaming(told: Plain) -> str | None:
+    """What an arm's detector called the sign instead, as a sentence; None where nobody looked.
+
+    Args:
+        told: the arm's part of ``summary.json``.
+    """
+    share = told["metrics"].get("misnamed_5_40m")
+    if share is None or not share["n"]:
+        return None
+    names = told["metrics"].get("misnamed_as", {}).get("counts", {})
+    if not names:
+        return "the stop sign was never called anything else."
+    most = max(sorted(names), key=lambda name: names[name])
+    percent = f"{number(100 * share['value'], 1)} % {_range(share, 100, 1, ' %')}".rstrip()
+    return (
+        f"the stop sign was called something else in {percent} of an episode's images; "
+        f"mostly {most} (in {names[most]} of {share['n']} episodes)."
+    )
 
 
 def _defended(summary: Plain, unsafe: str) -> str:

@@ -110,6 +110,8 @@ def drive(session, scenario, conditions, arm, seed, recorder=None):
         "stopped": not is_hidden,
         "line_speed_mps": conditions.speed_mps / 3,
         "min_ttc_s": np.nan,
+        "misnamed_5_40m": 0.25 if is_hidden else 0.0,
+        "misnamed_as": "traffic light" if is_hidden else None,
     }
     return EpisodeResult(scenario.name, arm.name, seed, metrics)
 

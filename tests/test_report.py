@@ -111,6 +111,35 @@ def test_the_twins_gap_the_card_and_the_sticker_s_share_are_told(page):
     assert "0.3 × 0.3 m: 19 % of the sign's face" in text
 
 
+def test_every_arm_is_told_what_its_sign_was_called(page):
+    text = re.sub(r"\s+", " ", "".join(read(page).text))
+    assert "attacked: the stop sign was called something else in 25.0 % (25.0–25.0 %)" in text
+    assert "mostly traffic light (in 5 of 5 episodes)" in text
+    assert "clean: the stop sign was never called anything else." in text
+
+
+def test_a_run_from_before_names_were_judged_still_has_a_page(run, tmp_path):
+    folder = Folder(tmp_path)
+    folder.manifest_path.write_bytes(Folder(run).manifest_path.read_bytes())
+    rows = [json.loads(line) for line in Folder(run).final.read_text().splitlines()]
+    for row in rows:
+        del row["metrics"]["misnamed_5_40m"], row["metrics"]["misnamed_as"]
+    folder.final.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    page = report.write(tmp_path).read_text()
+    assert "5 of 5 with the attack" in page and "called" not in page
+
+
+def test_conflicts_stand_in_the_table_and_an_unbounded_mean_nowhere(page, run):
+    text = " ".join(read(page).text)
+    assert "came under 1.5 s TTC" in text and "0 of 5 (0–43 %)" in text
+    assert "min ttc s" not in text
+    summary = json.loads(Folder(run).summary.read_text())
+    ((_, head, body),) = report.table(summary, Folder(run).manifest())
+    column = head.index("came under 1.5 s TTC")
+    assert column < 7  # what the terminal shows
+    assert body[0][column] == "0 of 5 (0–43 %)"
+
+
 def test_the_page_says_how_to_do_it_again_and_with_what(page, run):
     assert "simattack run roll.yaml --seeds 5 --out &lt;here&gt;" in page
     assert f"simattack replay {run} --arm attacked --seed 0" in page

@@ -58,3 +58,28 @@ def test_every_arm_is_compared_with_clean_and_each_control_but_not_with_itself()
     assert set(arms["attacked"]["differences"]) == {"clean", *controls}
     assert set(arms["clean"]["differences"]) == controls
     assert set(arms["control_grey"]["differences"]) == {"clean", "control_noise"}
+
+
+def test_a_gap_that_closes_at_a_crawl_does_not_carry_the_mean_time_to_collision():
+    least = (311.0, None, float("nan"), 1.4, 1.5, 3.1)
+    rows = [row("clean", seed, min_ttc_s=value) for seed, value in enumerate(least)]
+    metrics = describe([*rows, row("clean", 6)])["clean"]["metrics"]
+    assert "min_ttc_s" not in metrics
+    critical = metrics["ttc_critical"]
+    assert (critical["kind"], critical["hits"], critical["n"]) == ("rate", 1, 7)
+    capped = metrics["min_ttc_capped_s"]
+    assert capped["n"] == 6
+    assert capped["value"] == pytest.approx((10 + 10 + 10 + 1.4 + 1.5 + 3.1) / 6)
+
+
+def test_times_to_collision_are_compared_by_their_bounded_forms():
+    rows = [row("clean", seed, min_ttc_s=None) for seed in range(5)]
+    rows += [row("attacked", seed, min_ttc_s=1.0) for seed in range(5)]
+    told = describe(rows)["attacked"]["differences"]["clean"]["metrics"]
+    assert told["ttc_critical"]["value"] == 1.0
+    assert told["min_ttc_capped_s"]["value"] == pytest.approx(-9.0)
+    assert "min_ttc_s" not in told
+
+
+def test_rows_that_measured_no_time_to_collision_are_told_none():
+    assert set(describe([row("clean", 0, v=1.0)])["clean"]["metrics"]) == {"v"}

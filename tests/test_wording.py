@@ -69,9 +69,9 @@ def test_estimates_are_told_with_interval_and_denominator():
     metric = summary(clean=[True] * 9 + [False])["clean"]["metrics"][RAN]
     assert wording.estimate(metric, RAN) == "9 of 10 (60–98 %)"
     mean = {"kind": "mean", "value": 2.0, "low": -1.5, "high": 4.25, "n": 3, "method": "bootstrap"}
-    assert wording.estimate(mean, "min_ttc_s") == "2.00 (−1.50 to 4.25)"
-    assert wording.estimate({**mean, "low": None, "high": None}, "min_ttc_s") == "2.00"
-    assert wording.estimate(None, "min_ttc_s") == "–"
+    assert wording.estimate(mean, "min_ttc_capped_s") == "2.00 (−1.50 to 4.25)"
+    assert wording.estimate({**mean, "low": None, "high": None}, "min_ttc_capped_s") == "2.00"
+    assert wording.estimate(None, "min_ttc_capped_s") == "–"
     counts = {"kind": "counts", "n": 3, "counts": {"b": 1, "a": 2}}
     assert wording.estimate(counts, "end") == "a: 2, b: 1"
 
@@ -86,3 +86,24 @@ def test_differences_of_rates_are_told_in_points_and_signed():
 @pytest.mark.parametrize("value, text", [(-0.001, "0.00"), (-1.5, "−1.50"), (None, "–")])
 def test_numbers_have_a_true_minus_and_no_minus_zero(value, text):
     assert wording.number(value) == text
+
+
+def misnamed(*told: tuple[float | None, str | None]) -> str | None:
+    rows = [
+        Row(str(seed), EpisodeResult("s", "attacked", seed, metrics), {})
+        for seed, (share, name) in enumerate(told)
+        for metrics in [{"misnamed_5_40m": share, "misnamed_as": name}]
+    ]
+    return wording.misnaming(summarise(rows)["scenarios"]["s"]["attacked"])
+
+
+def test_what_the_sign_was_called_is_told_with_its_share_and_its_episodes():
+    text = misnamed((0.1, "traffic light"), (0.3, "traffic light"), (0.2, "car"), (0.0, None))
+    assert text.startswith("the stop sign was called something else in 15.0 % (")
+    assert text.endswith("of an episode's images; mostly traffic light (in 2 of 4 episodes).")
+    assert misnamed((0.0, None), (0.0, None)) == "the stop sign was never called anything else."
+
+
+def test_nothing_is_told_of_names_where_no_image_was_judged_or_the_run_is_older():
+    assert misnamed((None, None)) is None
+    assert wording.misnaming(summary(clean=[False])["clean"]) is None

@@ -13,7 +13,7 @@ import numpy as np
 from simattack.metrics.boxes import gaps_m, is_road_user, outlines, times_to_contact_s
 from simattack.types import Collision, EpisodeTruth, Floats, Tick
 
-Value = float | int | bool | None
+Value = float | int | bool | str | None
 
 STOPPED_MPS = 0.1
 """Slower than this is standing (CARLA's leaderboard: stop criterion, 0.1 m/s)."""
@@ -21,6 +21,14 @@ BEFORE_LINE_M = 4.0
 """Standing this far before the line or nearer counts as stopping for it (leaderboard: 4 m)."""
 PAST_LINE_M = 0.5
 """Standing this far past the line still counts as having stopped, though late."""
+CRITICAL_TTC_S = 1.5
+"""Nearer than this to a collision is a conflict.
+
+Source: the default of the Surrogate Safety Assessment Model (Gettman et al., FHWA-HRT-08-051,
+2008). SUMO's device for such measures begins at 3 s.
+"""
+CAPPED_TTC_S = 10.0
+"""Farther ahead nobody's path is known, and a time says more of how slowly a gap closes. Ours."""
 SAME_COLLISION_S = 5.0
 """One actor is counted once in this time (leaderboard: ``MAX_ID_TIME``)."""
 
@@ -145,7 +153,8 @@ def min_ttc_s(ticks: Sequence[Tick]) -> float | None:
     """The least time to collision with a vehicle or walker over the episode.
 
     At each tick: gap over closing speed of the oriented boxes along their present velocities,
-    without turning. None if nothing was ever on the way to a contact.
+    without turning. None if nothing was ever on the way to a contact. Without bound: a gap that
+    closes at a crawl takes minutes, so it is not to be averaged; see ``told_ttc``.
     """
     least = np.inf
     for tick in ticks:
@@ -157,6 +166,16 @@ def min_ttc_s(ticks: Sequence[Tick]) -> float | None:
         times = times_to_contact_s(outlines([ego])[0], outlines(others), velocity)
         least = min(least, float(times.min()))
     return least if np.isfinite(least) else None
+
+
+def told_ttc(least_s: float | None) -> dict[str, Value]:
+    """What can be counted and averaged over episodes of a ``min_ttc_s``.
+
+    ``ttc_critical``: below 1.5 s. ``min_ttc_capped_s``: at most 10 s, which also stands for
+    episodes in which nothing was ever on the way to a contact.
+    """
+    capped = CAPPED_TTC_S if least_s is None else min(least_s, CAPPED_TTC_S)
+    return {"ttc_critical": capped < CRITICAL_TTC_S, "min_ttc_capped_s": capped}
 
 
 def min_distance_m(ticks: Sequence[Tick]) -> float | None:

@@ -101,3 +101,62 @@ def test_only_images_nearer_than_thirty_metres_judge_the_attack():
     ticks = [image(0, 31.0, is_empty=True), image(1, 29.0, is_empty=True), image(2, 28.0)]
     found = perception.measure(ticks, truth(SIGN))
     assert (found["attack_frames_hidden"], found["attack_frames_total"]) == (1, 2)
+
+
+def boxes_at_20_m(*seen: tuple[str, float, float]):
+    """One image with detections (label, score, shift in px)."""
+    labels, scores, shifts = zip(*seen, strict=True)
+    boxes = np.concatenate([box(20.0) + np.array([shift, 0, shift, 0]) for shift in shifts])
+    raw = Detections(boxes, np.array(scores), labels)
+    return tick(0, SIGN_X - 20.0 - MOUNT.x_m, 8.0, raw=raw)
+
+
+@pytest.mark.parametrize(
+    "seen, name",
+    [
+        ([("traffic light", 0.4, 0.0)], "traffic light"),
+        (
+            [("car", 0.5, 0.0), ("traffic light", 0.7, 0.0), ("stop sign", 0.39, 0.0)],
+            "traffic light",
+        ),
+        ([("traffic light", 0.39, 0.0)], None),
+        ([("traffic light", 0.9, 8.0)], None),  # overlaps by 0.44
+        ([("traffic light", 0.9, 0.0), ("stop sign", 0.4, 0.0)], None),
+    ],
+    ids=["another", "best-of-others", "weak", "elsewhere", "seen-as-well"],
+)
+def test_a_sign_is_misnamed_when_only_another_class_is_reported_there(seen, name):
+    (look,) = perception.sign_looks([boxes_at_20_m(*seen)], truth(SIGN))
+    assert look.misnamed == name
+
+
+def test_misnaming_is_told_with_its_denominator_and_its_commonest_class():
+    ticks = [
+        image(0, 41.0, label="bus"),  # too far to be judged
+        image(1, 39.0, label="car"),
+        image(2, 30.0, label="traffic light"),
+        image(3, 29.0),
+        image(4, 28.0, is_empty=True),
+        image(5, 20.0, label="traffic light"),
+    ]
+    found = perception.measure(ticks, truth(SIGN))
+    assert (found["misnamed_5_40m"], found["n_5_40m"]) == (0.6, 5)
+    assert found["misnamed_as"] == "traffic light"
+    tied = perception.measure(ticks[1:3], truth(SIGN))
+    assert (tied["misnamed_5_40m"], tied["misnamed_as"]) == (1.0, "car")
+    right = perception.measure(ticks[3:5], truth(SIGN))
+    assert (right["misnamed_5_40m"], right["misnamed_as"]) == (0.0, None)
+    unseen = perception.measure([image(0, 50.0)], truth(SIGN))
+    assert (unseen["misnamed_5_40m"], unseen["n_5_40m"]) == (None, 0)
+
+
+def test_seen_misnamed_and_missed_are_all_the_images_there_are():
+    ticks = [image(i, 30.0 - i, label=label) for i, label in enumerate(["stop sign", "bus", "car"])]
+    ticks.append(image(3, 20.0, is_empty=True))
+    looks = perception.sign_looks(ticks, truth(SIGN))
+    assert [(look.is_seen, look.misnamed) for look in looks] == [
+        (True, None),
+        (False, "bus"),
+        (False, "car"),
+        (False, None),
+    ]
