@@ -9,6 +9,7 @@ import pymunk
 
 from simattack.geometry import to_world
 from simattack.server.blueprints import Blueprint
+from simattack.server.gearbox import InGear
 from simattack.server.tyres import moment_of_inertia
 from simattack.server.vehicle_parameters import VehicleParameters, default_parameters
 from simattack.types import Floats, Pose
@@ -76,11 +77,14 @@ class Actor:
     travel_m: float = 0.0
     # throttle, steer, brake, hand brake, direction
     control: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 1.0)
+    in_gear: InGear | None = None
+    """Held by hand; None for a box that shifts by itself."""
     walk_mps: tuple[float, float] = (0.0, 0.0)
     placed_at: Pose | None = None
     constant_mps: Vector | None = None
     """In the car frame."""
     force_n: tuple[float, float] = (0.0, 0.0)
+    lift_n: float = 0.0
     torque_nm: float = 0.0
     span_m: tuple[float, float] = field(default=(0.0, 0.0))
     """Lowest and highest point above the origin."""

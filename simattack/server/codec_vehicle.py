@@ -53,10 +53,8 @@ def read_parameters(value: Wire) -> VehicleParameters:
     (max_rpm, moi, full, engaged, disengaged) = read_numbers(row[1:6], 5, "engine parameters")
     gear_time, clutch, final = read_numbers(row[7:10], 3, "gear parameters")
     wheels = tuple(_read_wheel(item) for item in read_list(row[15], "wheels"))
-    if len(wheels) not in (2, 4):
-        raise ProtocolError(
-            f"expected vehicle physics control with 2 or 4 wheels, got {len(wheels)}"
-        )
+    if len(wheels) != 4:
+        raise ProtocolError(f"expected vehicle physics control with 4 wheels, got {len(wheels)}")
     return VehicleParameters(
         torque_curve=_read_curve(row[0], "a torque curve"),
         wheels=wheels,

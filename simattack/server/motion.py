@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import pymunk
 from pymunk import batch
 
 from simattack.server.bodies import Actor
-from simattack.server.tyres import Controls, Tyres
+from simattack.server.tyres import Controls, Tyres, Work
 from simattack.server.vehicle_parameters import GRAVITY_MPS2
 from simattack.types import Floats
 
@@ -18,6 +19,23 @@ _WALKER_MPS2 = 6.0  # what a foot's grip allows
 _SLIDING_FRICTION = 0.6  # of loose things
 _READ = batch.BodyFields.ANGLE | batch.BodyFields.VELOCITY | batch.BodyFields.ANGULAR_VELOCITY
 _WRITE = batch.BodyFields.VELOCITY | batch.BodyFields.ANGULAR_VELOCITY
+
+
+class AxleWork(NamedTuple):
+    """What the tyres of one vehicle did in the last substep; signs as in ``tyres.Work``."""
+
+    speed_mps: float
+    side_mps: float
+    turn_radps: float
+    steer_rad: float
+    along_n: float
+    drive_n: float
+    front_n: float
+    rear_n: float
+    front_slip_rad: float
+    rear_slip_rad: float
+    drag_n: float
+    is_on_road: bool
 
 
 class Motion:
@@ -40,13 +58,18 @@ class Motion:
         self._mass = np.array([a.body.mass if k else 1.0 for a, k in zip(self.actors, kinds,
                                                                          strict=True)])  # fmt: skip
         self._driven = [self.actors[row] for row in self._vehicles]
+        self._row = {actor.id: row for row, actor in enumerate(self._driven)}
         self._tyres = Tyres.of([(a.blueprint, a.parameters) for a in self._driven if a.parameters])
+        self._work: Work | None = None
 
     def begin(self, dt_s: float) -> None:
         """Read what was asked for since the last step."""
         driven = self._driven
         pedals = np.array([a.control for a in driven]).reshape(-1, 5).T
         self._controls = Controls(*np.ascontiguousarray(pedals))
+        self._controls.in_gear = [
+            (row, a.in_gear) for row, a in enumerate(driven) if a.in_gear is not None
+        ]
         self._steer = np.array([a.steer_rad for a in driven])
         self._curve = np.array([_steering_factor(a) for a in driven])
         self._slope = np.array([-GRAVITY_MPS2 * math.sin(a.pose.pitch_rad) for a in driven])
@@ -93,6 +116,7 @@ class Motion:
             motion[self._loose, 2] -= np.clip(spin_now, -2 * lost, 2 * lost)
         for row, (ahead, aside, _) in self._constant:
             actor = self.actors[row]
+            ahead *= math.cos(actor.pose.pitch_rad)  # the plane sees a climb shortened
             sine, cosine = math.sin(yaw[row]), math.cos(yaw[row])
             turn = 0.0
             if actor.blueprint.wheelbase_m:
@@ -118,9 +142,31 @@ class Motion:
         sine, cosine = np.sin(yaw[rows]), np.cos(yaw[rows])
         x, y, w = motion[rows].T
         u, v = x * cosine + y * sine, y * cosine - x * sine
-        u, v, turn = self._tyres.advance(u, v, w, self._steer, self._controls, self._slope, dt_s)
+        work = self._tyres.advance(u, v, w, self._steer, self._controls, self._slope, dt_s)
+        u, v, turn, self._work = work.u, work.v, work.w, work
         rolled = np.stack([u * cosine - v * sine, u * sine + v * cosine, turn], 1)
         motion[rows] = np.where(self._on_road[:, None], rolled, motion[rows])
+
+    def axles(self, actor: Actor) -> AxleWork | None:
+        """What a vehicle's tyres did last; None before they rolled or while it is frozen."""
+        row = self._row.get(actor.id)
+        if row is None or self._work is None:
+            return None
+        work = Work(*(column[row] for column in self._work))
+        return AxleWork(
+            speed_mps=float(work.u),
+            side_mps=float(work.v),
+            turn_radps=float(work.w),
+            steer_rad=float(self._steer[row]),
+            along_n=float(work.along_n),
+            drive_n=float(work.drive_n),
+            front_n=float(work.front_n),
+            rear_n=float(work.rear_n),
+            front_slip_rad=float(work.front_slip_rad),
+            rear_slip_rad=float(work.rear_slip_rad),
+            drag_n=float(work.drag_n),
+            is_on_road=bool(self._on_road[row]),
+        )
 
 
 def _steering_factor(actor: Actor) -> float:

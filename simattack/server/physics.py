@@ -10,32 +10,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import pymunk
 
 from simattack.server.blueprints import Blueprint
 from simattack.server.bodies import Actor, Vector, make_actor, make_shape
 from simattack.server.bodies import Body as Body
 from simattack.server.bodies import Contact as Contact
-from simattack.server.motion import Motion
+from simattack.server.gearbox import InGear
+from simattack.server.motion import AxleWork, Motion
+from simattack.server.standing import Ground, climb_mps, leap, lift, settle, touch_down
 from simattack.server.tyres import moment_of_inertia
-from simattack.server.vehicle_parameters import GRAVITY_MPS2, VehicleParameters
+from simattack.server.vehicle_parameters import VehicleParameters
 from simattack.types import Floats, Pose
 
 _SUBSTEP_S = 0.01
-_DROP_M = 0.5  # a grounded actor follows the ground down by this much a step, else it falls
-_TOUCH_M = 0.02
 _SPAWN_MARGIN_M = 0.02
-
-
-class Ground(Protocol):
-    """What physics needs of a road."""
-
-    def height(self, xy: Floats) -> Floats:
-        """Ground height (N,) at (N, 2) [m]."""
-        ...
+_JUMP_MPS = 4.2  # a walker's speed off the ground, as in CARLA
 
 
 class Physics:
@@ -105,9 +97,15 @@ class Physics:
         brake: float,
         hand_brake: bool = False,
         reverse: bool = False,
+        in_gear: InGear | None = None,
     ) -> None:
-        """Hold these pedals from now on; values outside CARLA's ranges are clipped, NaN is 0."""
-        self._actors[id].control = (
+        """Hold these pedals from now on; values outside CARLA's ranges are clipped, NaN is 0.
+
+        ``in_gear`` is a gear held by hand; None leaves the choice to the box.
+        """
+        actor = self._actors[id]
+        actor.in_gear = in_gear
+        actor.control = (
             _clip(throttle, 0.0),
             _clip(steer, -1.0),
             _clip(brake, 0.0),
@@ -124,6 +122,12 @@ class Physics:
             actor.walk_mps = (direction[0] / length * speed, direction[1] / length * speed)
         else:
             actor.walk_mps = (0.0, 0.0)
+
+    def jump(self, id: int) -> None:
+        """Let a walker that stands on the ground jump, once."""
+        actor = self._actors[id]
+        if actor.is_grounded and actor.is_simulated:
+            leap(actor, _JUMP_MPS)
 
     def place_walker(self, id: int, pose: Pose) -> None:
         """Bring a walker to ``pose`` within the next step: how a navigation client moves it."""
@@ -146,12 +150,14 @@ class Physics:
         self._space.reindex_shapes_for_body(actor.body)
 
     def set_velocity(self, id: int, velocity_mps: Vector) -> None:
-        """World frame; the vertical part acts on what is in the air."""
+        """World frame; upwards faster than the slope below, an actor leaves the ground."""
         actor = self._actors[id]
         if actor.is_simulated:
             actor.velocity = velocity_mps
             actor.fall_mps = velocity_mps[2]
             actor.body.velocity = velocity_mps[0], velocity_mps[1]
+            if actor.is_grounded:
+                leap(actor, velocity_mps[2])
 
     def set_angular_velocity(self, id: int, velocity_radps: Vector) -> None:
         """World frame; only the part about the vertical has an effect."""
@@ -165,10 +171,9 @@ class Physics:
         actor = self._actors[id]
         if actor.is_simulated:
             mass, (x, y) = actor.body.mass, actor.body.velocity
-            self.set_velocity(
-                id,
-                (x + impulse_ns[0] / mass, y + impulse_ns[1] / mass, impulse_ns[2] / mass),
-            )
+            rise = climb_mps(actor) if actor.is_grounded else actor.fall_mps
+            push_x, push_y, push_z = (part / mass for part in impulse_ns)
+            self.set_velocity(id, (x + push_x, y + push_y, rise + push_z))
 
     def add_angular_impulse(self, id: int, impulse_nms: Vector) -> None:
         """A twist; only the part about the vertical has an effect."""
@@ -181,6 +186,7 @@ class Physics:
         """A force, world frame, that lasts for the next step; several add up."""
         actor = self._actors[id]
         actor.force_n = (actor.force_n[0] + force_n[0], actor.force_n[1] + force_n[1])
+        actor.lift_n += force_n[2]
 
     def add_torque(self, id: int, torque_nm: Vector) -> None:
         """A torque that lasts for the next step; only the part about the vertical counts."""
@@ -205,14 +211,29 @@ class Physics:
         actor.is_simulated, actor.is_new_place, actor.is_grounded = is_on, True, False
         self._rows = None
 
+    def is_simulated(self, id: int) -> bool:
+        """Whether the actor moves by itself."""
+        return self._actors[id].is_simulated
+
+    def carry(self, id: int, body: Body) -> None:
+        """Put an actor where and into the motion that somebody else knows; it simulates nothing."""
+        self.simulate(id, False)
+        self.teleport(id, body.pose)
+        actor = self._actors[id]
+        actor.velocity, actor.acceleration = body.velocity_mps, body.acceleration_mps2
+        actor.spin_radps = body.angular_velocity_radps[2]
+        actor.steer_rad, actor.travel_m = body.steer_rad, body.travel_m
+
     def set_collisions(self, id: int, is_on: bool) -> None:
         """Off: the actor passes through everything."""
         mask = pymunk.ShapeFilter.ALL_MASKS() if is_on else 0
         self._actors[id].shape.filter = pymunk.ShapeFilter(mask=mask)
 
     def enable_gravity(self, id: int, is_on: bool) -> None:
-        """Off: the actor stays at its height."""
-        self._actors[id].has_gravity = is_on
+        """Off: the actor floats on as it moves, and no wheel of it carries weight."""
+        actor = self._actors[id]
+        if is_on != actor.has_gravity:
+            actor.has_gravity, actor.is_grounded, actor.is_new_place = is_on, False, True
 
     def constant_velocity(self, id: int, velocity_mps: Vector | None) -> None:
         """Hold this velocity (car frame) against tyres and drag; None lets go."""
@@ -230,12 +251,23 @@ class Physics:
         self.parameters(id)
         if not parameters.mass_kg > 0:
             raise ValueError(f"a vehicle needs a mass above 0 kg, got {parameters.mass_kg}")
+        if len(parameters.wheels) != 4:
+            raise ValueError(f"a vehicle has 4 wheels, got {len(parameters.wheels)}")
         actor.parameters = parameters
         if actor.is_simulated:
             length, width, _ = actor.blueprint.size_m
             actor.body.mass = parameters.mass_kg
             actor.body.moment = moment_of_inertia(parameters.mass_kg, length, width)
+        front_m, rear_m = parameters.arms_m(actor.blueprint.wheelbase_m)
+        centre = ((rear_m - front_m) / 2, 0.0)
+        if actor.body.center_of_gravity != centre:
+            actor.body.center_of_gravity = centre
+            actor.body.position = actor.pose.x_m, actor.pose.y_m
         self._rows = None
+
+    def axles(self, id: int) -> AxleWork | None:
+        """What a vehicle's tyres did last; None when it has not rolled since it last changed."""
+        return self._rows.axles(self._actors[id]) if self._rows else None
 
     # Time
 
@@ -245,7 +277,7 @@ class Physics:
             raise ValueError(f"a step must take longer than 0 s, got {dt_s}")
         if self._rows is None:
             self._rows = Motion(self._space, self._actors.values())
-        self._touch_down()
+        touch_down(self._actors.values(), self._road)
         self._impulses.clear()
         count = max(1, math.ceil(dt_s / _SUBSTEP_S - 1e-9))
         self._rows.begin(dt_s)
@@ -259,20 +291,13 @@ class Physics:
             if abs(x) + abs(y) > 1e-3
         ]
 
-    def _touch_down(self) -> None:
-        """Find out which actors stand on the ground already, so that their tyres grip."""
-        floating = [a for a in self._actors.values() if a.is_simulated and not a.is_grounded]
-        if not floating:
-            return
-        places = np.array([(a.pose.x_m, a.pose.y_m) for a in floating])
-        for actor, ground in zip(floating, self._road.height(places).tolist(), strict=True):
-            actor.is_grounded = actor.has_gravity and actor.pose.z_m - ground <= _TOUCH_M
-
     def _land(self, dt_s: float) -> None:
         """Read the bodies back, and put the actors on the ground."""
         moved: list[Actor] = []
         for actor in self._actors.values():
-            actor.force_n, actor.torque_nm = (0.0, 0.0), 0.0
+            if actor.lift_n and actor.is_simulated:
+                lift(actor, dt_s)
+            actor.force_n, actor.torque_nm, actor.lift_n = (0.0, 0.0), 0.0, 0.0
             if not actor.is_simulated:
                 actor.velocity = actor.acceleration = (0.0, 0.0, 0.0)
                 actor.spin_radps = actor.spin_acceleration = 0.0
@@ -309,27 +334,7 @@ class Physics:
             if actor.is_new_place:
                 moved.append(actor)
         if moved:
-            self._settle(moved, dt_s)
-
-    def _settle(self, actors: list[Actor], dt_s: float) -> None:
-        """Height, pitch and roll from the ground under centre, axles and sides."""
-        places = np.array([(a.pose.x_m, a.pose.y_m) for a in actors])
-        yaw = np.array([a.pose.yaw_rad for a in actors])
-        base = np.array([a.blueprint.wheelbase_m or a.blueprint.size_m[0] for a in actors])
-        track = np.array([a.blueprint.size_m[1] for a in actors])
-        ahead = np.stack([np.cos(yaw), np.sin(yaw)], 1) * (base / 2)[:, None]
-        aside = np.stack([-np.sin(yaw), np.cos(yaw)], 1) * (track / 2)[:, None]
-        points = np.concatenate(
-            [places, places + ahead, places - ahead, places + aside, places - aside]
-        )
-        heights = self._road.height(points).reshape(5, len(actors))
-        pitches = np.arctan2(heights[1] - heights[2], base)
-        # roll is clockwise seen from behind: the right side down
-        rolls = np.arctan2(heights[4] - heights[3], track)
-        for actor, ground, pitch, roll in zip(
-            actors, heights[0].tolist(), pitches.tolist(), rolls.tolist(), strict=True
-        ):
-            _rest(actor, ground, pitch, roll, dt_s)
+            settle(moved, self._road, dt_s)
 
     # Contacts
 
@@ -368,23 +373,3 @@ def _walker_yaw(actor: Actor) -> float:
     if actor.walk_mps != (0.0, 0.0):
         return math.atan2(actor.walk_mps[1], actor.walk_mps[0])
     return actor.pose.yaw_rad
-
-
-def _rest(actor: Actor, ground: float, pitch: float, roll: float, dt_s: float) -> None:
-    """Let one actor stand on the ground below it, or fall towards it."""
-    pose, actor.is_new_place = actor.pose, False
-    if not actor.has_gravity or not math.isfinite(ground):
-        return
-    if actor.blueprint.kind == "walker":
-        pitch = roll = 0.0
-    height = pose.z_m - ground
-    stays = actor.is_grounded and height < _DROP_M
-    if not stays and height > 0:
-        actor.fall_mps -= GRAVITY_MPS2 * dt_s
-        height += actor.fall_mps * dt_s
-    actor.is_grounded = stays or height <= 0
-    if actor.is_grounded:
-        actor.fall_mps, height = 0.0, 0.0
-    else:
-        pitch, roll = pose.pitch_rad, pose.roll_rad
-    actor.pose = Pose(pose.x_m, pose.y_m, ground + height, pitch, pose.yaw_rad, roll)

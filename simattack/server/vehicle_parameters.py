@@ -1,9 +1,12 @@
 """The physical parameters of one vehicle, in the shape of CARLA's VehiclePhysicsControl.
 
-SI units and radians; the wire's degrees and centimetres are made at the border. Not every number
-has an effect on the embedded server's single-track model: mass, tyre friction, steering limit and
-curve, brake torques, wheel radius, torque curve, final ratio, maximum rpm and drag do; the others
-are kept so that a client gets back what it set.
+SI units and radians; the wire's degrees and centimetres are made at the border. These have an
+effect on the embedded server's single-track model: mass, centre of mass (x on the axles' loads and
+levers, y and z on the loads shown), drag, of each wheel its friction, lateral stiffness, steering
+limit (front), brake torques and radius, steering curve, torque curve, gears, final ratio and
+maximum rpm. The others (inertia and damping of engine and wheels, clutch, shifting time, the
+stiffness's load, wheel positions, sweeping) are kept so that a client gets back what it set; the
+longitudinal stiffness says how much slip goes with a force, but takes none away.
 """
 
 from __future__ import annotations
@@ -15,7 +18,15 @@ from simattack.server.blueprints import Blueprint
 
 GRAVITY_MPS2 = 9.81
 CARLA_TIRE_FRICTION = 3.5
-"""CARLA's default ``tire_friction``; here it stands for a friction coefficient of 1 (dry road)."""
+"""CARLA's default ``tire_friction``."""
+DRY_FRICTION = 1.0
+"""The friction coefficient of a dry road. ``tire_friction`` is the coefficient up to here; no
+tyre on a road grips beyond."""
+CARLA_LAT_STIFFNESS = 17.0
+"""CARLA's default ``lat_stiff_value``; here it stands for the stiffness in ``tyres``."""
+
+REST_HEIGHT = 0.35
+"""Of the centre of mass, over the vehicle's own height."""
 
 _BRAKE_DECELERATION_G = 0.9
 _MAX_RPM = 6000.0
@@ -36,7 +47,7 @@ class Wheel:
     tire_friction: float = CARLA_TIRE_FRICTION
     damping_rate: float = 0.25
     lat_stiff_max_load: float = 2.0
-    lat_stiff_value: float = 17.0
+    lat_stiff_value: float = CARLA_LAT_STIFFNESS
     long_stiff_value: float = 1000.0
 
 
@@ -56,7 +67,8 @@ class VehicleParameters:
     torque_curve: tuple[tuple[float, float], ...]
     """(engine speed [rpm], torque [N m])."""
     wheels: tuple[Wheel, ...]
-    """Front left, front right, rear left, rear right; two-wheelers: front, rear."""
+    """Front left, front right, rear left, rear right. Two-wheelers have four as well, as in CARLA:
+    each of theirs is a pair."""
     mass_kg: float
     drag_coefficient: float = 0.3
     max_rpm: float = _MAX_RPM
@@ -70,14 +82,27 @@ class VehicleParameters:
     final_ratio: float = _FINAL_RATIO
     gears: tuple[Gear, ...] = tuple(Gear(ratio) for ratio in (3.6, 2.2, 1.5, 1.1, 0.85))
     center_of_mass_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Away from the middle between the axles, at ``REST_HEIGHT`` of the vehicle's height."""
     steering_curve: tuple[tuple[float, float], ...] = ((0.0, 1.0), (120.0, 1.0))
     """(speed [km/h], factor on the steering limit)."""
     use_sweep_wheel_collision: bool = False
 
     @property
     def max_steer_rad(self) -> float:
-        """Road-wheel angle at ``steer = 1`` and standstill."""
-        return max((wheel.max_steer_rad for wheel in self.wheels), default=0.0)
+        """Road-wheel angle at ``steer = 1`` and standstill: the mean of the front wheels'."""
+        front, _ = self._axles()
+        return sum(wheel.max_steer_rad for wheel in front) / len(front) if front else 0.0
+
+    @property
+    def radius_m(self) -> float:
+        """Mean of the wheels."""
+        return max(sum(wheel.radius_m for wheel in self.wheels) / len(self.wheels), 0.01)
+
+    def arms_m(self, wheelbase_m: float) -> tuple[float, float]:
+        """From the centre of mass to the front and to the rear axle; never beyond an axle."""
+        half = wheelbase_m / 2
+        ahead = min(max(self.center_of_mass_m[0], -0.9 * half), 0.9 * half)
+        return half - ahead, half + ahead
 
     @property
     def peak_torque_nm(self) -> float:
@@ -88,14 +113,22 @@ class VehicleParameters:
         front, rear = self._axles()
         return _mean_friction(front), _mean_friction(rear)
 
+    def axle_stiffness(self) -> tuple[float, float]:
+        """Cornering stiffness of the front and the rear axle over the default's."""
+        front, rear = (
+            sum(max(wheel.lat_stiff_value, 0.0) for wheel in axle) / len(axle) if axle else 0.0
+            for axle in self._axles()
+        )
+        return front / CARLA_LAT_STIFFNESS, rear / CARLA_LAT_STIFFNESS
+
     def brake_force_n(self) -> float:
         """Of all wheels at ``brake = 1``, before the road's grip limits it."""
-        return sum(wheel.max_brake_torque_nm / wheel.radius_m for wheel in self.wheels)
+        return sum(_force(wheel.max_brake_torque_nm, wheel) for wheel in self.wheels)
 
     def handbrake_force_n(self) -> float:
         """Of the rear wheels."""
         _, rear = self._axles()
-        return sum(wheel.max_handbrake_torque_nm / wheel.radius_m for wheel in rear)
+        return sum(_force(wheel.max_handbrake_torque_nm, wheel) for wheel in rear)
 
     def _axles(self) -> tuple[tuple[Wheel, ...], tuple[Wheel, ...]]:
         half = len(self.wheels) // 2
@@ -105,21 +138,29 @@ class VehicleParameters:
 def _mean_friction(wheels: tuple[Wheel, ...]) -> float:
     if not wheels:
         return 1.0
-    mean = sum(wheel.tire_friction for wheel in wheels) / len(wheels)
-    return max(mean, 0.0) / CARLA_TIRE_FRICTION
+    return sum(wheel_friction(wheel) for wheel in wheels) / len(wheels)
+
+
+def wheel_friction(wheel: Wheel) -> float:
+    """The friction coefficient between a wheel and the road."""
+    return min(max(wheel.tire_friction, 0.0), DRY_FRICTION)
+
+
+def _force(torque_nm: float, wheel: Wheel) -> float:
+    return max(torque_nm, 0.0) / max(wheel.radius_m, 0.01)
 
 
 def default_parameters(blueprint: Blueprint) -> VehicleParameters:
-    """The parameters a vehicle is born with: full brakes give 0.9 g on a dry road."""
+    """The parameters a vehicle is born with: full brakes give 0.9 g on a dry road.
+
+    All cars steer ``max_steer_rad`` of their blueprint at full lock, 40 degrees; CARLA's own lock
+    at 70.
+    """
     length, width, _ = blueprint.size_m
     radius_m = 0.35 if length < 5.5 else 0.5
-    brake_nm = (
-        _BRAKE_DECELERATION_G * blueprint.mass_kg * GRAVITY_MPS2 * radius_m / blueprint.wheels
-    )
-    x, y = blueprint.wheelbase_m / 2, 0.42 * width
-    places: tuple[tuple[float, float], ...] = ((x, -y), (x, y), (-x, -y), (-x, y))
-    if blueprint.wheels == 2:
-        places = ((x, 0.0), (-x, 0.0))
+    brake_nm = _BRAKE_DECELERATION_G * blueprint.mass_kg * GRAVITY_MPS2 * radius_m / 4
+    x, y = blueprint.wheelbase_m / 2, 0.42 * width if blueprint.wheels == 4 else 0.0
+    places = ((x, -y), (x, y), (-x, -y), (-x, y))
     wheels = tuple(
         Wheel(
             max_steer_rad=blueprint.max_steer_rad if px > 0 else 0.0,

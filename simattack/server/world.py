@@ -18,6 +18,7 @@ from simattack.server import attributes, codec, maps, stream
 from simattack.server.actors import NO_BLUEPRINT, Actor, Kind, read_color
 from simattack.server.blueprints import BLUEPRINTS, Blueprint
 from simattack.server.codec import Bounds, Description, Settings
+from simattack.server.driving import Driving, failure
 from simattack.server.drawings import Drawings
 from simattack.server.lamps import Lamps
 from simattack.server.maps import Map, Maps
@@ -105,6 +106,7 @@ class World:
         self._ticks = 0
         self._step_s = self.delta_s
         self.physics = Physics(place.road, place.town.obstacles)
+        self.driving = Driving(self.physics)
         self.lamps = Lamps(place.town.objects, self.weather)
         self.drawings = Drawings()
         self.hidden: frozenset[int] = frozenset()
@@ -174,10 +176,12 @@ class World:
         self._ticks += 1
         # Counted, not summed: a camera at half the rate must not drift off its ticks.
         self.elapsed_s = self._elapsed_before_s + self._ticks * step_s
+        self.driving.before(step_s)
         contacts = self.physics.step(step_s)
         self.signals.step(step_s)
         for actor in self.actors.values():
             self._advance(actor)
+        self.driving.after()
         message = self._message(self.is_map_new, self.lamps.take_news())
         self.streams.send(stream.WORLD_STREAM, [message])
         self.is_map_new = False
@@ -228,7 +232,11 @@ class World:
         if actor.kind == "vehicle":
             self._look_around(actor)
             state = stream.vehicle_state(
-                actor.control.row(), actor.speed_limit_kmh, actor.held_state, actor.held_by
+                self.driving.shown(actor, body),
+                actor.speed_limit_kmh,
+                actor.held_state,
+                actor.held_by,
+                failure(body),
             )
         elif actor.kind == "walker":
             walk = actor.walk
@@ -303,6 +311,7 @@ class World:
         actor = self._add(_KINDS.get(blueprint.kind, "other"), description, pose, blueprint, holder)
         if actor.has_physics:
             self.physics.add(actor.id, blueprint, pose)
+        self.driving.added(actor)
         if actor.kind == "sensor" and description.type_id in stream.SENSOR_TYPES:
             actor.stream = self.streams.open()
             seed = int(float(actor.attributes.get("noise_seed", "0") or 0))
@@ -369,6 +378,7 @@ class World:
             actor.parent.children.remove(actor)
         if actor.has_physics:
             self.physics.remove(actor.id)
+        self.driving.removed(actor)
         if actor.stream:
             self.streams.close(actor.stream)
             del self.sensors[actor.id]

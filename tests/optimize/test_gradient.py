@@ -4,6 +4,8 @@ import pytest
 from simattack.optimize.gradient import Adam
 from simattack.optimize.sticker import load_state, save_state
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 class Bowl:
     """Lowest, with 0, at ``bottom``; every look at the slope is noisy."""

@@ -15,6 +15,8 @@ from simattack.standpoints import standpoints
 from simattack.types import Weather
 from tests.pinhole import PinholeScene
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 class Redness:
     """Finds what is redder than green and blue; its best enemy is cyan."""

@@ -10,6 +10,8 @@ from simattack.optimize.printability import (
 )
 from simattack.optimize.transforms import Transforms
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NONE = Transforms(**dict.fromkeys(vars(Transforms()), 0.0))
 BOXES = np.array([[10.0, 20, 30, 50], [60, 60, 70, 80]])
 
