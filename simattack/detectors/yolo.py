@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from simattack.detectors.fused import fused
 from simattack.detectors.weights import Card, find_weights, load, prepare_ultralytics, read_card
 from simattack.errors import WeightsError
 from simattack.registry import register
@@ -87,7 +88,12 @@ class Yolo:
 
     @cached_property
     def _network(self) -> tuple[nn.Module, Card]:
-        return _load(self.path, self.device, self.path.stat().st_mtime_ns)
+        return _load(self.path, self.device, self.path.stat().st_mtime_ns)[:2]
+
+    @cached_property
+    def _looking(self) -> nn.Module:
+        """The same network without gradients, faster."""
+        return _load(self.path, self.device, self.path.stat().st_mtime_ns)[2]
 
     def detect(self, images: Image) -> list[Detections]:
         """Boxes above ``confidence``, best first.
@@ -105,7 +111,8 @@ class Yolo:
         for image in images:
             pixels = torch.from_numpy(np.array(image)).to(device)  # a copy: torch must own it
             with torch.no_grad():  # inference_mode would poison anchors cached for gradients
-                boxes, logits = self.raw(pixels.permute(2, 0, 1)[None].float() / 255)
+                tensor = pixels.permute(2, 0, 1)[None].float() / 255
+                boxes, logits = self._run(self._looking, tensor)
                 found.append(self._select(boxes[0], logits[0], image.shape[:2]))
         return found
 
@@ -118,10 +125,12 @@ class Yolo:
         Returns:
             boxes (B, A, 4) xyxy [px] and logits (B, A, 8) in the order of CLASS_NAMES.
         """
+        return self._run(self._network[0], images)
+
+    def _run(self, network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
         import torch
         from torch.nn.functional import pad
 
-        network, card = self._network
         height, width = images.shape[2:]
         below, right = -height % STRIDE_PX, -width % STRIDE_PX
         if below or right:
@@ -131,7 +140,7 @@ class Yolo:
         centre, size = decoded[:, :2], decoded[:, 2:4]
         boxes = torch.cat([centre - size / 2, centre + size / 2], 1).transpose(1, 2)
         scores = outputs["scores"].float().transpose(1, 2)
-        columns = _columns(card.classes, self.path)
+        columns = _columns(self.card.classes, self.path)
         if columns == tuple(range(len(CLASS_NAMES))) == tuple(range(scores.shape[2])):
             return boxes.float(), scores
         absent = torch.full_like(scores[..., 0], ABSENT_LOGIT)
@@ -226,8 +235,11 @@ def _columns(classes: Sequence[str], path: Path) -> tuple[int | None, ...]:
 
 
 @lru_cache(maxsize=4)
-def _load(path: Path, device: str, modified_ns: int) -> tuple[nn.Module, Card]:
-    """A network ready for use; ``modified_ns`` only tells a changed file from a known one."""
+def _load(path: Path, device: str, modified_ns: int) -> tuple[nn.Module, Card, nn.Module]:
+    """A network ready for use, its card, and the network for looking.
+
+    ``modified_ns`` only tells a changed file from a known one.
+    """
     import torch
 
     prepare_ultralytics()
@@ -240,7 +252,8 @@ def _load(path: Path, device: str, modified_ns: int) -> tuple[nn.Module, Card]:
     place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     network = cast(Any, network.float().eval()).fuse(verbose=False)
     network.requires_grad_(False)
-    return network.to(place, memory_format=torch.channels_last), card
+    network = network.to(place, memory_format=torch.channels_last)
+    return network, card, fused(network)
 
 
 def _load_pickle(path: Path) -> tuple[nn.Module, Card]:

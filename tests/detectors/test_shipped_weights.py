@@ -5,15 +5,7 @@ from simattack.detectors.yolo import Yolo
 from simattack.surfaces import approaches
 from simattack.types import CLASS_NAMES, Detections
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

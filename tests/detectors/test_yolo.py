@@ -10,18 +10,10 @@ from simattack.errors import WeightsError
 from simattack.registry import lookup
 from simattack.types import CLASS_NAMES, Detections
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIGN = CLASS_NAMES.index("stop sign")
 TARGET = Detections(np.array([[30.0, 30.0, 90.0, 90.0]]), np.ones(1), ("stop sign",))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +116,21 @@ def test_detected_scores_are_those_the_gradients_flow_from(weights, picture):
     _, logits = detector.raw(tensor(picture))
     best = number(logits.sigmoid().max())
     assert detector.detect(picture)[0].scores.max() == pytest.approx(best, abs=1e-6)
+
+
+def test_looking_takes_one_kernel_for_each_convolution(weights, picture):
+    """And gives the plain network's logits, to rounding."""
+    import torch
+
+    detector = Yolo(weights=str(weights), device="cpu")
+    kinds = [type(part).__name__ for part in detector._looking.modules()]
+    assert kinds.count("OneKernel") > 50 and "SiLU" not in kinds
+    tensor = torch.from_numpy(picture.copy()).permute(0, 3, 1, 2).float() / 255
+    with torch.no_grad():
+        boxes, logits = detector.raw(tensor)
+        fast_boxes, fast_logits = detector._run(detector._looking, tensor)
+    torch.testing.assert_close(fast_logits, logits, rtol=0, atol=2e-3)
+    torch.testing.assert_close(fast_boxes, boxes, rtol=0, atol=2e-2)
 
 
 def test_the_gradient_reaches_the_image_after_a_detection_and_falls_off_its_target(
