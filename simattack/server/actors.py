@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from simattack.server.attachment import SpringArm
 from simattack.server.blueprints import Blueprint
 from simattack.server.codec import (
     Bounds,
@@ -41,6 +42,8 @@ class Actor:
     parent: Actor | None = None
     mount: Pose = field(default_factory=Pose)
     """In the parent's frame."""
+    arm: SpringArm | None = None
+    """What fixes it to its parent, None for a rigid mount."""
     children: list[Actor] = field(default_factory=list)
     attributes: dict[str, str] = field(default_factory=dict)
     color: tuple[float, float, float] = (0.5, 0.5, 0.5)

@@ -12,9 +12,11 @@ from simattack.errors import MapError, ProtocolError
 from simattack.server import codec, maps, stream
 from simattack.server.blueprints import DEFINITIONS
 from simattack.server.codec import Wire
+from simattack.server.methods_absent import ABSENT
 from simattack.server.methods_actors import ACTORS
 from simattack.server.methods_batch import BATCH
 from simattack.server.methods_drawing import DRAWING
+from simattack.server.methods_queries import QUERIES
 from simattack.server.methods_scene import SCENE
 from simattack.server.methods_table import Table
 from simattack.server.methods_traffic import TRAFFIC
@@ -175,5 +177,5 @@ def set_imui_gravity(world: World, gravity: Wire) -> None:
 
 
 METHODS = Table()
-for _part in (EPISODE, ACTORS, VEHICLES, TRAFFIC, SCENE, DRAWING, BATCH):
+for _part in (EPISODE, ACTORS, VEHICLES, TRAFFIC, SCENE, DRAWING, QUERIES, ABSENT, BATCH):
     METHODS.update(_part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from simattack.server import codec
 from simattack.server.actors import Actor
+from simattack.server.attachment import free_everywhere, spring_arm
 from simattack.server.codec import Wire
 from simattack.server.methods_table import Table
 from simattack.server.world import Refusal, World
@@ -47,7 +48,15 @@ def spawn_actor_with_parent(
     if holder not in world.actors:
         raise Refusal("unable to attach actor: parent actor not found")
     actor = world.spawn(codec.read_description(description), codec.read_pose(pose), holder)
+    attach(actor, attachment)
     return world.wire(actor)
+
+
+def attach(actor: Actor, attachment: Wire) -> None:
+    """Fixes a new actor to its parent the way that CARLA's AttachmentType says."""
+    actor.arm = spring_arm(codec.read_int(attachment, "an attachment"), actor.mount)
+    if actor.arm is not None and actor.parent is not None:
+        actor.pose = actor.arm.follow(actor.parent.pose, 0.0, free_everywhere)
 
 
 @ACTORS.value

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from simattack.server import codec
 from simattack.server.codec import Wire
-from simattack.server.methods_actors import ACTORS, find
+from simattack.server.methods_absent import refuse
+from simattack.server.methods_actors import ACTORS, attach, find
 from simattack.server.methods_table import Method, Table
 from simattack.server.methods_traffic import TRAFFIC
 from simattack.server.methods_vehicles import VEHICLES, walker
@@ -17,7 +20,6 @@ _CALLS: dict[int, Method] = {
     number: table[name]
     for number, table, name in (
         (2, VEHICLES, "apply_control_to_vehicle"),
-        (3, VEHICLES, "apply_ackermann_control_to_vehicle"),
         (4, VEHICLES, "apply_control_to_walker"),
         (5, VEHICLES, "apply_physics_control"),
         (6, ACTORS, "set_actor_transform"),
@@ -58,7 +60,7 @@ def _perform(world: World, command: Wire, spawned: int | None) -> int:
     if kind == _SPAWN:
         return _spawn(world, row)
     if kind == _CONSOLE:
-        return 0
+        refuse("console commands are Unreal Engine's, which is not here")
     if not row:
         raise Refusal("unable to run an empty command")
     # Inside a spawn command, actor 0 stands for the one just spawned.
@@ -91,8 +93,12 @@ def _spawn(world: World, row: list[Wire]) -> int:
     if parent is not None and holder not in world.actors:
         raise Refusal("unable to attach actor: parent actor not found")
     actor = world.spawn(description, pose, holder)
+    if holder:
+        attach(actor, row[3])
     for command in codec.read_list(row[5], "commands to do after spawning"):
-        _perform(world, command, actor.id)
+        # As in CARLA: the answer is the actor, whatever becomes of these.
+        with contextlib.suppress(Refusal):
+            _perform(world, command, actor.id)
     return actor.id
 
 

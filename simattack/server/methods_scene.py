@@ -1,18 +1,20 @@
-"""Remote calls about the scenery: its objects, their textures, the ground, lamps and drawings."""
+"""Remote calls about textures on objects of the scenery.
+
+Signs' faces, billboards and props that are boards take a texture; it stays until the episode ends.
+Under ``World.is_strict`` the limits of a real CARLA hold: signs take none, and a texture has one
+level of detail, so that it flickers from afar. Each object here has one slot, which a texture
+fills; a board shows it on both sides.
+"""
 
 from __future__ import annotations
 
 import logging
-import math
-
-import numpy as np
 
 from simattack.server import codec
-from simattack.server.codec import Bounds, Wire
+from simattack.server.codec import Wire
 from simattack.server.methods_table import Table
-from simattack.server.render import library
-from simattack.server.town import SceneryObject
-from simattack.server.world import World
+from simattack.server.town import SIGN
+from simattack.server.world import Refusal, World
 from simattack.types import Image
 
 _LOG = logging.getLogger(__name__)
@@ -20,21 +22,23 @@ _LOG = logging.getLogger(__name__)
 SCENE = Table()
 
 DIFFUSE = 2
-"""Of MaterialParameter: the colour. The others have no effect on this renderer."""
-ANY = 255
-"""Of CityObjectLabel."""
-_ROADS, _SIDEWALKS, _TERRAIN = 1, 2, 10
-_RAY_STEP_M = 0.25
+PARAMETERS = {
+    0: "Normal",
+    1: "AO_Roughness_Metallic_Emissive",
+    DIFFUSE: "Diffuse",
+    3: "Emissive",
+}
+"""CARLA's MaterialParameter."""
 
 
-# Textures
+def _boards(world: World) -> list[str]:
+    actors = world.actors.values()
+    return [f"Actor_{actor.id}" for actor in actors if actor.blueprint.mesh == "board"]
 
 
 @SCENE.value
 def get_names_of_all_objects(world: World) -> Wire:
-    boards = (actor for actor in world.actors.values() if actor.blueprint.mesh == "board")
-    scenery = [thing.name for thing in world.town.objects]
-    return [*scenery, *(f"Actor_{actor.id}" for actor in boards)]
+    return [*(thing.name for thing in world.town.objects), *_boards(world)]
 
 
 @SCENE.void
@@ -52,107 +56,25 @@ def apply_float_color_texture_to_objects(
 
 
 def _paint(world: World, names: Wire, parameter: Wire, image: Image) -> None:
-    if codec.read_int(parameter, "a material parameter") != DIFFUSE:
-        return
-    for name in codec.read_list(names, "objects"):
-        try:
-            world.paint(codec.read_text(name, "an object"), image)
-        except KeyError:
-            # CARLA passes over such names without a word, too.
-            _LOG.warning("object %r takes no texture", name)
-
-
-# Objects
-
-
-def _tagged(world: World, label: Wire) -> list[tuple[int, SceneryObject]]:
-    """Objects of one label, with their numbers."""
-    wanted = codec.read_int(label, "a label")
-    things = enumerate(world.town.objects, start=1)
-    return [(number, thing) for number, thing in things if wanted in (ANY, thing.tag)]
-
-
-def world_bounds(world: World, thing: SceneryObject) -> Bounds:
-    """An object's box in the world; its axes keep the object's yaw."""
-    own = world.town.meshes.get(thing.mesh)
-    points = (library.mesh(thing.mesh).vertices if own is None else own)[:, :3]
-    turn = np.asarray(thing.transform)
-    yaw_rad = math.atan2(turn[1, 0], turn[0, 0])
-    c, s = math.cos(yaw_rad), math.sin(yaw_rad)
-    upright = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
-    placed = (points @ turn[:3, :3].T + turn[:3, 3]) @ upright.T
-    low, high = placed.min(axis=0), placed.max(axis=0)
-    x, y, z = ((low + high) / 2 @ upright).tolist()
-    length, width, height = ((high - low) / 2).tolist()
-    return Bounds((x, y, z), (length, width, height), yaw_rad)
-
-
-@SCENE.value
-def get_all_level_BBs(world: World, label: Wire) -> Wire:
-    return [world_bounds(world, thing).wire() for _, thing in _tagged(world, label)]
-
-
-@SCENE.value
-def get_environment_objects(world: World, label: Wire) -> Wire:
-    found = []
-    for number, thing in _tagged(world, label):
-        box = world_bounds(world, thing)
-        x, y, z = (float(value) for value in np.asarray(thing.transform)[:3, 3])
-        place = [[x, y, z], [0.0, math.degrees(box.yaw_rad), 0.0]]
-        found.append([place, box.wire(), number, thing.name, thing.tag])
-    return found
-
-
-# The ground
-
-
-def _label(world: World, x: float, y: float, z: float) -> int:
-    lane = world.road.lane_at(x, y, z)
-    if lane is None:
-        return _TERRAIN
-    return _SIDEWALKS if lane.kind == "sidewalk" else _ROADS
-
-
-def _hit(
-    world: World, start: codec.Vector, direction: codec.Vector, reach_m: float
-) -> codec.Vector | None:
-    """Where a ray first meets the ground; ``direction`` has length 1. None if it does not."""
-    count = max(2, math.ceil(reach_m / _RAY_STEP_M) + 1)
-    along = np.linspace(0.0, reach_m, count)
-    points = np.asarray(start) + along[:, None] * np.asarray(direction)
-    above = points[:, 2] - world.road.height(points[:, :2])
-    crossings = np.flatnonzero((above[:-1] > 0) & (above[1:] <= 0))
-    if not len(crossings):
-        return None
-    first = int(crossings[0])
-    # The ground is flat enough over one step to take it as straight.
-    part = above[first] / (above[first] - above[first + 1])
-    x, y, z = points[first] + part * (points[first + 1] - points[first])
-    return float(x), float(y), float(z)
-
-
-@SCENE.value
-def project_point(world: World, location: Wire, direction: Wire, reach: Wire) -> Wire:
-    start = codec.read_vector(location, "a location")
-    toward = np.asarray(codec.read_vector(direction, "a direction"))
-    length = float(np.linalg.norm(toward))
-    reach_m = min(codec.read_float(reach, "a distance"), 1e4)
-    if length == 0 or reach_m <= 0:
-        return [False, [[0.0, 0.0, 0.0], 0]]
-    x, y, z = (float(value) for value in toward / length)
-    found = _hit(world, start, (x, y, z), reach_m)
-    if found is None:
-        return [False, [[0.0, 0.0, 0.0], 0]]
-    return [True, [list(found), _label(world, *found)]]
-
-
-@SCENE.value
-def cast_ray(world: World, begin: Wire, end: Wire) -> Wire:
-    start = codec.read_vector(begin, "a location")
-    across = np.asarray(codec.read_vector(end, "a location")) - start
-    length = float(np.linalg.norm(across))
-    if length == 0:
-        return []
-    x, y, z = (float(value) for value in across / length)
-    found = _hit(world, start, (x, y, z), min(length, 1e4))
-    return [] if found is None else [[list(found), _label(world, *found)]]
+    number = codec.read_int(parameter, "a material parameter")
+    if number != DIFFUSE:
+        name = PARAMETERS.get(number, str(number))
+        raise Refusal(f"material parameter {name} has no effect here; objects show Diffuse only")
+    texts = [codec.read_text(name, "an object") for name in codec.read_list(names, "objects")]
+    plain = {thing.name: thing for thing in world.town.objects}
+    takers = {name for name, thing in plain.items() if thing.paintable} | set(_boards(world))
+    if world.is_strict:
+        takers -= {name for name, thing in plain.items() if thing.tag == SIGN}
+    for name in texts:
+        if name in takers:
+            world.paint(name, image)
+    refused = [name for name in texts if name in plain and name not in takers]
+    if refused:
+        why = "under --strict-textures" if plain[refused[0]].paintable else "here"
+        raise Refusal(
+            f"object {refused[0]!r} takes no texture {why}: "
+            "paint a billboard, or a board such as static.prop.mesh put in front of it"
+        )
+    # CARLA passes over names that it does not know without a word, too.
+    for name in set(texts) - plain.keys() - takers:
+        _LOG.warning("no object is called %r: its texture is not shown", name)

@@ -6,7 +6,7 @@ from simattack.server import codec
 from simattack.server.actors import Actor
 from simattack.server.codec import Wire
 from simattack.server.methods_actors import find
-from simattack.server.methods_scene import world_bounds
+from simattack.server.methods_queries import world_bounds
 from simattack.server.methods_table import Table
 from simattack.server.world import Refusal, World
 

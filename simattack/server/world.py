@@ -9,16 +9,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from simattack import geometry
 from simattack.errors import ConfigError
-from simattack.server import attributes, codec, maps, stream
+from simattack.server import attributes, codec, maps, queries, stream
 from simattack.server.actors import NO_BLUEPRINT, Actor, Kind, read_color
 from simattack.server.blueprints import BLUEPRINTS, Blueprint
 from simattack.server.codec import Bounds, Description, Settings
-from simattack.server.driving import Driving, failure
 from simattack.server.drawings import Drawings
 from simattack.server.lamps import Lamps
 from simattack.server.maps import Map, Maps
@@ -77,6 +77,8 @@ class World:
         self.weather = Weather()
         self.weather_numbers = codec.weather_wire(self.weather)
         self.gravity_mps2 = 9.81
+        self.is_strict = False
+        """Whether painting has the limits of a real CARLA."""
         self.traffic_managers: dict[int, tuple[str, int]] = {}
         self.pending: Map | None = None
         """A map that a client sent, until it asks for the episode on it."""
@@ -106,7 +108,6 @@ class World:
         self._ticks = 0
         self._step_s = self.delta_s
         self.physics = Physics(place.road, place.town.obstacles)
-        self.driving = Driving(self.physics)
         self.lamps = Lamps(place.town.objects, self.weather)
         self.drawings = Drawings()
         self.hidden: frozenset[int] = frozenset()
@@ -176,12 +177,10 @@ class World:
         self._ticks += 1
         # Counted, not summed: a camera at half the rate must not drift off its ticks.
         self.elapsed_s = self._elapsed_before_s + self._ticks * step_s
-        self.driving.before(step_s)
         contacts = self.physics.step(step_s)
         self.signals.step(step_s)
         for actor in self.actors.values():
             self._advance(actor)
-        self.driving.after()
         message = self._message(self.is_map_new, self.lamps.take_news())
         self.streams.send(stream.WORLD_STREAM, [message])
         self.is_map_new = False
@@ -205,7 +204,10 @@ class World:
         if actor.has_physics:
             self._advance_body(actor)
             return
-        if actor.parent is not None:
+        if actor.parent is not None and actor.arm is not None:
+            free = partial(queries.clearance, self)
+            actor.pose = actor.arm.follow(actor.parent.pose, self._step_s, free)
+        elif actor.parent is not None:
             follows = (actor.parent.pose, actor.mount)
             if follows != actor.follows:
                 actor.pose, actor.follows = geometry.compose(*follows), follows
@@ -232,11 +234,7 @@ class World:
         if actor.kind == "vehicle":
             self._look_around(actor)
             state = stream.vehicle_state(
-                self.driving.shown(actor, body),
-                actor.speed_limit_kmh,
-                actor.held_state,
-                actor.held_by,
-                failure(body),
+                actor.control.row(), actor.speed_limit_kmh, actor.held_state, actor.held_by
             )
         elif actor.kind == "walker":
             walk = actor.walk
@@ -311,7 +309,6 @@ class World:
         actor = self._add(_KINDS.get(blueprint.kind, "other"), description, pose, blueprint, holder)
         if actor.has_physics:
             self.physics.add(actor.id, blueprint, pose)
-        self.driving.added(actor)
         if actor.kind == "sensor" and description.type_id in stream.SENSOR_TYPES:
             actor.stream = self.streams.open()
             seed = int(float(actor.attributes.get("noise_seed", "0") or 0))
@@ -378,7 +375,6 @@ class World:
             actor.parent.children.remove(actor)
         if actor.has_physics:
             self.physics.remove(actor.id)
-        self.driving.removed(actor)
         if actor.stream:
             self.streams.close(actor.stream)
             del self.sensors[actor.id]
@@ -390,6 +386,8 @@ class World:
         """Moves an actor at once; one that is fixed to another gets a new mount."""
         if actor.parent is not None:
             actor.mount = pose
+            if actor.arm is not None:
+                actor.arm.mount = pose
         else:
             actor.pose = pose
             if actor.has_physics:
@@ -426,7 +424,7 @@ class World:
 
     def paint(self, name: str, texture: Image) -> None:
         """Shows a texture on an object; ``KeyError`` for one that takes none."""
-        self.renderer.paint(name, texture)
+        self.renderer.paint(name, texture, is_single=self.is_strict)
         self._painted.add(name)
 
     def _unpaint(self, name: str) -> None:

@@ -27,13 +27,18 @@ from simattack.server.render import textures
 class Face:
     """One texture on the graphics card."""
 
-    def __init__(self, context: moderngl.Context, picture: NDArray[np.uint8]) -> None:
+    def __init__(
+        self, context: moderngl.Context, picture: NDArray[np.uint8], is_single: bool = False
+    ) -> None:
         self._context = context
         self._texture: moderngl.Texture | None = None
-        self.paint(picture)
+        self.paint(picture, is_single)
 
-    def paint(self, picture: NDArray[np.uint8]) -> None:
-        """Show ``picture`` (H, W, 3 or 4) uint8; any size."""
+    def paint(self, picture: NDArray[np.uint8], is_single: bool = False) -> None:
+        """Show ``picture`` (H, W, 3 or 4) uint8; any size.
+
+        With ``is_single`` its finest level serves at all distances.
+        """
         levels = textures.pyramid(np.ascontiguousarray(picture[..., :3], np.uint8))
         height, width = levels[0].shape[:2]
         if self._texture is None or self._texture.size != (width, height):
@@ -45,7 +50,7 @@ class Face:
         for level, data in enumerate(levels):
             self._texture.write(data.tobytes(), level=level, alignment=1)
         self.texels = (float(width), float(height))
-        self.last_level = float(len(levels) - 1)
+        self.last_level = 0.0 if is_single else float(len(levels) - 1)
 
     def use(self, unit: int) -> None:
         assert self._texture is not None

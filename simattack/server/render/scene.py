@@ -133,10 +133,11 @@ class Renderer:
         self._face_objects = [o for o in shown if o.paintable]
         self._face_corners = np.array([o.corners_m for o in self._face_objects]).reshape(-1, 4, 3)
 
-    def paint(self, name: str, rgba: NDArray[np.uint8]) -> None:
+    def paint(self, name: str, rgba: NDArray[np.uint8], is_single: bool = False) -> None:
         """Show a picture (H, W, 4) or (H, W, 3) on a face, from its square's top left corner.
 
-        ``Actor_<id>`` names the board of that actor; it need not be drawn yet.
+        ``Actor_<id>`` names the board of that actor; it need not be drawn yet. With ``is_single``
+        the picture has one level of detail.
 
         Raises:
             KeyError: nothing of that name takes paint.
@@ -145,9 +146,9 @@ class Renderer:
         if name not in self.paintable and not is_board:
             raise KeyError(f"no paintable object {name!r}")
         if name in self._faces:
-            self._faces[name].paint(rgba)
+            self._faces[name].paint(rgba, is_single)
         else:
-            self._faces[name] = Face(self._context, rgba)
+            self._faces[name] = Face(self._context, rgba, is_single)
 
     def forget(self, name: str) -> None:
         """Give a face its own picture back."""
