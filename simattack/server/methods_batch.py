@@ -20,6 +20,7 @@ _CALLS: dict[int, Method] = {
     number: table[name]
     for number, table, name in (
         (2, VEHICLES, "apply_control_to_vehicle"),
+        (3, VEHICLES, "apply_ackermann_control_to_vehicle"),
         (4, VEHICLES, "apply_control_to_walker"),
         (5, VEHICLES, "apply_physics_control"),
         (6, ACTORS, "set_actor_transform"),

@@ -19,6 +19,7 @@ from simattack.server import attributes, codec, maps, queries, stream
 from simattack.server.actors import NO_BLUEPRINT, Actor, Kind, read_color
 from simattack.server.blueprints import BLUEPRINTS, Blueprint
 from simattack.server.codec import Bounds, Description, Settings
+from simattack.server.driving import Driving, failure
 from simattack.server.drawings import Drawings
 from simattack.server.lamps import Lamps
 from simattack.server.maps import Map, Maps
@@ -108,6 +109,7 @@ class World:
         self._ticks = 0
         self._step_s = self.delta_s
         self.physics = Physics(place.road, place.town.obstacles)
+        self.driving = Driving(self.physics)
         self.lamps = Lamps(place.town.objects, self.weather)
         self.drawings = Drawings()
         self.hidden: frozenset[int] = frozenset()
@@ -177,10 +179,12 @@ class World:
         self._ticks += 1
         # Counted, not summed: a camera at half the rate must not drift off its ticks.
         self.elapsed_s = self._elapsed_before_s + self._ticks * step_s
+        self.driving.before(step_s)
         contacts = self.physics.step(step_s)
         self.signals.step(step_s)
         for actor in self.actors.values():
             self._advance(actor)
+        self.driving.after()
         message = self._message(self.is_map_new, self.lamps.take_news())
         self.streams.send(stream.WORLD_STREAM, [message])
         self.is_map_new = False
@@ -234,7 +238,11 @@ class World:
         if actor.kind == "vehicle":
             self._look_around(actor)
             state = stream.vehicle_state(
-                actor.control.row(), actor.speed_limit_kmh, actor.held_state, actor.held_by
+                self.driving.shown(actor, body),
+                actor.speed_limit_kmh,
+                actor.held_state,
+                actor.held_by,
+                failure(body),
             )
         elif actor.kind == "walker":
             walk = actor.walk
@@ -309,6 +317,7 @@ class World:
         actor = self._add(_KINDS.get(blueprint.kind, "other"), description, pose, blueprint, holder)
         if actor.has_physics:
             self.physics.add(actor.id, blueprint, pose)
+        self.driving.added(actor)
         if actor.kind == "sensor" and description.type_id in stream.SENSOR_TYPES:
             actor.stream = self.streams.open()
             seed = int(float(actor.attributes.get("noise_seed", "0") or 0))
@@ -375,6 +384,7 @@ class World:
             actor.parent.children.remove(actor)
         if actor.has_physics:
             self.physics.remove(actor.id)
+        self.driving.removed(actor)
         if actor.stream:
             self.streams.close(actor.stream)
             del self.sensors[actor.id]
