@@ -18,7 +18,7 @@ from scipy.ndimage import binary_dilation, binary_erosion
 from simattack.errors import CalibrationError
 from simattack.geometry import apply_homography, homography, project
 from simattack.placement import extent
-from simattack.standpoints import Progress, Scene, Shot, Standpoint, record
+from simattack.standpoints import Progress, Scene, Shot, Standpoint, Survey, record
 from simattack.twin import DECODE, KNOTS, Twin, View
 from simattack.types import Camera, Floats, Image, Surface, Weather
 
@@ -62,7 +62,8 @@ def calibrate(
     Raises:
         CalibrationError: see ``record`` and ``measure``.
     """
-    shots = record(scene, stands, weathers, constant_paints(), size_m, centre, progress)
+    survey = Survey(stands, weathers, size_m, centre)
+    shots = record(scene, survey, constant_paints(), progress)
     surfaces = {stand.surface: scene.surface(stand.surface) for stand in stands}
     return measure(shots, surfaces, size_m, centre, side_px, last_level, camera)
 

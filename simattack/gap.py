@@ -15,7 +15,7 @@ import numpy as np
 
 from simattack.calibration import constant_paints, measure
 from simattack.errors import CalibrationError
-from simattack.standpoints import Progress, Scene, Shot, Standpoint, record
+from simattack.standpoints import Progress, Scene, Shot, Survey, record
 from simattack.twin import Twin
 from simattack.types import Camera, Detections, Floats, Image, Weather
 
@@ -66,11 +66,8 @@ class Gap:
 
 def measure_gap(
     scene: Scene,
-    stands: Sequence[Standpoint],
-    weathers: Sequence[Weather],
+    survey: Survey,
     pictures: Mapping[str, Image],
-    size_m: tuple[float, float],
-    centre: tuple[float, float] = (0.5, 0.5),
     scorer: Scorer | None = None,
     last_level: int | None = None,
     camera: Camera | None = None,
@@ -85,13 +82,15 @@ def measure_gap(
     twice = set(paints) & set(pictures)
     if twice:
         raise CalibrationError(f"a picture must not be called {', '.join(sorted(twice))}")
-    shots = record(scene, stands, weathers, paints | dict(pictures), size_m, centre, progress)
-    surfaces = {stand.surface: scene.surface(stand.surface) for stand in stands}
+    shots = record(scene, survey, paints | dict(pictures), progress)
+    surfaces = {stand.surface: scene.surface(stand.surface) for stand in survey.stands}
     plain = [
         Shot(shot.standpoint, shot.camera_pose, {name: shot.frames[name] for name in paints})
         for shot in shots
     ]
-    twin = measure(plain, surfaces, size_m, centre, last_level=last_level, camera=camera)
+    twin = measure(
+        plain, surfaces, survey.size_m, survey.centre, last_level=last_level, camera=camera
+    )
     seen = [shots[view.shot] for view in twin.views]
     return {name: _gap(twin, seen, name, pictures[name], scorer) for name in pictures}
 

@@ -67,6 +67,19 @@ class Standpoint:
 
 
 @dataclass(frozen=True, eq=False)
+class Survey:
+    """Where the car stands, in which weathers, and which part of each surface is painted."""
+
+    stands: Sequence[Standpoint]
+    weathers: Sequence[Weather]
+    """That the standpoints name by number."""
+    size_m: tuple[float, float]
+    """Width and height of the sticker."""
+    centre: tuple[float, float] = (0.5, 0.5)
+    """Of the sticker on its surface, in u, v."""
+
+
+@dataclass(frozen=True, eq=False)
 class Shot:
     """One standpoint, seen with each paint."""
 
@@ -145,11 +158,8 @@ def calm(weather: Weather) -> Weather:
 
 def record(
     scene: Scene,
-    stands: Sequence[Standpoint],
-    weathers: Sequence[Weather],
+    survey: Survey,
     pictures: Mapping[str, Image],
-    size_m: tuple[float, float],
-    centre: tuple[float, float] = (0.5, 0.5),
     progress: Progress | None = None,
 ) -> list[Shot]:
     """Every standpoint with every picture as the sticker; the scene is restored at the end.
@@ -158,6 +168,7 @@ def record(
         CalibrationError: pixels never settle, or a camera does not stand still between paints.
         BudgetError: the sticker hangs over the edge of the face.
     """
+    stands, size_m, centre = survey.stands, survey.size_m, survey.centre
     if not stands:
         raise CalibrationError("expected at least one standpoint to calibrate at, got none")
     surfaces = {stand.surface: scene.surface(stand.surface) for stand in stands}
@@ -184,7 +195,7 @@ def record(
                 stand = stands[i]
                 if stand.weather != weather:
                     weather, ticks = stand.weather, 0
-                    scene.set_weather(calm(weathers[weather]))
+                    scene.set_weather(calm(survey.weathers[weather]))
                 scene.place(None, stand.pose, freeze=True)
                 if ticks == 0:
                     ticks = _settle(scene, stand)

@@ -48,3 +48,17 @@ def world(client: Any) -> Any:
     settings.fixed_delta_seconds = 0.05
     made.apply_settings(settings)
     return made
+
+
+@pytest.fixture(scope="session")
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: tensors of tests are small, a second thread only waits for the first.
+
+    Asked for by the tests that use torch, as importing it takes seconds.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

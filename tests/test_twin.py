@@ -7,10 +7,12 @@ import torch
 from simattack.calibration import calibrate, constant_paints
 from simattack.errors import BudgetError, CalibrationError
 from simattack.placement import place
-from simattack.standpoints import Standpoint, record, standpoints
+from simattack.standpoints import Standpoint, Survey, record, standpoints
 from simattack.twin import Twin, placed
 from simattack.types import Pose, Weather
 from tests.pinhole import PinholeScene
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIZE_M = (0.37, 0.37)
 
@@ -19,15 +21,6 @@ WEATHERS = [Weather(), Weather(fog_density=30.0, sun_altitude_angle=20.0)]
 
 def stands(scene, count=6, seed=0):
     return standpoints(scene, ["sign"], count, len(WEATHERS), np.random.default_rng(seed))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """These tensors are small: a second thread only waits for the first."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +46,7 @@ def psnr(error):
 
 def errors_of(scene, where, twin, picture):
     """Per view: twin minus scene, and scene minus its own mean, at the core pixels (P, 3)."""
-    shots = record(scene, where, WEATHERS, {"it": picture}, SIZE_M)
+    shots = record(scene, Survey(where, WEATHERS, SIZE_M), {"it": picture})
     shown = twin.render(as_tensor(picture), torch.arange(len(twin))).permute(0, 2, 3, 1).numpy()
     for i, shot in enumerate(shots):
         left, top = twin.views[i].corner_px
@@ -210,9 +203,9 @@ def test_an_unseen_sticker_is_refused():
 def test_a_calibration_gives_the_scene_back():
     scene = PinholeScene()
     with pytest.raises(BudgetError):
-        record(scene, stands(scene), WEATHERS, constant_paints(), (0.8, 0.8))
+        record(scene, Survey(stands(scene), WEATHERS, (0.8, 0.8)), constant_paints())
     assert scene.paints == 0
-    record(scene, stands(scene), WEATHERS, constant_paints(), SIZE_M)
+    record(scene, Survey(stands(scene), WEATHERS, SIZE_M), constant_paints())
     assert not scene.painted
 
 

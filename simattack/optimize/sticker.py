@@ -21,7 +21,7 @@ from simattack.optimize.transforms import Transforms
 from simattack.patchfile import Patch, PatchCard, save_patch
 from simattack.placement import in_outline, place
 from simattack.resources import sha256
-from simattack.standpoints import Scene, standpoints
+from simattack.standpoints import Scene, Survey, standpoints
 from simattack.twin import Twin
 from simattack.types import Detections, Differentiable, Floats, Image, Step, Weather
 
@@ -256,11 +256,8 @@ def _gap(
     stands = standpoints(session, plan.sites, plan.gap_views, len(UNSEEN_WEATHERS), rng, DISTANCE_M)
     found = measure_gap(
         session,
-        stands,
-        UNSEEN_WEATHERS,
+        Survey(stands, UNSEEN_WEATHERS, plan.size_m, plan.centre),
         {"patch": picture, "random": in_outline(saturated(rng), picture)},
-        plan.size_m,
-        plan.centre,
         scorer_of(detector),
         plan.last_level,
         progress=None
