@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from simattack.server.opendrive import Item, Network, RoadShape
+from simattack.server.road_shape import Item, Network, RoadShape
 from simattack.types import Floats, Pose
 
 KINDS = {"206": "stop", "205": "yield", "274": "speed_limit", "1000001": "traffic_light"}

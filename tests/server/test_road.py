@@ -8,8 +8,9 @@ import pytest
 
 from simattack.errors import MapError
 from simattack.resources import find
-from simattack.server.opendrive import Geometry, parse
+from simattack.server.opendrive import parse
 from simattack.server.road import Road
+from simattack.server.road_shape import Geometry
 
 HILL = """<?xml version="1.0"?><OpenDRIVE><header revMajor="1" revMinor="4" name="" version="1"
 date="" north="0" south="0" east="0" west="0"><geoReference>
