@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from simattack.server.codec import (
     Wire,
 )
 from simattack.types import Pose
+
+if TYPE_CHECKING:
+    from simattack.server.sensors.eye import Eye
 
 Kind = Literal["vehicle", "walker", "prop", "sensor", "light", "sign", "other"]
 """``other`` is whatever has neither a body nor measurements: spectator, controllers, triggers."""
@@ -74,11 +77,20 @@ class Actor:
     """A sensor's noise."""
     next_time_s: float | None = None
     """When a sensor with a ``sensor_tick`` is due; None until its first measurement."""
+    eye: Eye | None = None
+    """What a camera keeps from image to image."""
+    buffers: dict[str, int] = field(default_factory=dict)
+    """Streams of a camera's buffers, by their names."""
 
     @property
     def has_physics(self) -> bool:
         """Whether physics moves it; what is fixed to another actor only follows."""
         return self.blueprint.has_body and self.parent is None
+
+    @property
+    def streams(self) -> tuple[int, ...]:
+        """All that it sends on."""
+        return (self.stream, *self.buffers.values()) if self.stream else ()
 
     @property
     def type_id(self) -> str:

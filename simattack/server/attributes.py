@@ -7,6 +7,7 @@ import math
 from simattack.errors import ConfigError
 from simattack.server.blueprints import DEFINITIONS, AttributeType
 from simattack.server.codec import Description
+from simattack.server.sensors import eye
 from simattack.server.sensors.camera import is_camera, lens
 
 _NUMBERS = {
@@ -36,3 +37,4 @@ def check(description: Description) -> None:
             raise ConfigError(f"expected {name} as a number, got {attributes[name]!r}")
     if is_camera(description.type_id):
         lens(attributes)
+        eye.check(description.type_id, attributes)

@@ -15,6 +15,7 @@ from simattack.server.codec import Wire
 from simattack.server.methods_absent import ABSENT
 from simattack.server.methods_actors import ACTORS
 from simattack.server.methods_batch import BATCH
+from simattack.server.methods_buffers import BUFFERS
 from simattack.server.methods_drawing import DRAWING
 from simattack.server.methods_queries import QUERIES
 from simattack.server.methods_scene import SCENE
@@ -177,5 +178,5 @@ def set_imui_gravity(world: World, gravity: Wire) -> None:
 
 
 METHODS = Table()
-for _part in (EPISODE, ACTORS, VEHICLES, TRAFFIC, SCENE, DRAWING, QUERIES, ABSENT, BATCH):
+for _part in (EPISODE, ACTORS, VEHICLES, TRAFFIC, SCENE, DRAWING, QUERIES, ABSENT, BUFFERS, BATCH):
     METHODS.update(_part)

@@ -1,8 +1,8 @@
 """The sensors that can be spawned, with CARLA's attribute names and default values.
 
 Each row is ``(attribute id, type letter, default, choices)``; the letter is b(ool), i(nt),
-f(loat) or s(tring). Attributes that the embedded server reads only to be polite (lens and tone
-curve of the colour camera) are listed all the same, because clients set them by name.
+f(loat) or s(tring). What the attributes of cameras do is said in ``sensors/options.py``;
+``calibration_constant`` does nothing, here as in CARLA 0.9.16.
 
 Source: the sensor reference in CARLA's documentation (names, units, defaults).
 """
@@ -88,6 +88,22 @@ SENSORS: dict[str, tuple[Row, ...]] = {
     "sensor.camera.depth": _CAMERA,
     "sensor.camera.semantic_segmentation": _CAMERA,
     "sensor.camera.instance_segmentation": _CAMERA,
+    "sensor.camera.normals": _CAMERA,
+    "sensor.camera.optical_flow": _CAMERA,
+    "sensor.camera.dvs": (
+        *_CAMERA,
+        *_COLOUR,
+        *_rows(
+            "f",
+            positive_threshold="0.3",
+            negative_threshold="0.3",
+            sigma_positive_threshold="0.0",
+            sigma_negative_threshold="0.0",
+            log_eps="0.001",
+        ),
+        *_rows("i", refractory_period_ns="0"),
+        *_rows("b", use_log="true"),
+    ),
     "sensor.lidar.ray_cast": (
         *_RAYS,
         *_rows(

@@ -125,8 +125,8 @@ class World:
 
     def load(self, place: Map, is_resetting: bool) -> None:
         """Ends the episode and starts the next, on ``place``."""
-        for actor in self.sensors.values():
-            self.streams.close(actor.stream)
+        for number in [n for actor in self.sensors.values() for n in actor.streams]:
+            self.streams.close(number)
         if is_resetting:
             self.apply_settings(Settings())
         self.set_weather(codec.weather_wire(Weather()), Weather())
@@ -385,9 +385,9 @@ class World:
         if actor.has_physics:
             self.physics.remove(actor.id)
         self.driving.removed(actor)
-        if actor.stream:
-            self.streams.close(actor.stream)
-            del self.sensors[actor.id]
+        for number in actor.streams:
+            self.streams.close(number)
+        self.sensors.pop(actor.id, None)
         del self.actors[actor.id]
         self._snapshot.drop(actor.id)
         self._unpaint(f"Actor_{actor.id}")
@@ -413,11 +413,16 @@ class World:
 
     # Pictures
 
-    def draw(self, view: View) -> GBuffer:
+    def movers(self) -> list[Mover]:
+        """Every actor that can be seen, as of this tick."""
+        return [self._mover(actor) for actor in self.actors.values() if actor.blueprint.mesh]
+
+    def draw(self, view: View, is_rich: bool = False) -> GBuffer:
         """The scene of this tick."""
-        movers = [self._mover(actor) for actor in self.actors.values() if actor.blueprint.mesh]
+        movers = self.movers()
         look = Look(self.hidden, self.lamps.lit(), self.drawings.marks(self.elapsed_s))
-        return self.renderer.render(view, movers, self.weather, self.signals.colors(), look)
+        colors = self.signals.colors()
+        return self.renderer.render(view, movers, self.weather, colors, look, is_rich)
 
     def _mover(self, actor: Actor) -> Mover:
         return Mover(

@@ -1,13 +1,15 @@
 """Cameras: one drawing of the scene serves all that look from the same place.
 
-Colour, depth, semantic and instance cameras with one pose, size and field of view are read out of
-one picture buffer. Pixels travel as BGRA, top row first.
+Cameras with one pose, size and field of view are read out of one picture buffer, whatever their
+kinds; ``eye.py`` makes of it what the attributes of each ask for. Pixels travel as BGRA, top row
+first.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -17,20 +19,26 @@ from simattack.errors import ConfigError
 from simattack.server import stream
 from simattack.server.actors import Actor
 from simattack.server.render.view import GBuffer, View
+from simattack.server.sensors import buffers
+from simattack.server.sensors import lens as lens_model
+from simattack.server.sensors.eye import Eye, Moment
 
 Bgra: TypeAlias = NDArray[np.uint8]
-Draw: TypeAlias = Callable[[View], GBuffer]
+Draw: TypeAlias = Callable[[View, bool], GBuffer]
+Parts: TypeAlias = Sequence[bytes | memoryview]
 
 DEPTH_RANGE_M = 1000.0
 _DEPTH_STEPS = 2**24 - 1
 _OPAQUE = np.uint32(0xFF000000)
 _LOW_BYTE, _BYTE, _TWO_BYTES = np.uint32(0xFF), np.uint32(8), np.uint32(16)
 MAX_SIDE_PX = 8192
+BUFFER_KIND = 18
+"""Of a buffer's message, in CARLA's registry of sensors."""
 
 
 def is_camera(type_id: str) -> bool:
-    """Whether ``encode`` knows the kind."""
-    return type_id in _ENCODERS
+    """Whether ``capture`` knows the kind."""
+    return type_id in _ENCODERS or type_id in _OTHERS
 
 
 def lens(attributes: dict[str, str]) -> tuple[int, int, float]:
@@ -55,27 +63,94 @@ def lens(attributes: dict[str, str]) -> tuple[int, int, float]:
 
 
 def capture(
-    cameras: Iterable[Actor], draw: Draw
-) -> Iterator[tuple[Actor, Sequence[bytes | memoryview]]]:
-    """What each camera sees: the parts of its message after the header.
+    cameras: Iterable[Actor], moment: Moment, draw: Draw, is_heard: Callable[[int], bool]
+) -> Iterator[tuple[Actor, int, int, Parts]]:
+    """What each camera sees: its actor, the stream and the kind of a message, and the message's
+    parts after the header.
 
     Args:
         cameras: all of a kind for which ``is_camera`` holds.
-        draw: the scene as seen through a view.
+        moment: this tick.
+        draw: the scene as seen through a view; with light, normals and paint if asked for.
+        is_heard: whether anybody listens to a stream.
     """
-    groups: dict[tuple[View, float], list[Actor]] = {}
+    groups: dict[tuple[View, float], list[tuple[Actor, Eye]]] = {}
     for camera in cameras:
         width, height, fov_deg = lens(camera.attributes)
         view = View(camera.pose, width, height, math.radians(fov_deg))
-        groups.setdefault((view, fov_deg), []).append(camera)
+        groups.setdefault((view, fov_deg), []).append((camera, _eye(camera)))
     for (view, fov_deg), members in groups.items():
-        picture = draw(view)
+        eyes = [eye for _, eye in members]
+        is_rich = any(eye.needs_light or _needs_rich(c, is_heard) for c, eye in members)
+        picture = draw(view, is_rich)
+        for eye in eyes:
+            eye.meter(picture, moment)
+        if not is_rich and any(eye.needs_light for eye in eyes):
+            picture = draw(view, True)
         head = stream.image_head(view.width_px, view.height_px, fov_deg)
-        images: dict[str, memoryview] = {}
-        for camera in members:
-            if camera.type_id not in images:
-                images[camera.type_id] = encode(camera.type_id, picture)
-            yield camera, (head, images[camera.type_id])
+        shared: dict[str, memoryview] = {}
+        for camera, eye in members:
+            for name, number in camera.buffers.items():
+                if is_heard(number):
+                    pixels = _buffer(name, picture, eye, view, moment).data.cast("B")
+                    yield camera, number, BUFFER_KIND, (head, pixels)
+            if is_heard(camera.stream):
+                body = _body(camera.type_id, picture, eye, view, moment, shared)
+                # Like CARLA's, an event camera that saw nothing change is silent.
+                if len(body):
+                    yield camera, camera.stream, stream.SENSOR_TYPES[camera.type_id], (head, body)
+            eye.remember(view, moment)
+
+
+def _eye(camera: Actor) -> Eye:
+    if camera.eye is None:
+        rng = camera.rng if camera.rng is not None else np.random.default_rng(camera.id)
+        camera.eye = Eye(camera.type_id, camera.attributes, rng)
+    return camera.eye
+
+
+def _needs_rich(camera: Actor, is_heard: Callable[[int], bool]) -> bool:
+    if camera.type_id == "sensor.camera.normals":
+        return True
+    return any(is_heard(n) for name, n in camera.buffers.items() if name in buffers.RICH)
+
+
+def _buffer(
+    name: str, picture: GBuffer, eye: Eye, view: View, moment: Moment
+) -> NDArray[np.uint8] | NDArray[np.uint32]:
+    if name in buffers.DEPTHS:
+        return _depth(picture)
+    if name == buffers.VELOCITY:
+        return buffers.coded_velocity(eye.flow(picture, view, moment))
+    return buffers.PLAIN[name](picture)
+
+
+def _body(
+    type_id: str,
+    picture: GBuffer,
+    eye: Eye,
+    view: View,
+    moment: Moment,
+    shared: dict[str, memoryview],
+) -> memoryview:
+    """What follows the head; ``shared`` keeps what all cameras of a kind send alike."""
+    if eye.has_film:
+        rgb = eye.picture(picture, view, moment)
+        if eye.retina is not None:
+            return memoryview(eye.retina.see(rgb, moment.time_s).tobytes())
+        if rgb is not picture.rgb:
+            return _color(replace(picture, rgb=rgb)).data.cast("B")
+    elif type_id == "sensor.camera.optical_flow":
+        flow = eye.flow(picture, view, moment)
+        bent = lens_model.bend(flow, eye.options) if eye.options.is_bent else flow
+        return memoryview(bent.tobytes())
+    elif eye.options.is_bent:
+        outside = 0 if type_id == "sensor.camera.normals" else _OPAQUE
+        pixels = _ENCODERS[type_id](picture)
+        return memoryview(lens_model.bend(pixels, eye.options, outside).tobytes())
+    if type_id not in shared:
+        shared[type_id] = encode(type_id, picture)
+    return shared[type_id]
 
 
 def encode(type_id: str, picture: GBuffer) -> memoryview:
@@ -84,13 +159,7 @@ def encode(type_id: str, picture: GBuffer) -> memoryview:
 
 
 def _color(picture: GBuffer) -> Bgra:
-    height, width, _ = picture.rgb.shape
-    out = np.empty((height, width, 4), np.uint8)
-    out[..., 0] = picture.rgb[..., 2]
-    out[..., 1] = picture.rgb[..., 1]
-    out[..., 2] = picture.rgb[..., 0]
-    out[..., 3] = 255
-    return out
+    return buffers.bgra(picture.rgb)
 
 
 def _depth(picture: GBuffer) -> NDArray[np.uint32]:
@@ -121,4 +190,7 @@ _ENCODERS: dict[str, Callable[[GBuffer], NDArray[np.uint8] | NDArray[np.uint32]]
     "sensor.camera.depth": _depth,
     "sensor.camera.semantic_segmentation": _semantic,
     "sensor.camera.instance_segmentation": _instance,
+    "sensor.camera.normals": buffers.normals,
 }
+_OTHERS = ("sensor.camera.dvs", "sensor.camera.optical_flow")
+"""Kinds whose messages are no pictures."""

@@ -13,6 +13,7 @@ from simattack.server.actors import Actor
 from simattack.server.bodies import Body, Contact
 from simattack.server.sensors.camera import capture, is_camera
 from simattack.server.sensors.events import CollisionEvent, collisions
+from simattack.server.sensors.eye import Moment
 from simattack.server.sensors.navigation import gnss, imu
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ _SLACK_S = 1e-6
 
 def report(world: World, contacts: Sequence[Contact]) -> None:
     """Sends what the sensors that somebody listens to measured at this tick."""
-    heard = [s for s in world.sensors.values() if world.streams.has_listeners(s.stream)]
+    has_listeners = world.streams.has_listeners
+    heard = [s for s in world.sensors.values() if any(map(has_listeners, s.streams))]
     touchy = {s.id: s.parent.id for s in heard if s.type_id == _COLLISION and s.parent}
     for event in collisions(contacts, touchy):
         _send_collision(world, event)
@@ -41,8 +43,10 @@ def report(world: World, contacts: Sequence[Contact]) -> None:
             _send_imu(world, sensor)
     cameras = [sensor for sensor in due if is_camera(sensor.type_id)]
     if cameras and not world.settings.is_rendering_off:
-        for camera, parts in capture(cameras, world.draw):
-            _send(world, camera, parts)
+        movers = {mover.id: mover for mover in world.movers()}
+        moment = Moment(world.elapsed_s, world.delta_s, movers)
+        for camera, number, kind, parts in capture(cameras, moment, world.draw, has_listeners):
+            _send(world, camera, parts, number, kind)
 
 
 def _is_due(sensor: Actor, time_s: float) -> bool:
@@ -59,14 +63,21 @@ def _is_due(sensor: Actor, time_s: float) -> bool:
     return True
 
 
-def _send(world: World, sensor: Actor, parts: Sequence[bytes | memoryview]) -> None:
+def _send(
+    world: World,
+    sensor: Actor,
+    parts: Sequence[bytes | memoryview],
+    number: int = 0,
+    kind: int | None = None,
+) -> None:
+    """Sends a measurement on a sensor's own stream, or one of ``kind`` on another."""
     head = stream.header(
-        stream.SENSOR_TYPES[sensor.type_id],
+        stream.SENSOR_TYPES[sensor.type_id] if kind is None else kind,
         world.frame,
         world.elapsed_s,
         codec.six(sensor.pose),
     )
-    world.streams.send(sensor.stream, [head, *parts])
+    world.streams.send(number or sensor.stream, [head, *parts])
 
 
 def _send_values(world: World, sensor: Actor, values: codec.Wire) -> None:
