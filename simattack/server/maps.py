@@ -7,6 +7,7 @@ from pathlib import Path
 
 from simattack import resources
 from simattack.errors import MapError
+from simattack.server.footpaths import Footpaths
 from simattack.server.road import Road
 from simattack.server.town import Town, build_town
 
@@ -35,6 +36,7 @@ class Map:
     name: str
     road: Road
     town: Town
+    footpaths: Footpaths
 
 
 class Maps:
@@ -52,7 +54,8 @@ class Maps:
         found = self._built.pop(text, None)
         if found is None:
             road = Road(text, name)
-            found = Map(name, road, build_town(road))
+            town = build_town(road)
+            found = Map(name, road, town, Footpaths(road, town.obstacles))
         # The newest last, so that the oldest goes first.
         self._built[text] = found
         if len(self._built) > KEPT:

@@ -18,6 +18,7 @@ from simattack.server.methods_batch import BATCH
 from simattack.server.methods_buffers import BUFFERS
 from simattack.server.methods_drawing import DRAWING
 from simattack.server.methods_queries import QUERIES
+from simattack.server.methods_navigation import NAVIGATION
 from simattack.server.methods_scene import SCENE
 from simattack.server.methods_table import Table
 from simattack.server.methods_traffic import TRAFFIC
@@ -138,21 +139,6 @@ def get_map_data(world: World) -> Wire:
 
 
 @EPISODE.value
-def get_required_files(world: World, folder: Wire) -> Wire:
-    return []
-
-
-@EPISODE.value
-def request_file(world: World, name: Wire) -> Wire:
-    raise Refusal(f"no file {name!r} on this server")
-
-
-@EPISODE.value
-def get_navigation_mesh(world: World) -> Wire:
-    return b""
-
-
-@EPISODE.value
 def get_actor_definitions(world: World) -> Wire:
     return _DEFINITIONS
 
@@ -178,5 +164,5 @@ def set_imui_gravity(world: World, gravity: Wire) -> None:
 
 
 METHODS = Table()
-for _part in (EPISODE, ACTORS, VEHICLES, TRAFFIC, SCENE, DRAWING, QUERIES, ABSENT, BUFFERS, BATCH):
+for _part in (EPISODE, ACTORS, VEHICLES, TRAFFIC, NAVIGATION, SCENE, DRAWING, QUERIES, ABSENT, BUFFERS, BATCH):
     METHODS.update(_part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 
 from simattack.server import codec
 from simattack.server.codec import Wire
@@ -108,6 +109,8 @@ def _set_walker(world: World, number: int, row: list[Wire]) -> None:
     actor = walker(world, number)
     if len(row) != 3:
         raise Refusal("unable to set a walker's state: the command is incomplete")
-    pose = codec.read_pose(row[1])
+    pose, speed_mps = codec.read_pose(row[1]), codec.read_float(row[2], "a speed")
+    ahead = (math.cos(pose.yaw_rad), math.sin(pose.yaw_rad), 0.0)
+    actor.walk = codec.WalkerControl(ahead, speed_mps)
     if actor.has_physics:
         world.physics.place_walker(actor.id, pose)

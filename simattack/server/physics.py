@@ -21,6 +21,7 @@ from simattack.server.bodies import Contact as Contact
 from simattack.server.gearbox import InGear
 from simattack.server.motion import AxleWork, Motion
 from simattack.server.standing import Ground, climb_mps, leap, lift, settle, touch_down
+from simattack.server.steered import LEAP_M, follow
 from simattack.server.tyres import moment_of_inertia
 from simattack.server.vehicle_parameters import VehicleParameters
 from simattack.types import Floats, Pose
@@ -132,7 +133,8 @@ class Physics:
     def place_walker(self, id: int, pose: Pose) -> None:
         """Bring a walker to ``pose`` within the next step: how a navigation client moves it."""
         actor = self._actors[id]
-        if math.hypot(pose.x_m - actor.pose.x_m, pose.y_m - actor.pose.y_m) > 2.0:
+        away_m = math.hypot(pose.x_m - actor.pose.x_m, pose.y_m - actor.pose.y_m)
+        if actor.is_simulated and away_m > LEAP_M:
             self.teleport(id, pose)
         else:
             actor.placed_at = pose
@@ -299,6 +301,9 @@ class Physics:
                 lift(actor, dt_s)
             actor.force_n, actor.torque_nm, actor.lift_n = (0.0, 0.0), 0.0, 0.0
             if not actor.is_simulated:
+                if follow(actor, dt_s):
+                    moved.append(actor)
+                    continue
                 actor.velocity = actor.acceleration = (0.0, 0.0, 0.0)
                 actor.spin_radps = actor.spin_acceleration = 0.0
                 continue

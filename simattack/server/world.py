@@ -21,6 +21,7 @@ from simattack.server.blueprints import BLUEPRINTS, Blueprint
 from simattack.server.codec import Bounds, Description, Settings
 from simattack.server.driving import Driving, failure
 from simattack.server.drawings import Drawings
+from simattack.server.fallen import Fallen
 from simattack.server.lamps import Lamps
 from simattack.server.maps import Map, Maps
 from simattack.server.physics import Physics
@@ -114,6 +115,7 @@ class World:
         self.drawings = Drawings()
         self.hidden: frozenset[int] = frozenset()
         self.signals = Signals(place.road.signals)
+        self.fallen = Fallen()
         self.actors: dict[int, Actor] = {}
         self.sensors: dict[int, Actor] = {}
         self.light_actors: dict[str, int] = {}
@@ -182,6 +184,9 @@ class World:
         self.driving.before(step_s)
         contacts = self.physics.step(step_s)
         self.signals.step(step_s)
+        for number in self.fallen.due(self.elapsed_s):
+            if number in self.actors:
+                self.destroy(self.actors[number])
         for actor in self.actors.values():
             self._advance(actor)
         self.driving.after()
