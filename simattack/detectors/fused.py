@@ -22,7 +22,10 @@ def fused(network: nn.Module) -> nn.Module:
 
     is_here = next(network.parameters()).device.type == "cpu"
     has_one_dnn = bool(cast(Any, torch.backends.mkldnn).is_available())
-    if not (is_here and has_one_dnn and hasattr(torch.ops.mkldnn, "_convolution_pointwise")):
+    has_kernels = hasattr(torch.ops.mkldnn, "_convolution_pointwise") and hasattr(
+        torch.ops.aten, "mkldnn_reorder_conv2d_weight"
+    )
+    if not (is_here and has_one_dnn and has_kernels):
         return network
     copy = deepcopy(network)
     _replace(copy)
@@ -53,16 +56,23 @@ def _one_kernel(convolution: Any, activation: str) -> nn.Module:
     from torch import Tensor, nn
 
     kernel = cast(Any, torch.ops.mkldnn)._convolution_pointwise
+    pack = cast(Any, torch.ops.aten).mkldnn_reorder_conv2d_weight
     size = [list(getattr(convolution, name)) for name in ("padding", "stride", "dilation")]
+    groups: int = convolution.groups
 
     class OneKernel(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.weight, self.bias = convolution.weight, convolution.bias
+            self._packed: dict[tuple[int, ...], Tensor] = {}
+            """The weights as the kernel wants them for an input of that shape."""
 
         def forward(self, x: Tensor) -> Tensor:
+            shape = tuple(x.shape)
+            if shape not in self._packed:
+                self._packed[shape] = pack(self.weight.to_mkldnn(), *size, groups, shape)
             found: Tensor = kernel(
-                x, self.weight, self.bias, *size, convolution.groups, activation, [], ""
+                x, self._packed[shape], self.bias, *size, groups, activation, [], ""
             )
             return found
 
