@@ -8,10 +8,10 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from simattack.config import Part, Scenario
 from simattack.envs import DriveEnv, observation_space
 from simattack.episode import drive
 from simattack.metrics.episode import measure
+from simattack.scenario import Part, Scenario
 from simattack.session import Session
 from simattack.types import Attack, Policy
 

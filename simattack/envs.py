@@ -14,7 +14,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from simattack.config import Scenario, read_scenario
+from simattack.config import read_scenario
+from simattack.scenario import Scenario
 from simattack.session import Session
 from simattack.stack import streams
 from simattack.staging import stage

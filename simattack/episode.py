@@ -8,9 +8,9 @@ from typing import Any
 
 import gymnasium as gym
 
-from simattack.config import Arm, Conditions, Scenario
 from simattack.envs import Attacked, Defended, DriveEnv
 from simattack.metrics.episode import measure
+from simattack.scenario import Arm, Conditions, Scenario
 from simattack.session import Session
 from simattack.stack import Stack, streams
 from simattack.types import (

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import simattack
 from simattack import resources
-from simattack.config import Part, Scenario
 from simattack.detectors.weights import find_weights
 from simattack.patchfile import find_patch
 from simattack.results import Plain
+from simattack.scenario import Part, Scenario
 
 _FINDERS: Mapping[str, Callable[[str], Path]] = {"patch": find_patch, "weights": find_weights}
 """Options that name a file -> how it is found."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simattack import inputs, results
-from simattack.config import Scenario, restore
+from simattack.config import restore
 from simattack.errors import ConfigError, ResultsError, ServerGone, SimattackError
 from simattack.results import Folder, Manifest, Row
+from simattack.scenario import Scenario
 from simattack.types import EpisodeResult
 from simattack.worker import Bench, Job, Tools
 

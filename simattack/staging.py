@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from simattack.config import Conditions
+from simattack.scenario import Conditions
 from simattack.session import Session, SpawnBlocked
 from simattack.types import CarInfo, Floats, Pose, Route
 

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from simattack import inputs, results
-from simattack.config import Conditions, Entry, Scenario, Suite
+from simattack.config import Entry, Suite
 from simattack.errors import ConfigError, SimattackError
 from simattack.results import Appender, Folder, Manifest, Row
+from simattack.scenario import Conditions, Scenario
 from simattack.summary import summarise
 from simattack.supervisor import Outcome, Supervisor
 from simattack.surfaces import approaches

@@ -12,17 +12,21 @@ Conventions, stated once:
 Ground truth lives in ``Frame`` only. A Frame never reaches a Defense, a Detector or a Policy,
 unless that class says ``is_privileged = True``; its rows then say so and stay out of rankings.
 
-This file imports numpy only.
+This file imports numpy only. What an optimiser is stands in ``optimizer`` and is named here, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from simattack.optimizer import Objective as Objective
+from simattack.optimizer import Optimizer as Optimizer
+from simattack.optimizer import Step as Step
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -342,31 +346,6 @@ class Policy(Protocol):
     """The recipe of who drives: a frozen dataclass."""
 
     def begin(self, car: CarInfo, route: Route, rng: np.random.Generator) -> Driver: ...
-
-
-class Objective(Protocol):
-    """What an optimiser minimises; a point is the attack's flat parameter vector."""
-
-    def __call__(self, point: Floats) -> float: ...
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """One iteration of an optimiser; ``state`` is picklable, so a run resumes from it."""
-
-    iteration: int
-    point: Floats
-    value: float
-    state: Any
-    scalars: Mapping[str, float] = field(default_factory=dict)
-
-
-class Optimizer(Protocol):
-    """Minimises an objective, one step an iteration."""
-
-    def steps(
-        self, objective: Any, start: Floats, rng: np.random.Generator, state: Any = None
-    ) -> Iterator[Step]: ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from simattack.config import Arm, Conditions, Scenario
 from simattack.errors import (
     BudgetError,
     CalibrationError,
@@ -30,6 +29,7 @@ from simattack.errors import (
     WeightsError,
 )
 from simattack.recording import Place, Recorder, Recording
+from simattack.scenario import Arm, Conditions, Scenario
 from simattack.types import CarInfo, EpisodeResult, Floats, Surface
 
 if TYPE_CHECKING:
