@@ -12,7 +12,7 @@ setup:
 	@sh .ci/setup
 
 demo: setup
-	$(BIN)/simattack optimize stop_sign --name demo --out $(DEMO)/patches --iterations 250
+	$(BIN)/simattack optimize stop_sign --name demo --out $(DEMO)/patches --iterations 150 --views 96
 	$(BIN)/simattack run demo --patch $(DEMO)/patches/demo.png --workers 2 --out $(DEMO)/drives
 
 test: setup

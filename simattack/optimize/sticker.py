@@ -65,9 +65,9 @@ class StickerPlan:
     centre: tuple[float, float] = (0.5, 0.5)
     cells: int = 117
     """Of the picture, along its longer side."""
-    iterations: int = 400
+    iterations: int = 300
     seed: int = 0
-    views: int = 72
+    views: int = 128
     """Standpoints to calibrate at; every fourth is held out to choose the best picture by."""
     gap_views: int = 16
     """Other standpoints, to measure the twin's gap at; 0 leaves it out."""
