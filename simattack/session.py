@@ -12,14 +12,16 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
+from simattack.actors import Actors
+from simattack.actors import SpawnBlocked as SpawnBlocked
 from simattack.canvas import Canvases
 from simattack.errors import ConfigError, ServerGone, SimattackError
 from simattack.resources import locate
-from simattack.roadmap import RoadMap, pose_of, transform_of
+from simattack.roadmap import RoadMap, pose_of
 from simattack.sensing import Rig
 from simattack.server_process import ServerProcess
 from simattack.surfaces import Approach, approaches
@@ -43,10 +45,6 @@ _TIMEOUT_S = 10.0
 _WORKER_THREADS = 8
 
 
-class SpawnBlocked(SimattackError):
-    """Something already stands where an actor should appear."""
-
-
 class Session:
     """One client's hold on one CARLA world at 20 Hz; a context manager and a ``types.World``."""
 
@@ -65,16 +63,15 @@ class Session:
         self._map_name = Path(map_name).stem
         self._where = f"the CARLA server at {host}:{port}"
         self._painted: dict[str, Surface] = {}
-        self._actors: dict[int, Any] = {}
         self._ego: Any = None
         self._rig: Rig | None = None
         self._car = CarInfo()
-        self._traffic_manager: Any = None
         self._road: RoadMap | None = None
         self._tick = 0
         with self._talking("connecting"):
             self._client = carla.Client(host, port, _WORKER_THREADS)
             self._client.set_timeout(_TIMEOUT_S)
+            self._actors = Actors(carla, self._client, self._where)
             self._world = self._client.get_world()
             self._before = self._world.get_settings()
             self._load(locate(map_name, "scenarios/maps", ".xodr").read_text())
@@ -114,9 +111,6 @@ class Session:
         with contextlib.suppress(SimattackError, RuntimeError):
             if self._server is None or self._server.is_alive:
                 self._drop_actors()
-                if self._traffic_manager is not None:
-                    self._traffic_manager.shut_down()
-                    self._traffic_manager = None
                 if self._server is None:
                     for surface in list(self._painted.values()):
                         self.restore(surface)
@@ -141,9 +135,6 @@ class Session:
         """An empty world again: no actors of ours, base textures, actor ids from the start."""
         with self._talking("resetting the world"):
             self._drop_actors()
-            if self._traffic_manager is not None:
-                self._traffic_manager.shut_down()
-                self._traffic_manager = None
             self._world = self._client.reload_world(False)
             self._apply_settings()
         self._painted.clear()
@@ -218,24 +209,7 @@ class Session:
             SpawnBlocked: something stands there.
         """
         with self._talking(f"spawning {kind}"):
-            library = self._world.get_blueprint_library()
-            try:
-                blueprint = library.find(kind)
-            except (IndexError, RuntimeError):
-                near = difflib.get_close_matches(kind, [b.id for b in library], 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise ConfigError(f"{self._where} has no blueprint {kind!r}{hint}") from None
-            if color is not None and blueprint.has_attribute("color"):
-                blueprint.set_attribute("color", ",".join(str(int(c)) for c in color))
-            actor = self._world.try_spawn_actor(blueprint, transform_of(self._carla, pose))
-        if actor is None:
-            raise SpawnBlocked(
-                f"cannot spawn {kind} at ({pose.x_m:.1f}, {pose.y_m:.1f}) m: the place is taken"
-            )
-        self._actors[actor.id] = actor
-        if autopilot:
-            actor.set_autopilot(True, self._manager().get_port())
-        return int(actor.id)
+            return self._actors.spawn(self._world, kind, pose, color, autopilot)
 
     def place(
         self, actor_id: int | None, pose: Pose, speed_mps: float = 0.0, freeze: bool = False
@@ -243,32 +217,17 @@ class Session:
         """Put an actor (None: the ego) somewhere, with a forward speed, or frozen there."""
         actor = self._ego if actor_id is None else self._actors[actor_id]
         with self._talking("placing an actor"):
-            actor.set_simulate_physics(not freeze)
-            actor.set_transform(transform_of(self._carla, pose))
-            actor.set_target_velocity(
-                self._carla.Vector3D(
-                    speed_mps * float(np.cos(pose.yaw_rad)),
-                    speed_mps * float(np.sin(pose.yaw_rad)),
-                    0.0,
-                )
-            )
+            self._actors.place(actor, pose, speed_mps, freeze)
 
     def cruise(self, actor_id: int, speed_mps: float) -> None:
         """Let a vehicle hold a forward speed, straight on, by itself."""
         with self._talking("setting a constant velocity"):
-            self._actors[actor_id].enable_constant_velocity(
-                self._carla.Vector3D(float(speed_mps), 0.0, 0.0)
-            )
+            self._actors.cruise(actor_id, speed_mps)
 
     def walk(self, actor_id: int, direction_rad: float, speed_mps: float) -> None:
         """Let a walker go on in a direction (a yaw in the world frame)."""
-        direction = self._carla.Vector3D(
-            float(np.cos(direction_rad)), float(np.sin(direction_rad)), 0.0
-        )
         with self._talking("walking"):
-            self._actors[actor_id].apply_control(
-                self._carla.WalkerControl(direction, float(speed_mps), False)
-            )
+            self._actors.walk(actor_id, direction_rad, speed_mps)
 
     def control(self, action: Floats) -> None:
         """Steer (-1..1), throttle (0..1), brake (0..1) of the ego from the next tick on."""
@@ -292,7 +251,7 @@ class Session:
             snapshot = self._world.get_snapshot()
             if self._rig is not None:
                 self._rig.gather(number, self._tick * self.tick_s, snapshot)
-        states = {id: _state(actor, snapshot) for id, actor in self._actors.items()}
+        states = self._actors.states(snapshot)
         ego = states.pop(self._ego.id, None) if self._ego is not None else None
         frame = Frame(
             tick=self._tick,
@@ -408,9 +367,11 @@ class Session:
 
     def _load(self, opendrive: str) -> None:
         if self._world.get_map().to_opendrive() != opendrive:
-            self._world = self._client.generate_opendrive_world(
-                opendrive, self._carla.OpendriveGenerationParameters()
+            # The map as it is written: CARLA's own walls would hide signs and billboards.
+            as_written = self._carla.OpendriveGenerationParameters(
+                wall_height=0.0, additional_width=0.0
             )
+            self._world = self._client.generate_opendrive_world(opendrive, as_written)
         self._apply_settings()
 
     def _apply_settings(self) -> None:
@@ -420,26 +381,12 @@ class Session:
         settings.deterministic_ragdolls = True
         self._world.apply_settings(settings)
 
-    def _manager(self) -> Any:
-        if self._traffic_manager is None:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port = probe.getsockname()[1]
-            self._traffic_manager = self._client.get_trafficmanager(port)
-            self._traffic_manager.set_synchronous_mode(True)
-            self._traffic_manager.set_random_device_seed(0)
-            # A car that is handed over before the manager's first tick may never be driven.
-            self._world.tick(_TIMEOUT_S)
-        return self._traffic_manager
-
     def _drop_actors(self) -> None:
         if self._rig is not None:
             self._rig.stop()
             self._rig = None
-        for actor in self._actors.values():
-            actor.destroy()
-        self._actors.clear()
         self._ego = None
+        self._actors.drop()
 
     @contextlib.contextmanager
     def _talking(self, doing: str) -> Iterator[None]:
@@ -454,23 +401,6 @@ class Session:
                 else (f"; {self._server.last_words()}")
             )
             raise ServerGone(f"{self._where} failed while {doing}: {text}{words}") from error
-
-
-def _state(actor: Any, snapshot: Any) -> ActorState | None:
-    """Ground truth of one actor; None until the server has told of it."""
-    seen = snapshot.find(actor.id)
-    if seen is None:
-        return None
-    velocity, acceleration = seen.get_velocity(), seen.get_acceleration()
-    extent = actor.bounding_box.extent
-    return ActorState(
-        id=actor.id,
-        kind=cast(str, actor.type_id),
-        pose=pose_of(seen.get_transform()),
-        velocity_mps=(velocity.x, velocity.y, velocity.z),
-        acceleration_mps2=(acceleration.x, acceleration.y, acceleration.z),
-        half_extent_m=(extent.x, extent.y, extent.z),
-    )
 
 
 _NOBODY = ActorState(0, "none", Pose(), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
