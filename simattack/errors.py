@@ -8,6 +8,7 @@
     |- BudgetError          an attack would break its own physical budget
     |- CalibrationError     the twin cannot be calibrated here
     |- ResultsError         a results folder belongs to other inputs or is damaged
+    |- RecordingError       a server's recording cannot be written, found, read or replayed
     |- SetupError           the machine lacks something (EGL, a port, a package)
     |  `- RenderError       no OpenGL context can be made
     |- ProtocolError        the *peer* broke CARLA's wire protocol; never our own fault
@@ -49,6 +50,10 @@ class CalibrationError(SimattackError):
 
 class ResultsError(SimattackError):
     """A results folder belongs to other inputs or is damaged."""
+
+
+class RecordingError(SimattackError):
+    """A server's recording cannot be written, found, read or replayed."""
 
 
 class SetupError(SimattackError):

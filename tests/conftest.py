@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,9 +22,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[tuple[str, int]]:
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the recordings of ``server``."""
+    return tmp_path_factory.mktemp("recordings")
+
+
+@pytest.fixture(scope="session")
+def server(recordings: Path) -> Iterator[tuple[str, int]]:
     """Host and port of an embedded server that lives as long as the test run."""
-    process, found = start_server()
+    process, found = start_server("--recordings", str(recordings))
     yield found[1], int(found[2])
     stop_server(process)
 

@@ -17,6 +17,7 @@ def serve(
     gpu: int | None = None,
     seed: int = 0,
     parent: int | None = None,
+    recordings: Path | None = None,
 ) -> None:
     """Serves until it is told to stop; one line on stdout says when it is ready.
 
@@ -27,6 +28,8 @@ def serve(
         gpu: which GPU draws; without it, whatever EGL gives.
         seed: of all sensor noise.
         parent: the server ends when the process of that id ends.
+        recordings: the folder that clients may record to and replay from; one in the user's cache
+            without it.
 
     Raises:
         SetupError: a port is taken, or images cannot be drawn here.
@@ -42,6 +45,7 @@ def serve(
     with calls, streams:
         from simattack.server import maps
         from simattack.server.methods import perform
+        from simattack.server.recordings import Recordings
         from simattack.server.render import Renderer
         from simattack.server.world import World
 
@@ -52,6 +56,8 @@ def serve(
             atlas, place, renderer, lambda number: stream.token(number, streams_port, address), seed
         )
 
+        world.recordings = Recordings(recordings)
+
         def tell() -> None:
             sys.stdout.write(
                 f"simattack server ready on {address}:{calls_port} (streams {streams_port}), "
@@ -59,4 +65,7 @@ def serve(
             )
             sys.stdout.flush()
 
-        asyncio.run(sockets.serve_sockets(world, perform, calls, streams, tell, parent))
+        try:
+            asyncio.run(sockets.serve_sockets(world, perform, calls, streams, tell, parent))
+        finally:
+            world.recordings.end("the server ended")

@@ -20,10 +20,19 @@ def main() -> int:
     parser.add_argument("--gpu", type=int, help="which GPU draws")
     parser.add_argument("--seed", type=int, default=0, help="of all sensor noise")
     parser.add_argument("--parent", type=int, help="end when the process of this id ends")
+    parser.add_argument("--recordings", type=Path, help="the folder of the clients' recordings")
     flags = parser.parse_args()
     logging.basicConfig(format="simattack server: %(message)s", level=logging.WARNING)
     try:
-        serve(flags.port, flags.host, flags.map, flags.gpu, flags.seed, flags.parent)
+        serve(
+            flags.port,
+            flags.host,
+            flags.map,
+            flags.gpu,
+            flags.seed,
+            flags.parent,
+            flags.recordings,
+        )
     except SimattackError as error:
         sys.stderr.write(f"simattack: {error}\n")
         return 1

@@ -19,6 +19,7 @@ from simattack.server.methods_buffers import BUFFERS
 from simattack.server.methods_drawing import DRAWING
 from simattack.server.methods_queries import QUERIES
 from simattack.server.methods_navigation import NAVIGATION
+from simattack.server.methods_recorder import RECORDER
 from simattack.server.methods_scene import SCENE
 from simattack.server.methods_table import Table
 from simattack.server.methods_traffic import TRAFFIC
@@ -164,5 +165,5 @@ def set_imui_gravity(world: World, gravity: Wire) -> None:
 
 
 METHODS = Table()
-for _part in (EPISODE, ACTORS, VEHICLES, TRAFFIC, NAVIGATION, SCENE, DRAWING, QUERIES, ABSENT, BUFFERS, BATCH):
+for _part in (EPISODE, ACTORS, VEHICLES, TRAFFIC, NAVIGATION, SCENE, DRAWING, QUERIES, ABSENT, BUFFERS, RECORDER, BATCH):
     METHODS.update(_part)

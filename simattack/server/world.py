@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,6 +35,9 @@ from simattack.server.signals import RED, Signals
 from simattack.server.stream import Snapshot, Streams, Subscriber
 from simattack.server.town import Town
 from simattack.types import Image, Pose, Weather
+
+if TYPE_CHECKING:
+    from simattack.server.recordings import Recordings
 
 FREE_STEP_S = 1 / 30
 """The step of simulated time where the client set none."""
@@ -82,6 +86,8 @@ class World:
         self.is_strict = False
         """Whether painting has the limits of a real CARLA."""
         self.traffic_managers: dict[int, tuple[str, int]] = {}
+        self.recordings: Recordings | None = None
+        """Asked at each tick; None for a world that nobody records."""
         self.pending: Map | None = None
         """A map that a client sent, until it asks for the episode on it."""
         self.episode = 0
@@ -127,6 +133,8 @@ class World:
 
     def load(self, place: Map, is_resetting: bool) -> None:
         """Ends the episode and starts the next, on ``place``."""
+        if self.recordings is not None:
+            self.recordings.end("a world was loaded")
         for number in [n for actor in self.sensors.values() for n in actor.streams]:
             self.streams.close(number)
         if is_resetting:
@@ -187,8 +195,12 @@ class World:
         for number in self.fallen.due(self.elapsed_s):
             if number in self.actors:
                 self.destroy(self.actors[number])
+        if self.recordings is not None:
+            contacts = [*contacts, *self.recordings.advance(self, step_s)]
         for actor in self.actors.values():
             self._advance(actor)
+        if self.recordings is not None:
+            self.recordings.note(self, contacts)
         self.driving.after()
         message = self._message(self.is_map_new, self.lamps.take_news())
         self.streams.send(stream.WORLD_STREAM, [message])
@@ -293,13 +305,17 @@ class World:
         except KeyError:
             raise Refusal(f"actor {number} not found") from None
 
-    def spawn(self, description: Description, pose: Pose, parent: int = 0) -> Actor:
+    def spawn(
+        self, description: Description, pose: Pose, parent: int = 0, recorded: int = 0
+    ) -> Actor:
         """A new actor.
 
         Args:
             description: an id of the blueprint library, and attributes.
             pose: in the world, or in the frame of the parent.
             parent: the actor it is fixed to, 0 for none.
+            recorded: its id in a recording that is replayed; it gets the same if that was never
+                taken, and stands where it stood, whatever is there. 0 for all others.
 
         Raises:
             Refusal: the text that CARLA gives for the same failure.
@@ -313,12 +329,13 @@ class World:
             if holder is None:
                 raise Refusal("unable to attach actor: parent actor not found")
         is_solid = blueprint.kind in ("vehicle", "walker") and holder is None
-        if is_solid and self.physics.blocked(blueprint, pose):
+        if is_solid and not recorded and self.physics.blocked(blueprint, pose):
             raise Refusal("Spawn failed because of collision at spawn position")
         try:
             attributes.check(description)
         except ConfigError as error:
             raise Refusal(f"Spawn failed because of invalid attributes: {error}") from error
+        self._next_id = max(self._next_id, recorded)
         actor = self._add(_KINDS.get(blueprint.kind, "other"), description, pose, blueprint, holder)
         if actor.has_physics:
             self.physics.add(actor.id, blueprint, pose)
