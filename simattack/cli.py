@@ -9,16 +9,12 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from simattack.errors import ConfigError, SimattackError
 from simattack.terminal import Stages, columns
-
-if TYPE_CHECKING:
-    from simattack.config import Scenario
-    from simattack.suite import Finished
 
 # Only what the flags need is imported above: `simattack --help` is to be instant.
 
@@ -86,9 +82,9 @@ def run(
         max_ticks: End every episode after so many ticks of 0.05 s.
         retry_errors: Drive those episodes again that ended in an error.
     """
-    from simattack import config, suite
+    from simattack import config, overrides, publication, suite
 
-    change = _changes(patch, size_m, detector, trust_pickle, max_ticks)
+    change = overrides.changes(patch, size_m, detector, trust_pickle, max_ticks)
     chosen = config.read(name).change(change).select(arms, seeds)
     folder = out if out is not None else Path("runs") / chosen.name
     tools = suite.tools(host, port)
@@ -101,8 +97,8 @@ def run(
         retry_errors=retry_errors,
         command=shlex.join(["simattack", *sys.argv[1:]]),
     )
-    page = _publish(finished)
-    sys.stdout.write(f"\nreport: {page}\n")
+    page = publication.publish(finished.folder.path)
+    sys.stdout.write(f"{publication.table(finished.folder.path)}\nreport: {page}\n")
     if finished.n_errors:
         _tell(f"{finished.n_errors} of {len(finished.rows)} episodes ended in an error")
         return 1
@@ -150,12 +146,12 @@ def optimize(
         port: Of that server.
         restart: Forget what an interrupted run of that name has done.
     """
-    from simattack import config
+    from simattack import config, overrides
     from simattack.config import Part
     from simattack.optimize import sticker
     from simattack.session import Session
 
-    change = _changes(None, None, detector, trust_pickle, None)
+    change = overrides.changes(detector=detector, trust_pickle=trust_pickle)
     chosen = change(config.read_scenario(scenario))
     chosen.load_plugins()
     where = f"scenario {chosen.name!r}"
@@ -262,11 +258,11 @@ def report(folder: _Folder, open: bool = False) -> int:
         folder: Of a run, finished or not; runs/latest is the newest.
         open: Show it in the browser.
     """
+    from simattack import publication
     from simattack import report as pages
 
     page = pages.write(folder)
-    _print_table(folder)
-    sys.stdout.write(f"\nreport: {page}\n")
+    sys.stdout.write(f"{publication.table(folder)}\nreport: {page}\n")
     if open:
         import webbrowser
 
@@ -389,82 +385,6 @@ def main() -> int:
         # The reader of our output went away, as `| head` does; say nothing at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-
-
-def _changes(
-    patch: str | None,
-    size_m: float | None,
-    detector: str | None,
-    trust_pickle: bool,
-    max_ticks: int | None,
-) -> Callable[[Scenario], Scenario]:
-    """What the flags change in a scenario.
-
-    Raises:
-        ConfigError: a flag fits nothing.
-    """
-    from simattack import registry
-    from simattack.config import Part
-    from simattack.types import CarInfo
-
-    if trust_pickle and detector is None:
-        raise ConfigError("--trust-pickle says to trust the file of --detector; got no --detector")
-    if max_ticks is not None and max_ticks < 1:
-        raise ConfigError(f"expected at least 1 tick, got --max-ticks {max_ticks}")
-
-    def change(scenario: Scenario) -> Scenario:
-        if patch is not None or size_m is not None:
-            if scenario.attack is None:
-                raise ConfigError(f"scenario {scenario.name!r} has no attack to give a --patch to")
-            options = {"patch": patch, "size_m": size_m}
-            # Another picture is of another size, so the scenario's own size must not stay.
-            given = {k: v for k, v in options.items() if v is not None or patch is not None}
-            attack = scenario.attack.with_options(**given)
-            scenario = dataclasses.replace(scenario, attack=attack)
-        if detector is not None:
-            if detector in registry.kinds("detectors"):
-                part = Part(detector)
-            else:
-                part = scenario.detector.with_options(weights=detector)
-            if trust_pickle:
-                part = part.with_options(trust_pickle=True)
-            scenario = dataclasses.replace(scenario, detector=part)
-        if max_ticks is not None:
-            limit_s = max_ticks * CarInfo().tick_s
-            scenario = dataclasses.replace(scenario, max_time_s=limit_s)
-        return scenario
-
-    return change
-
-
-def _publish(finished: Finished) -> Path:
-    """Write the report, print the table, and let runs/latest point here."""
-    from simattack import report as pages
-
-    path = finished.folder.path
-    page = pages.write(path)
-    if path.parent.name == "runs":
-        link = path.parent / "latest"
-        if link.is_symlink():
-            link.unlink()
-        if not link.exists():
-            link.symlink_to(path.name)
-    _print_table(path)
-    return page
-
-
-def _print_table(path: Path) -> None:
-    """The headline and the main table of a results folder."""
-    from simattack import report as pages
-    from simattack.results import Folder
-    from simattack.summary import summarise
-
-    folder = Folder(path)
-    rows, _ = folder.rows()
-    for headline, head, body in pages.table(summarise(rows), folder.manifest()):
-        # As many columns as a terminal can hold; the report has them all.
-        sys.stdout.write(f"{headline}\n\n")
-        sys.stdout.write(columns(head[:7], [row[:7] for row in body]))
 
 
 def _result(text: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 import standins
 from PIL import Image as Pictures
 
-from simattack import cli, config, listing, registry, suite
+from simattack import cli, config, listing, overrides, publication, registry, suite
 from simattack.errors import ConfigError, SimattackError
 from simattack.taxonomy import ThreatModel
 from simattack.worker import Tools
@@ -113,30 +113,30 @@ def test_an_interrupt_is_one_line_and_code_130(go, monkeypatch):
 
 
 def test_a_patch_of_ones_own_replaces_the_scenarios_and_its_size():
-    changed = cli._changes("mine.png", 0.37, None, False, None)(scenario())
+    changed = overrides.changes("mine.png", 0.37)(scenario())
     assert changed.attack == config.Part("sticker", {"patch": "mine.png", "size_m": 0.37})
-    changed = cli._changes("mine.png", None, None, False, None)(scenario())
+    changed = overrides.changes("mine.png")(scenario())
     assert changed.attack == config.Part("sticker", {"patch": "mine.png", "size_m": None})
-    changed = cli._changes(None, 0.3, None, False, None)(scenario())
+    changed = overrides.changes(size_m=0.3)(scenario())
     assert changed.attack == config.Part("sticker", {"patch": "old", "size_m": 0.3})
     with pytest.raises(ConfigError, match="has no attack"):
-        cli._changes("mine.png", None, None, False, None)(scenario(attack=None))
+        overrides.changes("mine.png")(scenario(attack=None))
 
 
 def test_a_detector_of_ones_own_is_weights_or_a_registered_kind():
-    changed = cli._changes(None, None, "mine.pt", True, None)(scenario())
+    changed = overrides.changes(detector="mine.pt", trust_pickle=True)(scenario())
     assert changed.detector == config.Part(
         "yolo", {"confidence": 0.4, "weights": "mine.pt", "trust_pickle": True}
     )
-    assert cli._changes(None, None, "oracle", False, None)(scenario()).detector.kind == "oracle"
+    assert overrides.changes(detector="oracle")(scenario()).detector.kind == "oracle"
     with pytest.raises(ConfigError, match="got no --detector"):
-        cli._changes(None, None, None, True, None)
+        overrides.changes(trust_pickle=True)
 
 
 def test_ticks_limit_the_time_and_must_be_some():
-    assert cli._changes(None, None, None, False, 20)(scenario()).max_time_s == pytest.approx(1.0)
+    assert overrides.changes(max_ticks=20)(scenario()).max_time_s == pytest.approx(1.0)
     with pytest.raises(ConfigError, match="at least 1 tick"):
-        cli._changes(None, None, None, False, 0)
+        overrides.changes(max_ticks=0)
 
 
 def test_a_patch_too_large_is_refused_before_anything_starts(go, tmp_path):
@@ -164,15 +164,15 @@ def test_report_of_a_folder_that_is_none_is_one_line(go, tmp_path):
     assert "expected a results folder" in err and err.count("\n") == 1
 
 
-def test_publishing_lets_latest_point_at_the_newest_run(tmp_path, capsys):
+def test_publishing_lets_latest_point_at_the_newest_run(tmp_path):
     plan = config.read(standins.write_scenario(tmp_path)).select(["clean"], 1)
     tools = Tools(standins.open_road, standins.drive)
     for name in ("one", "two"):
         done = suite.run(plan, tmp_path / "runs" / name, tools)
-        page = cli._publish(done)
+        page = publication.publish(done.folder.path)
         assert page == tmp_path / "runs" / name / "report.html"
         assert (tmp_path / "runs/latest").resolve() == tmp_path / "runs" / name
-    assert "clean" in capsys.readouterr().out
+        assert "clean" in publication.table(done.folder.path)
 
 
 @pytest.mark.parametrize("room", registry.ROOMS)

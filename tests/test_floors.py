@@ -19,11 +19,12 @@ FLOORS = {
     "server_process": 2, "sensing": 2, "roadmap": 2, "canvas": 2, "session": 2,
     "standpoints": 2, "printing": 2, "scenario": 2, "actors": 2,
     "config": 3, "twin": 3, "stack": 3,
-    "staging": 4, "envs": 4, "calibration": 4,
+    "staging": 4, "envs": 4, "calibration": 4, "overrides": 4,
     "episode": 5, "gap": 5,
     "attack_env": 6, "worker": 6, "supervisor": 6, "suite": 6, "optimize": 6,
     "compare": 7, "train": 7, "report": 7, "replay": 7, "listing": 7, "doctor": 7,
-    "cli": 8,
+    "publication": 8,
+    "cli": 9,
 }  # fmt: skip
 """Rooms by floor; a file may import only from lower floors and from its own room."""
 SIBLINGS = {
