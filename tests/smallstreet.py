@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import cache
 
 from simattack.server.render import GBuffer, Mover, Renderer, View
 from simattack.server.road import Road
@@ -37,9 +37,11 @@ class Street:
     ) -> GBuffer:
         return self.renderer.render(view, movers, weather, {}, is_rich=is_rich)
 
-    def drawer(self, *movers: Mover, weather: Weather = SUN) -> Callable[[View, bool], GBuffer]:
-        """A function as ``capture`` takes it."""
-        return lambda view, is_rich: self.draw(view, *movers, weather=weather, is_rich=is_rich)
+
+@cache
+def small_street() -> Street:
+    """The one of this test run."""
+    return Street()
 
 
 def moment(tick: int, *movers: Mover) -> Moment:

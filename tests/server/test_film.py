@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from smallstreet import NIGHT, SUN, TICK_S, Street, moment, wall
+from smallstreet import NIGHT, SUN, TICK_S, Street, moment, small_street, wall
 
 from simattack.errors import ConfigError
 from simattack.server.render import GBuffer, View
@@ -28,7 +28,7 @@ PLAIN = {
 
 @pytest.fixture(scope="module")
 def street() -> Street:
-    return Street()
+    return small_street()
 
 
 def eye(**attributes: str) -> Eye:
@@ -132,22 +132,22 @@ def test_automatic_exposure_lifts_the_night_by_two_stops_and_no_more(street: Str
 
 
 def test_automatic_exposure_converges_faster_to_bright_than_to_dark(street: Street) -> None:
-    camera = eye()
-    shoot(street, camera, 0)
+    camera, day, night = eye(), street.draw(EYE), street.draw(EYE, weather=NIGHT)
+    camera.meter(day, moment(0))
     assert camera.ev == 12.0
     gains = []
     for tick in range(1, 61):
-        shoot(street, camera, tick, NIGHT)
+        camera.meter(night, moment(tick))
         gains.append(camera.gain)
     # ev = 10 + 2 * 2^(-t speed), so the gain after 1 s at speed 1 is 2^(2 - 2 / 2).
     assert gains[19] == pytest.approx(2.0, rel=1e-6)
     assert (np.diff(gains) > 0).all() and gains[-1] > 3.3
     before, start = camera.ev, 61
     assert before is not None
-    shoot(street, camera, start, SUN)
+    camera.meter(day, moment(start))
     assert camera.ev == pytest.approx(12 - (12 - before) * 2 ** (-3.0 * TICK_S), rel=1e-6)
     for tick in range(start + 1, start + 80):
-        shoot(street, camera, tick, SUN)
+        camera.meter(day, moment(tick))
     assert camera.gain == 1.0
     assert shoot(street, camera, start + 80).tobytes() == street.draw(EYE).rgb.tobytes()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from smallstreet import TICK_S, Street, moment, wall
+from smallstreet import TICK_S, Street, moment, small_street, wall
 
 from simattack.server.render import GBuffer, Mover, View
 from simattack.server.sensors.flow import SKY, Past, velocity
@@ -16,7 +16,7 @@ FOCAL = WIDTH / 2 / np.tan(FOV / 2)
 
 @pytest.fixture(scope="module")
 def street() -> Street:
-    return Street()
+    return small_street()
 
 
 def view(pose: Pose) -> View:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from smallstreet import TICK_S, Street, moment, wall
+from smallstreet import TICK_S, Street, moment, small_street, wall
 
 from simattack.server.render import GBuffer, Mover, View
 from simattack.server.sensors import blur, film, glow, lens
@@ -106,12 +106,10 @@ def test_a_streak_is_as_long_as_speed_times_open_time() -> None:
 
 def test_an_edge_is_drawn_out_into_a_ramp_of_the_streaks_length() -> None:
     light = stripes().astype(np.float32) / 255
-    flat = light.reshape(-1, 3)
-    found = blur.smear(lambda at: flat[at], streak(16.0))
-    assert found is not None
-    rows, columns, values = found
     out = light.copy()
-    out[rows, columns] = values
+    found = blur.smear(light, streak(16.0))
+    assert found is not None
+    out.reshape(-1, 3)[found[0]] = found[1]
     ramp = out[HEIGHT // 2, :, 0]
     rising = (ramp > 0.001) & (ramp < 0.999)
     assert rising.sum() == pytest.approx(16, abs=1)
@@ -119,12 +117,18 @@ def test_an_edge_is_drawn_out_into_a_ramp_of_the_streaks_length() -> None:
     np.testing.assert_allclose(np.diff(ramp[inner]), 1 / 16, atol=0.035)
     # To either side of where it was.
     assert np.flatnonzero(rising).mean() == pytest.approx(EDGE * 80 + 79.5, abs=1)
-    assert blur.smear(lambda at: flat[at], streak(0.9)) is None
+    short = blur.smear(light, streak(-2.0))
+    assert short is not None
+    out = light.copy()
+    out.reshape(-1, 3)[short[0]] = short[1]
+    edge = round(EDGE * WIDTH / 2 + WIDTH / 2)
+    np.testing.assert_allclose(out[50, edge - 2 : edge + 2, 0], [0, 1 / 3, 2 / 3, 1], atol=1e-6)
+    assert blur.smear(light, streak(0.9)) is None
 
 
 @pytest.fixture(scope="module")
 def street() -> Street:
-    return Street()
+    return small_street()
 
 
 def view(pose: Pose) -> View:

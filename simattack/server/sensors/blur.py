@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ Movers = Mapping[int, Mover]
 
 _LEAST_PX = 1.0
 """Shorter streaks are within a pixel and its neighbour."""
+_SHORT_PX = 2.9
+_MOST_TAPS = 17
 SENSOR_WIDTH_M = 24.576e-3
 """Of Unreal's depth of field."""
 _LEAST_RADIUS_PX = 0.5
@@ -48,11 +50,13 @@ def streaks(flow: Flow, options: Options) -> Flow:
     height, width, _ = flow.shape
     intensity = min(max(options.motion_blur_intensity, 0.0), 1.0)
     out = flow * np.array([intensity * width / 2, -intensity * height / 2], np.float32)
-    length = np.hypot(out[..., 0], out[..., 1])
-    most = most_px(options, width)
-    too_long = length > most
-    out[too_long] *= (most / length[too_long])[:, None]
+    most = np.float32(most_px(options, width))
+    out *= (most / np.maximum(_length(out), most))[..., None]
     return out
+
+
+def _length(streak: Flow) -> NDArray[np.float32]:
+    return np.asarray(np.sqrt(streak[..., 0] ** 2 + streak[..., 1] ** 2))
 
 
 def quiet(
@@ -71,32 +75,36 @@ def quiet(
             flow[rows, columns] = still[rows, columns]
 
 
-def smear(
-    light_at: Callable[[Indices], Light], streak: Flow
-) -> tuple[Indices, Indices, Light] | None:
-    """Light drawn out along each pixel's streak, half of it to either side.
-
-    Args:
-        light_at: the light (N, 3) of pixels by their indices (N,), row after row.
-        streak: (H, W, 2) as ``streaks`` gives them.
+def smear(light: Light, streak: Flow) -> tuple[Indices, Light] | None:
+    """Light (H, W, 3) drawn out along each pixel's streak, half of it to either side.
 
     Returns:
-        Rows (N,), columns (N,) and the light (N, 3) of the pixels that change, or None.
+        Indices (N,), row after row, and the light (N, 3) of the pixels that change, or None.
     """
-    length = np.hypot(streak[..., 0], streak[..., 1])
-    rows, columns = np.nonzero(length >= _LEAST_PX)
-    if not len(rows):
+    length = _length(streak)
+    longest = float(length.max())
+    if longest < _LEAST_PX:
         return None
-    height, width = length.shape
+    flat, width = light.reshape(-1, 3), light.shape[1]
+    if longest < _SHORT_PX:
+        # The mean with the neighbours on both sides is all that so short a streak can show.
+        half = np.rint(streak / 2).astype(np.int64)
+        step = half[..., 1] * width + half[..., 0]
+        step[length < _LEAST_PX] = 0
+        step[[0, -1]] = step[:, [0, -1]] = 0
+        at = np.flatnonzero(step)
+        step = step.ravel()[at]
+        return at, (flat[at - step] + flat[at] + flat[at + step]) / np.float32(3)
+    rows, columns = np.nonzero(length >= _LEAST_PX)
     run = streak[rows, columns]
-    # Taps at most half a pixel apart.
-    taps = 2 * math.ceil(float(length.max())) + 1
+    # Taps half a pixel apart, while there are enough of them.
+    taps = min(2 * math.ceil(longest) + 1, _MOST_TAPS)
     sums = np.zeros((len(rows), 3), np.float32)
-    for part in (np.arange(taps) + 0.5) / taps - 0.5:
-        y = np.clip(np.rint(rows + part * run[:, 1]).astype(np.int64), 0, height - 1)
+    for part in ((np.arange(taps) + 0.5) / taps - 0.5).astype(np.float32):
+        y = np.clip(np.rint(rows + part * run[:, 1]).astype(np.int64), 0, light.shape[0] - 1)
         x = np.clip(np.rint(columns + part * run[:, 0]).astype(np.int64), 0, width - 1)
-        sums += light_at(y * width + x)
-    return rows, columns, sums / np.float32(taps)
+        sums += flat[y * width + x]
+    return rows * width + columns, sums / np.float32(taps)
 
 
 # Distance

@@ -145,12 +145,10 @@ class Eye:
             radius = blur.blur_radius_px(picture.depth_m, view, options)
             light = blur.defocus(light, radius, options)
         if streak is not None:
-            flat = light.reshape(-1, 3)
-            found = blur.smear(lambda at: flat[at], streak)
+            found = blur.smear(light, streak)
             if found is not None:
-                rows, columns, values = found
                 light = light.copy()
-                light[rows, columns] = values
+                light.reshape(-1, 3)[found[0]] = found[1]
         light = light * np.float32(self.gain)
         if self._is_bright:
             light += glow.glow(light, options)
@@ -171,13 +169,11 @@ class Eye:
 
     def _smeared(self, rgb: Image, streak: Flow) -> Image:
         """Motion blur of a picture that only exists as display codes."""
-        flat = rgb.reshape(-1, 3)
-        found = blur.smear(lambda at: film.light_of(flat[at]), streak)
+        found = blur.smear(film.light_of(rgb), streak)
         if found is None:
             return rgb
-        rows, columns, light = found
         out = rgb.copy()
-        out[rows, columns] = film.develop(light[None], self.options)[0]
+        out.reshape(-1, 3)[found[0]] = film.develop(found[1], self.options)
         return out
 
 
