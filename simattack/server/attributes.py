@@ -7,7 +7,7 @@ import math
 from simattack.errors import ConfigError
 from simattack.server.blueprints import DEFINITIONS, AttributeType
 from simattack.server.codec import Description
-from simattack.server.sensors import eye
+from simattack.server.sensors import eye, ranging
 from simattack.server.sensors.camera import is_camera, lens
 
 _NUMBERS = {
@@ -21,7 +21,7 @@ _NUMBERS = {
 
 
 def check(description: Description) -> None:
-    """Passes a description whose numbers are finite and whose image, if any, can be made.
+    """Passes a description whose numbers are finite and whose measurement, if any, can be made.
 
     Raises:
         ConfigError: an attribute is none of that; names it.
@@ -38,3 +38,5 @@ def check(description: Description) -> None:
     if is_camera(description.type_id):
         lens(attributes)
         eye.check(description.type_id, attributes)
+    elif ranging.is_ranging(description.type_id):
+        ranging.check(description.type_id, attributes)

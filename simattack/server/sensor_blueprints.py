@@ -115,6 +115,8 @@ SENSORS: dict[str, tuple[Row, ...]] = {
             noise_stddev="0.0",
         ),
         *_rows("i", noise_seed="0"),
+        # Ours; by default intensity is CARLA's, which knows no surfaces.
+        ("surface_reflectance", "s", "none", ("none", "lambertian")),
     ),
     "sensor.lidar.ray_cast_semantic": _RAYS,
     "sensor.other.radar": (
@@ -160,3 +162,8 @@ SENSORS: dict[str, tuple[Row, ...]] = {
         *_TICK,
     ),
 }
+
+
+def defaults(type_id: str) -> dict[str, str]:
+    """What a sensor's attributes are where a client says nothing."""
+    return {name: value for name, _, value, _ in SENSORS[type_id]}

@@ -31,6 +31,7 @@ from simattack.server.render.look import Look
 from simattack.server.road import Road
 from simattack.server.road_signals import Signal
 from simattack.server.sensors import readout
+from simattack.server.sensors.ranging import Ranging
 from simattack.server.signals import RED, Signals
 from simattack.server.stream import Snapshot, Streams, Subscriber
 from simattack.server.town import Town
@@ -86,6 +87,7 @@ class World:
         self.is_strict = False
         """Whether painting has the limits of a real CARLA."""
         self.traffic_managers: dict[int, tuple[str, int]] = {}
+        self.ranging = Ranging()
         self.recordings: Recordings | None = None
         """Asked at each tick; None for a world that nobody records."""
         self.pending: Map | None = None

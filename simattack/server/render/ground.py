@@ -6,9 +6,11 @@ All surfaces take their texture coordinates from world x and y, so lanes join wi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from simattack.server.render.mesh import Color, Vertices, join, rows
@@ -220,7 +222,19 @@ def ground(road: Road, first_id: int) -> list[Piece]:
     paint += [polygon(np.asarray(s), WHITE_PAINT) for s in road.stop_lines]
     kinds["paint"] = paint
     tags = {"road": 1, "sidewalk": 2, "grass": 10, "paint": 24}
-    return [
+    pieces = [
         Piece(join(parts), tags[kind], first_id + k)
         for k, (kind, parts) in enumerate(kinds.items())
     ]
+    _SURFACES[road] = [(p.triangles[:, :3].reshape(-1, 3, 3).copy(), p.tag) for p in pieces]
+    return pieces
+
+
+_SURFACES: WeakKeyDictionary[Road, list[tuple[NDArray[np.float32], int]]] = WeakKeyDictionary()
+
+
+def surfaces(road: Road) -> list[tuple[NDArray[np.float32], int]]:
+    """The triangles (T, 3, 3) of ``ground`` and their labels; at hand once it was drawn."""
+    if road not in _SURFACES:
+        ground(road, 0)
+    return _SURFACES[road]

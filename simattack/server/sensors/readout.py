@@ -15,6 +15,7 @@ from simattack.server.sensors.camera import capture, is_camera
 from simattack.server.sensors.events import CollisionEvent, collisions
 from simattack.server.sensors.eye import Moment
 from simattack.server.sensors.navigation import gnss, imu
+from simattack.server.sensors.ranging import is_ranging
 
 if TYPE_CHECKING:
     from simattack.server.world import World
@@ -41,6 +42,10 @@ def report(world: World, contacts: Sequence[Contact]) -> None:
             _send_values(world, sensor, list(gnss(world.road, sensor.pose, *_noise(sensor))))
         elif sensor.type_id == "sensor.other.imu":
             _send_imu(world, sensor)
+        elif is_ranging(sensor.type_id):
+            measured = world.ranging.measure(world, sensor)
+            if measured is not None:
+                _send(world, sensor, measured)
     cameras = [sensor for sensor in due if is_camera(sensor.type_id)]
     if cameras and not world.settings.is_rendering_off:
         movers = {mover.id: mover for mover in world.movers()}
