@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image as Pictures
 
 from simattack import figures, results, surfaces, wording
 from simattack.errors import ResultsError, SimattackError
+from simattack.placement import printed
 from simattack.recording import PICTURES_AT_M, load_trace
 from simattack.results import Folder, Manifest, Plain, Row
 from simattack.summary import summarise
@@ -208,19 +210,23 @@ def _attack_text(folder: Folder, scenario: _Scenario) -> str:
     if size is None:
         return str(attack["kind"])
     text = f"{attack['kind']}, {size[0]:.3g} × {size[1]:.3g} m"
-    share = _share(scenario, size)
+    share = _share(folder, scenario, size)
     return text if share is None else f"{text}: {100 * share:.0f} % of the sign's face"
 
 
-def _share(scenario: _Scenario, size: tuple[float, float]) -> float | None:
-    """Of the face of the scenario's first sign that a sticker of that size covers."""
+def _share(folder: Folder, scenario: _Scenario, size: tuple[float, float]) -> float | None:
+    """Of the face of the scenario's first sign that the printed matter of its patch covers."""
     try:
         known = surfaces.approaches(scenario.content["map"])
         face = known[scenario.content["sites"][0]].surface
     except (SimattackError, KeyError):
         return None
     width, height = face.size_m
-    return size[0] * size[1] / (float(face.face.mean()) * width * height)
+    covered = size[0] * size[1]
+    if (found := _card(folder, scenario)) is not None:
+        with Pictures.open(found[0]) as picture:
+            covered *= float(printed(np.asarray(picture.convert("RGBA"))).mean())
+    return covered / (float(face.face.mean()) * width * height)
 
 
 def _card(folder: Folder, scenario: _Scenario) -> tuple[Path, Plain] | None:

@@ -140,6 +140,19 @@ def test_conflicts_stand_in_the_table_and_an_unbounded_mean_nowhere(page, run):
     assert body[0][column] == "0 of 5 (0–43 %)"
 
 
+def test_only_what_is_printed_of_a_patch_covers_the_sign(run, tmp_path):
+    from PIL import Image
+
+    (tmp_path / "inputs").mkdir()
+    for path in (Folder(run).manifest_path, Folder(run).final, run / "inputs/mine.json"):
+        (tmp_path / path.relative_to(run)).write_bytes(path.read_bytes())
+    halved = np.full((4, 4, 4), 255, np.uint8)
+    halved[:2, :, 3] = 0  # its upper half is not there
+    Image.fromarray(halved).save(tmp_path / "inputs/mine.png")
+    text = " ".join(read(report.write(tmp_path).read_text()).text)
+    assert "0.3 × 0.3 m: 10 % of the sign's face" in text
+
+
 def test_the_page_says_how_to_do_it_again_and_with_what(page, run):
     assert "simattack run roll.yaml --seeds 5 --out &lt;here&gt;" in page
     assert f"simattack replay {run} --arm attacked --seed 0" in page
