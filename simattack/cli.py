@@ -30,6 +30,7 @@ def serve(
     gpu: int | None = None,
     seed: int = 0,
     recordings: Path | None = None,
+    strict_textures: bool = False,
 ) -> int:
     """Run the embedded server, which CARLA 0.9.16 clients connect to, until Ctrl-C.
 
@@ -40,11 +41,14 @@ def serve(
         gpu: Which GPU draws; by default what EGL offers, also a CPU.
         seed: Of all sensor noise.
         recordings: The folder that clients record to and replay from; by default one in your cache.
+        strict_textures: Limit painting as a real CARLA does: no signs, no levels of detail.
     """
     from simattack import resources, server
 
     path = resources.locate(map, "scenarios/maps", ".xodr") if map is not None else None
-    server.serve(port, host, path, gpu, seed, recordings=recordings)
+    server.serve(
+        port, host, path, gpu, seed, recordings=recordings, strict_textures=strict_textures
+    )
     return 0
 
 

@@ -18,6 +18,7 @@ def serve(
     seed: int = 0,
     parent: int | None = None,
     recordings: Path | None = None,
+    strict_textures: bool = False,
 ) -> None:
     """Serves until it is told to stop; one line on stdout says when it is ready.
 
@@ -30,6 +31,7 @@ def serve(
         parent: the server ends when the process of that id ends.
         recordings: the folder that clients may record to and replay from; one in the user's cache
             without it.
+        strict_textures: whether painting has the limits that it has in a real CARLA.
 
     Raises:
         SetupError: a port is taken, or images cannot be drawn here.
@@ -57,6 +59,7 @@ def serve(
         )
 
         world.recordings = Recordings(recordings)
+        world.is_strict = strict_textures
 
         def tell() -> None:
             sys.stdout.write(

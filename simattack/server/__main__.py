@@ -21,6 +21,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of all sensor noise")
     parser.add_argument("--parent", type=int, help="end when the process of this id ends")
     parser.add_argument("--recordings", type=Path, help="the folder of the clients' recordings")
+    parser.add_argument("--strict-textures", action="store_true", help="paint as a real CARLA does")
     flags = parser.parse_args()
     logging.basicConfig(format="simattack server: %(message)s", level=logging.WARNING)
     try:
@@ -32,6 +33,7 @@ def main() -> int:
             flags.seed,
             flags.parent,
             flags.recordings,
+            flags.strict_textures,
         )
     except SimattackError as error:
         sys.stderr.write(f"simattack: {error}\n")

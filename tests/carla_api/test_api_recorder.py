@@ -1,0 +1,124 @@
+"""Recordings, and the files and layers of maps."""
+
+from __future__ import annotations
+
+import carla
+import pytest
+
+api = pytest.mark.carla_api
+
+
+@pytest.fixture
+def recorded(client, world, car, tools):
+    """A recording of a drive of two seconds that ends in another car, and where the car was."""
+    pose = car.get_transform()
+    place = pose.transform(carla.Location(x=14.0, z=0.2))
+    library = world.get_blueprint_library()
+    world.spawn_actor(library.find("vehicle.audi.tt"), carla.Transform(place, pose.rotation))
+    world.tick()
+    client.start_recorder("api.log", True)
+    car.apply_control(carla.VehicleControl(throttle=1.0))
+    track = []
+    for _ in range(60):
+        world.tick()
+        track.append(car.get_location())
+    client.stop_recorder()
+    return car.id, track
+
+
+@api("start_recorder", "stop_recorder", "show_recorder_file_info", "show_recorder_collisions")
+def test_a_recording_tells_who_was_there_and_who_collided(client, recorded):
+    number, _ = recorded
+    told = client.show_recorder_file_info("api.log", True)
+    assert "vehicle.tesla.model3" in told and "vehicle.audi.tt" in told
+    assert str(number) in client.show_recorder_collisions("api.log", "v", "v")
+    assert str(number) not in client.show_recorder_collisions("api.log", "w", "w").replace(
+        "api.log", ""
+    )
+
+
+@api("show_recorder_actors_blocked")
+def test_an_actor_that_stood_is_told_as_blocked(client, recorded):
+    told = client.show_recorder_actors_blocked("api.log", 0.5, 100.0)
+    assert "vehicle.audi.tt" in told
+
+
+@api("replay_file", "stop_replayer", "set_replayer_ignore_spectator", "set_replayer_ignore_hero")
+def test_a_replay_drives_the_same_way(client, world, recorded, tools):
+    _, track = recorded
+    fresh = client.reload_world(reset_settings=False)
+    fresh.tick()
+    client.set_replayer_ignore_spectator(True)
+    client.set_replayer_ignore_hero(False)
+    client.replay_file("api.log", 0.0, 0.0, 0)
+    tools.drive(fresh, 31)
+    (car,) = (a for a in fresh.get_actors().filter("vehicle.tesla.*"))
+    nearest = min(place.distance(car.get_location()) for place in track)
+    assert nearest < 0.2
+    assert car.get_location().distance(track[0]) > 1.0
+    client.stop_replayer(False)
+    tools.drive(fresh, 2)
+
+
+@api("set_replayer_time_factor")
+def test_a_replay_runs_at_its_own_pace(client, world, recorded, tools):
+    _, track = recorded
+    way = []
+    for factor in (1.0, 0.25):
+        fresh = client.reload_world(reset_settings=False)
+        fresh.tick()
+        client.set_replayer_time_factor(factor)
+        client.replay_file("api.log", 0.0, 0.0, 0)
+        tools.drive(fresh, 24)
+        (car,) = (a for a in fresh.get_actors().filter("vehicle.tesla.*"))
+        way.append(car.get_location().distance(track[0]))
+        client.stop_replayer(False)
+    client.set_replayer_time_factor(1.0)
+    assert way[1] < 0.5 * way[0]
+
+
+def test_a_recording_that_is_not_there_is_told(client, world):
+    with pytest.raises(RuntimeError, match=r"no_such\.log"):
+        client.show_recorder_file_info("no_such.log", False)
+
+
+# Maps
+
+
+@api(
+    "load_map_layer",
+    "unload_map_layer",
+    partly="cameras and rays pass through a layer that is unloaded; bodies still hit it",
+)
+@pytest.mark.journey
+def test_an_unloaded_layer_is_gone_and_comes_back(world):
+    house = world.get_level_bbs(carla.CityObjectLabel.Buildings)[0]
+    above = carla.Location(house.location.x, house.location.y, house.location.z + 80)
+
+    def label():
+        world.tick()
+        return world.ground_projection(above, 200.0).label
+
+    assert label() == carla.CityObjectLabel.Buildings
+    world.unload_map_layer(carla.MapLayer.Buildings)
+    assert label() != carla.CityObjectLabel.Buildings
+    world.load_map_layer(carla.MapLayer.Buildings)
+    assert label() == carla.CityObjectLabel.Buildings
+
+
+@api("get_required_files", "request_file", "get_navigation_mesh")
+def test_pedestrians_get_their_mesh(raw, client, world):
+    names = client.get_required_files("Nav", False)
+    assert len(names) == 1
+    error, value = raw("request_file", names[0].rpartition("/")[2])
+    if value[0][0] == 0:
+        error, value = raw("request_file", names[0])
+    assert error is None
+    mesh = value[0][1]
+    assert mesh[:4] == b"TESM"
+    assert raw("get_navigation_mesh") == (None, [[1, mesh]])
+    place = world.get_random_location_from_navigation()
+    way = world.get_map().get_waypoint(place, lane_type=carla.LaneType.Any)
+    assert way.lane_type in (carla.LaneType.Sidewalk, carla.LaneType.Driving)
+    error, value = raw("request_file", "../secret")
+    assert error is None and value[0][0] == 0
