@@ -27,6 +27,7 @@ def serve(
     port: int = 2000,
     host: str = "127.0.0.1",
     map: str | None = None,
+    maps: Path | None = None,
     gpu: int | None = None,
     seed: int = 0,
     recordings: Path | None = None,
@@ -38,6 +39,7 @@ def serve(
         port: Of the calls; streams take the next one. 0 picks free ones.
         host: Address to listen on.
         map: A shipped map's name or an OpenDRIVE file.
+        maps: A folder whose .xodr files clients can load as towns, by name.
         gpu: Which GPU draws; by default what EGL offers, also a CPU.
         seed: Of all sensor noise.
         recordings: The folder that clients record to and replay from; by default one in your cache.
@@ -47,7 +49,14 @@ def serve(
 
     path = resources.locate(map, "scenarios/maps", ".xodr") if map is not None else None
     server.serve(
-        port, host, path, gpu, seed, recordings=recordings, strict_textures=strict_textures
+        port,
+        host,
+        path,
+        gpu,
+        seed,
+        recordings=recordings,
+        strict_textures=strict_textures,
+        maps_path=maps,
     )
     return 0
 

@@ -30,12 +30,18 @@ class ServerProcess:
     """
 
     def __init__(
-        self, map_path: Path | None = None, gpu: int | None = None, timeout_s: float = 120.0
+        self,
+        map_path: Path | None = None,
+        gpu: int | None = None,
+        timeout_s: float = 120.0,
+        maps_path: Path | None = None,
     ) -> None:
         command = [sys.executable, "-m", "simattack.server", "--port", "0"]
         command += ["--parent", str(os.getpid())]
         if map_path is not None:
             command += ["--map", str(map_path)]
+        if maps_path is not None:
+            command += ["--maps", str(maps_path)]
         if gpu is not None:
             command += ["--gpu", str(gpu)]
         self._cache = tempfile.TemporaryDirectory(prefix="simattack-carla-")

@@ -19,6 +19,7 @@ def serve(
     parent: int | None = None,
     recordings: Path | None = None,
     strict_textures: bool = False,
+    maps_path: Path | None = None,
 ) -> None:
     """Serves until it is told to stop; one line on stdout says when it is ready.
 
@@ -32,6 +33,7 @@ def serve(
         recordings: the folder that clients may record to and replay from; one in the user's cache
             without it.
         strict_textures: whether painting has the limits that it has in a real CARLA.
+        maps_path: a folder whose ``*.xodr`` files can be loaded as towns, beside the shipped one.
 
     Raises:
         SetupError: a port is taken, or images cannot be drawn here.
@@ -52,8 +54,8 @@ def serve(
         from simattack.server.world import World
 
         renderer = Renderer(gpu)
-        atlas = maps.Maps()
-        place = atlas.of_file(map_path) if map_path else atlas.shipped(maps.DEFAULT)
+        atlas = maps.Maps(maps_path)
+        place = atlas.of_file(map_path) if map_path else atlas.named(maps.DEFAULT)
         world = World(
             atlas, place, renderer, lambda number: stream.token(number, streams_port, address), seed
         )

@@ -22,6 +22,7 @@ def main() -> int:
     parser.add_argument("--parent", type=int, help="end when the process of this id ends")
     parser.add_argument("--recordings", type=Path, help="the folder of the clients' recordings")
     parser.add_argument("--strict-textures", action="store_true", help="paint as a real CARLA does")
+    parser.add_argument("--maps", type=Path, help="a folder of .xodr files to serve as towns")
     flags = parser.parse_args()
     logging.basicConfig(format="simattack server: %(message)s", level=logging.WARNING)
     try:
@@ -34,6 +35,7 @@ def main() -> int:
             flags.parent,
             flags.recordings,
             flags.strict_textures,
+            flags.maps,
         )
     except SimattackError as error:
         sys.stderr.write(f"simattack: {error}\n")

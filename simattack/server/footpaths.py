@@ -18,13 +18,16 @@ _LOG = logging.getLogger(__name__)
 class Footpaths:
     """The navigation mesh of one map, made when it is first asked for: that takes a moment."""
 
-    def __init__(self, road: Road, obstacles: Sequence[Floats]) -> None:
+    def __init__(self, road: Road, obstacles: Sequence[Floats], is_wanted: bool = True) -> None:
         self._road = road
+        self._is_wanted = is_wanted
         self._obstacles = obstacles
 
     @cached_property
     def content(self) -> bytes:
-        """The file; empty for a map that has no sidewalks or too many."""
+        """The file; empty for a map that has no sidewalks or too many, or shall have none."""
+        if not self._is_wanted:
+            return b""
         cells = walkways.cells(self._road, self._obstacles)
         if not cells:
             return b""

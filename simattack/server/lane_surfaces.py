@@ -70,6 +70,22 @@ def ribbons(road: RoadShape, extra_width_m: float = 0.0) -> Iterator[Ribbon]:
             yield Ribbon(lane.kind, left, right, road.id, number, road.junction != -1)
 
 
+def edges(road: RoadShape) -> Iterator[Floats]:
+    """The two outermost edges (N, 3) of every section of a road outside junctions."""
+    if road.junction != -1:
+        return
+    for section in road.sections:
+        s = road.stations(section.s_m, section.end_m)
+        if len(s) < 2:
+            continue
+        middle = road.offset(s)
+        lanes = section.edges(s, middle)
+        for number in (min(0, *lanes), max(0, *lanes)):
+            # A road with lanes on one side only ends at its middle line.
+            edge = lanes[number][1] if number else middle
+            yield road.world(s, edge, section.lanes[number].height_m[1] if number else 0.0)
+
+
 def markings(road: RoadShape) -> Iterator[Marking]:
     """All painted lines and kerbs of a road."""
     runs: dict[int, tuple[float, tuple[str, str, float], float]] = {}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 
-from simattack.errors import MapError, ProtocolError
-from simattack.server import codec, maps, stream
+from simattack.errors import ProtocolError
+from simattack.server import codec, stream
 from simattack.server.blueprints import DEFINITIONS
 from simattack.server.codec import Wire
 from simattack.server.methods_absent import ABSENT
@@ -17,15 +17,16 @@ from simattack.server.methods_actors import ACTORS
 from simattack.server.methods_batch import BATCH
 from simattack.server.methods_buffers import BUFFERS
 from simattack.server.methods_drawing import DRAWING
-from simattack.server.methods_queries import QUERIES
+from simattack.server.methods_maps import MAPS
 from simattack.server.methods_navigation import NAVIGATION
+from simattack.server.methods_queries import QUERIES
 from simattack.server.methods_recorder import RECORDER
 from simattack.server.methods_scene import SCENE
 from simattack.server.methods_table import Table
 from simattack.server.methods_traffic import TRAFFIC
 from simattack.server.methods_vehicles import VEHICLES
 from simattack.server.rpc import Call, Unanswerable
-from simattack.server.world import Refusal, World
+from simattack.server.world import World
 
 _LOG = logging.getLogger(__name__)
 _complained: set[str] = set()
@@ -67,11 +68,6 @@ def version(world: World) -> Wire:
 
 
 @EPISODE.value
-def get_available_maps(world: World) -> Wire:
-    return maps.available()
-
-
-@EPISODE.value
 def get_episode_info(world: World) -> Wire:
     return [world.episode, [world.token(stream.WORLD_STREAM)]]
 
@@ -97,46 +93,6 @@ def set_episode_settings(world: World, settings: Wire) -> Wire:
 @EPISODE.value
 def tick_cue(world: World) -> Wire:
     return world.tick()
-
-
-@EPISODE.void
-def copy_opendrive_to_file(world: World, text: Wire, parameters: Wire) -> None:
-    try:
-        world.pending = world.atlas.of_text(codec.read_text(text, "a map"), maps.GENERATED)
-    except MapError as error:
-        raise Refusal(str(error)) from error
-
-
-@EPISODE.void
-def load_new_episode(world: World, name: Wire, is_resetting: Wire, layers: Wire = None) -> None:
-    try:
-        place = world.find_map(codec.read_text(name, "a map's name"))
-    except MapError as error:
-        raise Refusal(str(error)) from error
-    world.load(place, bool(is_resetting))
-
-
-@EPISODE.void
-def load_map_layer(world: World, layers: Wire) -> None:
-    """Maps here have one layer."""
-
-
-@EPISODE.void
-def unload_map_layer(world: World, layers: Wire) -> None:
-    """Maps here have one layer."""
-
-
-@EPISODE.value
-def get_map_info(world: World) -> Wire:
-    return [
-        f"Carla/Maps/{world.map.name}",
-        [codec.transform(pose) for pose in world.road.spawn_points],
-    ]
-
-
-@EPISODE.value
-def get_map_data(world: World) -> Wire:
-    return world.road.opendrive
 
 
 @EPISODE.value
@@ -165,5 +121,19 @@ def set_imui_gravity(world: World, gravity: Wire) -> None:
 
 
 METHODS = Table()
-for _part in (EPISODE, ACTORS, VEHICLES, TRAFFIC, NAVIGATION, SCENE, DRAWING, QUERIES, ABSENT, BUFFERS, RECORDER, BATCH):
+for _part in (
+    EPISODE,
+    MAPS,
+    ACTORS,
+    VEHICLES,
+    TRAFFIC,
+    NAVIGATION,
+    SCENE,
+    DRAWING,
+    QUERIES,
+    ABSENT,
+    RECORDER,
+    BUFFERS,
+    BATCH,
+):
     METHODS.update(_part)

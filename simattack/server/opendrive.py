@@ -15,6 +15,7 @@ import xml.etree.ElementTree as Xml
 import numpy as np
 
 from simattack.errors import MapError
+from simattack.server.map_checks import check_references
 from simattack.server.road_shape import (
     Cubics,
     Geometry,
@@ -56,7 +57,10 @@ def parse(text: str) -> Network:
         roads[road.id] = road
     if not roads:
         raise MapError("expected an OpenDRIVE map with roads, got one without any")
-    _check_links(root, roads)
+    try:
+        check_references(root)
+    except ValueError as error:
+        raise MapError(f"the OpenDRIVE map has a link that is no number: {error}") from None
     controllers = {
         control.get("signalId", ""): controller.get("id", "")
         for controller in root.findall("controller")
@@ -68,34 +72,6 @@ def parse(text: str) -> Network:
         for used in junction.findall("controller")
     }
     return Network(roads, controllers, junctions)
-
-
-def _check_links(root: Xml.Element, roads: dict[int, RoadShape]) -> None:
-    """Every road and junction that something leads to must be there: CARLA follows such links.
-
-    Raises:
-        MapError: one is not.
-    """
-    known = {
-        "road": {str(number) for number in roads},
-        "junction": {junction.get("id", "") for junction in root.findall("junction")},
-    }
-
-    def check(who: str, kind: str, number: str) -> None:
-        if number not in known.get(kind, ()):
-            raise MapError(
-                f"{who} of the OpenDRIVE map leads to {kind} {number!r}, which is not in the map"
-            )
-
-    for road in roads.values():
-        for kind, number in road.links:
-            check(f"road '{road.id}'", kind, number)
-        if road.junction != -1:
-            check(f"road '{road.id}'", "junction", str(road.junction))
-    for junction in root.findall("junction"):
-        for connection in junction.findall("connection"):
-            for end in ("incomingRoad", "connectingRoad"):
-                check(f"junction {junction.get('id')!r}", "road", connection.get(end, ""))
 
 
 def _number(element: Xml.Element, name: str, default: float | None = None) -> float:
@@ -184,12 +160,24 @@ def _item(element: Xml.Element) -> Item:
         lanes,
         dict(element.attrib),
         corners,
+        tuple(
+            (
+                _number(repeat, "s"),
+                max(_number(repeat, "length"), 0.0),
+                _number(repeat, "distance", 0.0),
+                _number(repeat, "tStart", 0.0),
+                _number(repeat, "tEnd", 0.0),
+            )
+            for repeat in element.findall("repeat")
+        ),
     )
 
 
 def _road(element: Xml.Element) -> RoadShape:
     length = _number(element, "length")
     starts = [_number(e, "s") for e in element.findall("lanes/laneSection")]
+    if not starts or element.find("planView/geometry") is None:
+        raise ValueError("it has no geometry or no lane section")
     sections = tuple(
         Section(
             start,
@@ -201,8 +189,6 @@ def _road(element: Xml.Element) -> RoadShape:
         )
     )
     geometries = tuple(_geometry(e) for e in element.findall("planView/geometry"))
-    if not geometries or not sections:
-        raise ValueError("it has no geometry or no lane section")
     if not any(number for section in sections for number in section.lanes):
         raise ValueError("it has no lanes")
     if length <= 0 or any(geometry.length_m <= 0 for geometry in geometries):
@@ -226,11 +212,6 @@ def _road(element: Xml.Element) -> RoadShape:
         tuple(_item(e) for e in element.findall("signals/signal")),
         tuple(_item(e) for e in element.findall("signals/signalReference")),
         _lateral(element),
-        tuple(
-            (end.get("elementType", "road"), end.get("elementId", ""))
-            for end in (element.find("link/predecessor"), element.find("link/successor"))
-            if end is not None
-        ),
     )
 
 

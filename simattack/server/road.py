@@ -19,10 +19,12 @@ from simattack.errors import MapError
 from simattack.server.generation import AS_WRITTEN, Generation
 from simattack.server.lane_surfaces import Marking as Marking
 from simattack.server.lane_surfaces import Ribbon as Ribbon
-from simattack.server.lane_surfaces import Surface, markings, ribbons
+from simattack.server.lane_surfaces import Surface, edges, markings, ribbons
+from simattack.server.map_checks import probe
 from simattack.server.opendrive import parse
 from simattack.server.road_shape import Network
 from simattack.server.road_signals import LanePoint, Signal, place_signals, stop_line_bars
+from simattack.server.road_things import Thing, things
 from simattack.server.spawning import spawn_points
 from simattack.types import Floats, Pose
 
@@ -51,9 +53,13 @@ class Road:
     """One map, loaded."""
 
     def __init__(
-        self, opendrive: str, name: str = "OpenDriveMap", generation: Generation = AS_WRITTEN
+        self,
+        opendrive: str,
+        name: str = "OpenDriveMap",
+        generation: Generation = AS_WRITTEN,
+        is_foreign: bool = False,
     ) -> None:
-        """Reads and checks the map.
+        """Reads and checks the map; one that is foreign, in a process of its own before.
 
         Raises:
             MapError: the text is no usable OpenDRIVE; one line says what is wrong.
@@ -62,10 +68,12 @@ class Road:
         self.generation = generation
         self.name = name
         self._network: Network = parse(opendrive)
+        if is_foreign:
+            probe(opendrive)
         try:
             self._map = carla.Map(name, opendrive)
             points = self._map.generate_waypoints(10.0)
-        except RuntimeError as error:
+        except (RuntimeError, IndexError, ValueError) as error:
             raise MapError(f"carla.Map refuses map {name!r}: {error}") from None
         if not points:
             raise MapError(f"expected driving lanes in map {name!r}, found none")
@@ -93,6 +101,13 @@ class Road:
         ]
         self.signals: list[Signal] = place_signals(self._network, self._points)
         self.stop_lines: list[Floats] = stop_line_bars(self.signals)
+        if not all(road.lateral.is_level for road in roads):
+            for bar in self.stop_lines:
+                bar[:, 2] = self.height(bar[:, :2])
+        self.things: list[Thing] = things(self._network)
+        height_m = generation.wall_height_m
+        self.walls: list[Floats] = [w for road in roads for w in edges(road)] if height_m else []
+        """(N, 3) feet of the walls that a client asked for."""
         self.spawn_points: list[Pose] = spawn_points(self._network, self._spawn_place)
         origin = self._map.transform_to_geolocation(carla.Location(0, 0, 0))
         self.geo_origin: tuple[float, float] = (origin.latitude, origin.longitude)

@@ -210,6 +210,9 @@ class Item:
     attributes: dict[str, str]
     outline: tuple[tuple[float, float, float], ...] = ()
     """Corners in the object's own frame."""
+    repeats: tuple[tuple[float, float, float, float, float], ...] = ()
+    """Rows of copies: start, length and step along s [m], t at the start and the end [m]; a step
+    of 0 makes one long object."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,8 +233,6 @@ class RoadShape:
     signals: tuple[Item, ...] = ()
     references: tuple[Item, ...] = ()
     lateral: Lateral = LEVEL
-    links: tuple[tuple[str, str], ...] = ()
-    """What it says it leads to: (``road`` or ``junction``, id) pairs."""
 
     def reference(self, s_m: Floats) -> tuple[Floats, Floats, Floats]:
         """x, y and heading of the reference line, (N,) each, at ``s_m`` (N,)."""

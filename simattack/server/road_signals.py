@@ -22,6 +22,8 @@ KINDS = {"206": "stop", "205": "yield", "274": "speed_limit", "1000001": "traffi
 """OpenDRIVE signal types that CARLA gives a meaning."""
 FACE_HEIGHT_M = {"stop": 2.2, "yield": 2.2, "speed_limit": 2.2, "traffic_light": 3.2, "other": 2.2}
 """Of the face's centre, where the map gives only the foot of the post."""
+SPEED = "Speed_"
+"""RoadRunner's objects that are speed limits begin so; the limit [km/h] follows."""
 TRIGGER_M = 4.0
 """A car is *at* a signal over this distance before the stop line."""
 LINE_REACH_M = 10.0
@@ -92,6 +94,12 @@ def place_signals(network: Network, look_up: LookUp) -> list[Signal]:
                 for stop in _stops(user, use, look_up):
                     stops.setdefault((stop.road_id, stop.lane_id), stop)
             found.append(_signal(network, road, item, list(stops.values())))
+        # CARLA's client takes these objects for signals, too.
+        found += [
+            _signal(network, road, item, [])
+            for item in road.objects
+            if item.name.startswith(SPEED) and item.id not in uses
+        ]
     return found
 
 
@@ -114,7 +122,11 @@ def _kind(item: Item) -> str:
     if item.kind in KINDS:
         return KINDS[item.kind]
     # RoadRunner writes speed limits as plain objects, and yields by name only.
-    for prefix, kind in (("SignLanePoint", "stop"), ("Sign_Yield", "yield")):
+    for prefix, kind in (
+        ("SignLanePoint", "stop"),
+        ("Sign_Yield", "yield"),
+        (SPEED, "speed_limit"),
+    ):
         if item.name.startswith(prefix):
             return kind
     return "other"
@@ -137,7 +149,7 @@ def _signal(network: Network, road: RoadShape, item: Item, stops: list[LanePoint
     return Signal(
         id=item.id,
         kind=kind,
-        value=float(item.attributes.get("value", -1) or -1),
+        value=_value(item),
         pose=Pose(float(foot[0]), float(foot[1]), float(foot[2]), yaw_rad=yaw),
         height_m=item.z_m if item.z_m >= 1.0 else FACE_HEIGHT_M[kind],
         trigger=_trigger(stops, Pose(float(foot[0]), float(foot[1]), float(foot[2]), 0, yaw)),
@@ -147,6 +159,14 @@ def _signal(network: Network, road: RoadShape, item: Item, stops: list[LanePoint
         junction=network.junctions.get(controller or ""),
         stop_lines=tuple(_line(stop) for stop in stops),
     )
+
+
+def _value(item: Item) -> float:
+    text = item.name[len(SPEED) :] if item.name.startswith(SPEED) else item.attributes.get("value")
+    try:
+        return float(text or -1)
+    except ValueError:
+        return -1.0
 
 
 def _stops(road: RoadShape, use: Item, look_up: LookUp) -> list[LanePoint]:

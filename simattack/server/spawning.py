@@ -21,6 +21,8 @@ MARGIN_M = 12.0
 HEIGHT_M = 0.3
 ROOM_M = (10.8, 2.7)
 """Length and width that every place has to itself: a bus with something to spare."""
+SHORT_M = 9.0
+"""Of a lane: shorter than this, it has no place of its own."""
 NARROW_M = 2.6
 """Of a lane: narrower than this, it only opens or closes."""
 
@@ -78,7 +80,7 @@ def _middles(road: RoadShape, served: set[tuple[int, int]], look_up: LookUp) -> 
             (spans[first][0], spans[last - 1][1]) for first, last in pairwise([*cuts, len(spans)])
         ]
         start, end = max(runs, key=lambda run: run[1] - run[0])
-        found = look_up(road.id, lane, (start + end) / 2) if end - start >= MARGIN_M else None
+        found = look_up(road.id, lane, (start + end) / 2) if end - start >= SHORT_M else None
         if found is not None and found[1] >= NARROW_M:
             yield 0, road.id, lane, found[0]
 

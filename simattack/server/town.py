@@ -23,6 +23,7 @@ from simattack.server.render.mesh import Vertices
 from simattack.server.render.street import billboard_frame, building
 from simattack.server.road import Road
 from simattack.server.road_signals import Signal
+from simattack.server.town_things import add_things, add_walls
 from simattack.types import Floats, Pose
 
 FIRST_ID = 20010
@@ -32,6 +33,10 @@ BILLBOARD_M = (5.0, 2.5)
 BILLBOARD_FOOT_M = 2.4
 SIGHT_M = 60.0
 """A sign is kept in sight from so far before it."""
+NEAR_SIDE_M = 8.0
+"""A light that stands farther beyond its stop line needs none behind the crossing."""
+MOST_OBJECTS = 40_000
+"""Ids of objects have 16 bits in a picture."""
 CLEAR_M = 6.0
 """Nothing procedural stands nearer to a sign."""
 BUILDING, POLE, LIGHT, SIGN, PLANT, STATIC = 3, 6, 7, 8, 9, 20
@@ -110,10 +115,12 @@ def build_town(road: Road) -> Town:
         _signal(town, road, signal)
     paved = _paved(road)
     taken = _Taken(paved, _sight(road))
+    add_things(town, road, taken.take)
     _billboards(town, road, taken, rng)
     _houses(town, road, taken, rng)
     _towers(town, road, taken, rng)
     _plants_and_lamps(town, road, taken, rng)
+    add_walls(town, road)
     return town
 
 
@@ -161,10 +168,15 @@ def _signal(town: Town, road: Road, signal: Signal) -> None:
 
 def _traffic_light(town: Town, road: Road, signal: Signal, pose: Pose) -> None:
     """A post before the crossing, and a mast with an arm behind it that repeats the signal."""
+    lane = road.lane_at(pose.x_m, pose.y_m, pose.z_m)
+    if lane is not None and lane.kind == "driving":
+        return  # a light that exists for its lanes' sake only: nothing stands in the way there
     head = _lifted(pose, signal.height_m)
     town.add(f"TrafficLight_{signal.id}", "light_head", matrix(head), LIGHT, signal=signal.id)
     town.add(f"TrafficLightPole_{signal.id}", "light_post", matrix(pose), POLE)
     town.block(pose.x_m, pose.y_m, 0.1)
+    if _beyond(signal) > NEAR_SIDE_M:
+        return
     for ahead in np.arange(16.0, 45.0, 0.5):
         far = _shifted(pose, float(ahead))
         lane = road.lane_at(far.x_m, far.y_m, far.z_m)
@@ -184,6 +196,15 @@ def _traffic_light(town: Town, road: Road, signal: Signal, pose: Pose) -> None:
             )
             town.block(far.x_m, far.y_m, 0.15)
             return
+
+
+def _beyond(signal: Signal) -> float:
+    """How far a signal stands beyond the first of its stop lines [m], along their traffic."""
+    foot = np.array([signal.pose.x_m, signal.pose.y_m])
+    ahead = np.array([np.cos(signal.pose.yaw_rad), np.sin(signal.pose.yaw_rad)])
+    return max(
+        (float((foot - line.mean(axis=0)[:2]) @ ahead) for line in signal.stop_lines), default=0.0
+    )
 
 
 def _paved(road: Road) -> BaseGeometry:
@@ -227,7 +248,9 @@ class _Taken:
 
     def is_free(self, shape: BaseGeometry, from_road_m: float) -> bool:
         """Whether a shape keeps off the roads, the sight lines and everything placed so far."""
-        if self._sight.intersects(shape) or shapely.dwithin(self.paved, shape, from_road_m):
+        if len(self._placed) >= MOST_OBJECTS or self._sight.intersects(shape):
+            return False
+        if shapely.dwithin(self.paved, shape, from_road_m):
             return False
         x, y, reach = _circle(shape)
         placed = self._circles

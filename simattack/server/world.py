@@ -20,8 +20,8 @@ from simattack.server import attributes, codec, maps, queries, stream
 from simattack.server.actors import NO_BLUEPRINT, Actor, Kind, read_color
 from simattack.server.blueprints import BLUEPRINTS, Blueprint
 from simattack.server.codec import Bounds, Description, Settings
-from simattack.server.driving import Driving, failure
 from simattack.server.drawings import Drawings
+from simattack.server.driving import Driving, failure
 from simattack.server.fallen import Fallen
 from simattack.server.lamps import Lamps
 from simattack.server.maps import Map, Maps
@@ -109,8 +109,6 @@ class World:
         for name in self._painted:
             self.renderer.forget(name)
         self._painted.clear()
-        if place.road is not self.map.road:
-            self.renderer.load(place.road, place.town)
         self.map = place
         self.episode += 1
         self.is_map_new = True
@@ -135,6 +133,8 @@ class World:
 
     def load(self, place: Map, is_resetting: bool) -> None:
         """Ends the episode and starts the next, on ``place``."""
+        if place.road is not self.map.road:
+            self.renderer.load(place.road, place.town)
         if self.recordings is not None:
             self.recordings.end("a world was loaded")
         for number in [n for actor in self.sensors.values() for n in actor.streams]:
@@ -178,7 +178,7 @@ class World:
         wanted = maps.bare(name)
         if wanted == maps.GENERATED and self.pending is not None:
             return self.pending
-        return self.map if wanted in ("", self.map.name) else self.atlas.shipped(name)
+        return self.map if wanted in ("", self.map.name) else self.atlas.named(name)
 
     # Time
 

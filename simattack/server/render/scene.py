@@ -53,6 +53,8 @@ FACE_REACH_M = 250.0
 SHADE: Mapping[str, float] = {"car": 0.72, "van": 0.72, "bus": 0.7, "truck": 0.7, "walker": 0.35}
 LAMP_BIT = {0: 1 << 8, 1: 1 << 9, 2: 1 << 10}
 """Traffic light state -> the bit of its lamp; other states are dark."""
+TERRAIN = 10
+"""CARLA's label of the ground beside the roads."""
 STREET_LAMP_BIT = 1 << 11
 
 
@@ -100,13 +102,14 @@ class Renderer:
 
     def load(self, road: Road, town: Town) -> None:
         """Replace everything that does not move, and forget all paint."""
+        # First what may fail: the old scene stays if it does.
+        earth = [p for p in ground(road, 20000) if road.generation.is_visible or p.tag == TERRAIN]
         for fixed in self._fixed:
             fixed.release()
         for face in self._faces.values():
             face.release()
         self._faces.clear()
         self._town = town
-        earth = ground(road, 20000)
         self._fixed = [Fixed(self._context, (self._surface, self._depth), earth)] if earth else []
         self._has_houses = False
         self._furnish(town, frozenset())
