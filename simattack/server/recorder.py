@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +58,7 @@ class Recorder:
         self._mounts: dict[int, Pose | None] = {}
         """All actors that were told, and where they are fixed."""
         self._motion: dict[int, tuple[float, ...]] = {}
-        self._controls: dict[int, codec.VehicleControl] = {}
+        self._controls: dict[int, tuple[codec.VehicleControl, int]] = {}
         self._walks: dict[int, codec.WalkerControl] = {}
         self._lamps: dict[int, int] = {}
         self._lights: dict[str, LightShown] = {}
@@ -163,10 +162,11 @@ class Recorder:
                     self._motion[number] = row
                     motion.append((number, row[:6], row[6:9], row[9:12], row[12], row[13]))
             if actor.kind == "vehicle":
-                control = _control(world, actor)
+                # With the gear that it is in, as the snapshot tells it.
+                control = (actor.control, world.driving.car(actor).gear)
                 if control != self._controls.get(number):
                     self._controls[number] = control
-                    controls.append(_control_row(number, control))
+                    controls.append(_control_row(number, *control))
                 if actor.light_flags != self._lamps.get(number, 0):
                     self._lamps[number] = actor.light_flags
                     lamps.append((number, actor.light_flags & 0xFFFFFFFF))
@@ -212,15 +212,8 @@ def _attachment(actor: Actor) -> int:
     return SPRING_ARM_GHOST if actor.arm.is_ghost else SPRING_ARM
 
 
-def _control(world: World, actor: Actor) -> codec.VehicleControl:
-    """With the gear that the vehicle is in, as the snapshot tells it."""
-    gear = world.driving.car(actor).gear
-    return replace(actor.control, reverse=gear < 0, gear=gear)
-
-
-def _control_row(number: int, control: codec.VehicleControl) -> tuple[Any, ...]:
-    flags = control.hand_brake + 2 * control.reverse + 4 * control.manual_gear_shift
-    gear = min(max(control.gear, -(2**31)), 2**31 - 1)
+def _control_row(number: int, control: codec.VehicleControl, gear: int) -> tuple[Any, ...]:
+    flags = control.hand_brake + 2 * (gear < 0) + 4 * control.manual_gear_shift
     return (number, (control.throttle, control.steer, control.brake), flags, gear)
 
 

@@ -318,6 +318,7 @@ def test_sensors_of_a_recording_come_when_asked_for_and_feel_its_collision(clien
     assert felt[0].frame == world.get_snapshot().frame - (20 + 1 + 32 - number)
 
 
+@pytest.mark.journey
 def test_a_recording_of_another_map_brings_the_world_there(client, recordings):
     made = lockstep(
         client.generate_opendrive_world(STRAIGHT, carla.OpendriveGenerationParameters())
@@ -414,11 +415,14 @@ def test_a_new_world_ends_the_recording(client, world, recordings):
 
 
 def test_a_new_world_ends_the_replay(client, world, drive):
-    client.replay_file(NAME, 0, 0, 0, False)
+    client.replay_file(NAME, 0.9, 0, 0, False)
     world.tick()
     fresh = client.reload_world(False)
-    fresh.tick()
+    for _ in range(5):
+        fresh.tick()
     assert vehicles(fresh) == []
+    # The recording turns it yellow at 1 s.
+    assert moment(fresh)[drive.light][0] != carla.TrafficLightState.Yellow
 
 
 def test_a_recording_may_be_asked_about_while_it_is_made(client, world):
@@ -448,6 +452,7 @@ def test_more_frames_than_a_key_frame_apart_are_replayed(client, world, recordin
         assert car.get_transform() == pose
 
 
+@pytest.mark.journey
 def test_a_killed_server_leaves_a_readable_recording(tmp_path):
     road = tmp_path / "small.xodr"
     road.write_text(STRAIGHT)
