@@ -127,7 +127,8 @@ class Solid:
         origins[:] = origin
         left, start, length = np.arange(count), np.zeros(count, np.float32), reach
         for _ in range(_MOST_PASSED):
-            found = self._tree.run(origins, rays, dists=length, output=1)
+            # A copy: the tracer writes what it found into the lengths that it is given.
+            found = self._tree.run(origins, rays, dists=length.copy(), output=1)
             met = np.flatnonzero(found["primID"] >= 0)
             number = found["primID"][met]
             along = start[met] + found["tfar"][met]

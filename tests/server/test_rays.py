@@ -165,13 +165,12 @@ def test_what_stands_before_hides_what_stands_behind():
 
 
 def test_a_turned_and_stretched_actor_is_hit_where_it_is():
-    boxes = [
-        Mover(5, "box", (2.0, 1.0, 1.0), (1, 1, 1), Pose(10.0, 0.0, yaw_rad=math.pi / 2), 20),
-    ]
-    hits = scene(movers=boxes).trace(np.array([0.0, 0.1, 0.5]), np.array([[1.0, 0, 0]]), 50.0)
-    # Across the road its half width is 0.5 m.
-    assert hits.range_m[0] == pytest.approx(9.5, abs=0.02)
-    assert hits.normal[0] == pytest.approx((-1.0, 0.0, 0.0), abs=0.05)
+    yaw = math.radians(20)
+    boxes = [Mover(5, "box", (2.0, 1.0, 1.0), (1, 1, 1), Pose(10.0, yaw_rad=yaw), 20)]
+    hits = scene(movers=boxes).trace(np.array([0.0, 0.0, 0.5]), np.array([[1.0, 0, 0]]), 50.0)
+    # Its back is 1 m behind its middle, measured across the face.
+    assert hits.range_m[0] == pytest.approx(10.0 - 1.0 / math.cos(yaw), abs=0.02)
+    assert hits.normal[0] == pytest.approx((-math.cos(yaw), -math.sin(yaw), 0.0), abs=0.01)
 
 
 def test_both_painted_sides_of_a_board_are_there():
@@ -199,6 +198,15 @@ def test_rays_leave_the_body_that_they_start_in():
     rays = scene(wall(20.0), movers=[car()])
     hits = rays.trace(np.array([0.0, 0.0, 0.8]), np.array([[1.0, 0, 0]]), 100.0)
     assert hits.tag.tolist() == [WALL] and hits.range_m[0] == pytest.approx(20.0, rel=1e-5)
+
+
+def test_a_ray_that_passed_a_face_from_behind_meets_the_next_front_of_the_same_thing():
+    corners, tag = wall(5.0)
+    thing = solid((corners[::-1], tag), (np.subtract(corners[::-1], (-2, 0, 0)), tag), wall(10.0))
+    reach = np.array([100.0, 8.0], np.float32)
+    range_m, _ = thing.first(np.zeros(3), np.array([[1.0, 0, 0], [1.0, 0, 0]]), reach)
+    assert range_m.tolist() == [pytest.approx(10.0), math.inf]
+    assert reach.tolist() == [100.0, 8.0]
 
 
 def test_a_face_seen_from_behind_is_not_there_but_a_doubled_one_is():
