@@ -83,7 +83,8 @@ class Ackermann:
         """Start over, as after a while of other control."""
         self._speed, self._pedals = _Pid(), _Pid()
         self._wanted_mps2 = self._pedal = 0.0
-        self._last_mps = self._felt_mps2 = 0.0
+        self._last_mps: float | None = None
+        self._felt_mps2 = 0.0
         self._is_reverse = False
 
     def step(
@@ -97,6 +98,8 @@ class Ackermann:
             max_steer_rad: of the road wheels at ``steer = 1``.
             dt_s: of a tick.
         """
+        if self._last_mps is None:  # taking over at a speed is no jolt
+            self._last_mps = self._speed.last = speed_mps
         felt = (speed_mps - self._last_mps) / dt_s
         self._felt_mps2 = _KEPT * self._felt_mps2 + (1 - _KEPT) * felt
         self._last_mps = speed_mps

@@ -20,6 +20,7 @@ from simattack.types import Pose
 
 if TYPE_CHECKING:
     from simattack.server.sensors.eye import Eye
+    from simattack.server.skeleton import Figure
 
 Kind = Literal["vehicle", "walker", "prop", "sensor", "light", "sign", "other"]
 """``other`` is whatever has neither a body nor measurements: spectator, controllers, triggers."""
@@ -69,6 +70,8 @@ class Actor:
     """What that light shows, TrafficLightState; green for none."""
     stride_rad: float = 0.0
     """Phase of a walker's gait."""
+    figure: Figure | None = None
+    """The pose that a client set for a walker's bones."""
 
     signal: str = ""
     """A traffic light's or sign's id in the OpenDRIVE map."""

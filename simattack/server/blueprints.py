@@ -7,7 +7,7 @@ renderer need to know of the same id. Both come out of the catalogues ``vehicle_
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from math import radians
@@ -15,7 +15,14 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from simattack.server.sensor_blueprints import SENSORS
-from simattack.server.vehicle_blueprints import PROPS, VEHICLES, WALKER_HEIGHTS_M, VehicleRow
+from simattack.server.vehicle_blueprints import (
+    MORE_PROPS,
+    PROPS,
+    VEHICLES,
+    WALKER_HEIGHTS_M,
+    PropRow,
+    VehicleRow,
+)
 
 Kind = Literal["vehicle", "walker", "prop", "trigger", "sensor", "controller"]
 
@@ -186,8 +193,8 @@ def _walkers() -> Iterator[tuple[Blueprint, tuple[Attribute, ...]]]:
         )
 
 
-def _props() -> Iterator[tuple[Blueprint, tuple[Attribute, ...]]]:
-    for row in PROPS:
+def _props(rows: Sequence[PropRow]) -> Iterator[tuple[Blueprint, tuple[Attribute, ...]]]:
+    for row in rows:
         tag = _SIGN_TAG if "sign" in row.id else _STATIC_TAG if row.mesh == "box" else _DYNAMIC_TAG
         attributes = [
             _role("prop"),
@@ -236,7 +243,7 @@ def _rest() -> Iterator[tuple[Blueprint, tuple[Attribute, ...]]]:
 def _catalogue() -> tuple[tuple[Definition, ...], dict[str, Blueprint]]:
     definitions: list[Definition] = []
     bodies: dict[str, Blueprint] = {}
-    for source in (_vehicles(), _walkers(), _props(), _rest()):
+    for source in (_vehicles(), _walkers(), _props(PROPS), _rest(), _props(MORE_PROPS)):
         for body, attributes in source:
             # uid 0 is CARLA's "no definition", so count from 1
             definitions.append(

@@ -127,6 +127,15 @@ def read_turn(value: Wire) -> Vector:
     return math.radians(x), math.radians(y), math.radians(z)
 
 
+def read_twist(value: Wire) -> Vector:
+    """An angular impulse or a torque [N m s, N m].
+
+    CARLA hands the number on to its engine, which takes it in degrees and centimetres.
+    """
+    x, y, z = read_vector(value, "an angular impulse")
+    return math.radians(x) / 1e4, math.radians(y) / 1e4, math.radians(z) / 1e4
+
+
 @dataclass(frozen=True)
 class Bounds:
     """A bounding box in the frame of what it bounds."""
@@ -308,13 +317,20 @@ class VehicleControl:
         )
 
 
+def _pedal(value: Wire, low: float, what: str) -> float:
+    """A number from ``low`` to 1; NaN is 0: the TrafficManager sends it for a car told to stand."""
+    if not isinstance(value, (int, float)):
+        raise _wrong(f"{what} as a number", value)
+    return 0.0 if math.isnan(value) else min(1.0, max(low, float(value)))
+
+
 def read_vehicle_control(value: Wire) -> VehicleControl:
     """A VehicleControl, its pedals and wheel brought into range."""
     throttle, steer, brake, hand, reverse, manual, gear = read_list(value, "vehicle control", 7)
     return VehicleControl(
-        min(1.0, max(0.0, read_float(throttle, "throttle"))),
-        min(1.0, max(-1.0, read_float(steer, "steer"))),
-        min(1.0, max(0.0, read_float(brake, "brake"))),
+        _pedal(throttle, 0.0, "throttle"),
+        _pedal(steer, -1.0, "steer"),
+        _pedal(brake, 0.0, "brake"),
         bool(hand),
         bool(reverse),
         bool(manual),

@@ -120,13 +120,13 @@ def add_actor_force(world: World, number: Wire, force: Wire) -> None:
 @ACTORS.void
 def add_actor_angular_impulse(world: World, number: Wire, impulse: Wire) -> None:
     if actor := body(world, number):
-        world.physics.add_angular_impulse(actor.id, codec.read_vector(impulse, "an impulse"))
+        world.physics.add_angular_impulse(actor.id, codec.read_twist(impulse))
 
 
 @ACTORS.void
 def add_actor_torque(world: World, number: Wire, torque: Wire) -> None:
     if actor := body(world, number):
-        world.physics.add_torque(actor.id, codec.read_vector(torque, "a torque"))
+        world.physics.add_torque(actor.id, codec.read_twist(torque))
 
 
 @ACTORS.void
@@ -155,32 +155,3 @@ def get_actor_bounding_box(world: World, number: Wire) -> Wire:
     number = codec.read_int(number, "an actor")
     actor = world.actors.get(number)
     return (actor.bounds if actor else codec.Bounds()).wire(number)
-
-
-@ACTORS.value
-def get_actor_component_names(world: World, number: Wire) -> Wire:
-    find(world, number)
-    return ["root"]
-
-
-@ACTORS.value
-def get_actor_component_world_transform(world: World, number: Wire, name: Wire) -> Wire:
-    return codec.transform(find(world, number).pose)
-
-
-@ACTORS.value
-def get_actor_component_relative_transform(world: World, number: Wire, name: Wire) -> Wire:
-    actor = find(world, number)
-    return codec.transform(actor.mount if actor.parent else Pose())
-
-
-@ACTORS.value
-def get_actor_bone_names(world: World, number: Wire) -> Wire:
-    find(world, number)
-    return []
-
-
-@ACTORS.value
-def get_actor_socket_names(world: World, number: Wire) -> Wire:
-    find(world, number)
-    return []

@@ -147,6 +147,8 @@ def set_wheel_steer_direction(world: World, number: Wire, wheel: Wire, angle: Wi
     angle_deg = codec.read_float(angle, "a wheel's angle")
     if actor.has_physics and not world.physics.is_simulated(actor.id):
         world.driving.car(actor).steer_shown_deg[place] = angle_deg
+        if place == 0:  # the front wheels are drawn as a pair
+            world.physics.turn_wheels(actor.id, math.radians(angle_deg))
 
 
 @VEHICLES.value

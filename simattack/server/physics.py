@@ -217,6 +217,10 @@ class Physics:
         """Whether the actor moves by itself."""
         return self._actors[id].is_simulated
 
+    def turn_wheels(self, id: int, steer_rad: float) -> None:
+        """Let a frozen vehicle's front wheels point there."""
+        self._actors[id].steer_rad = steer_rad
+
     def carry(self, id: int, body: Body) -> None:
         """Put an actor where and into the motion that somebody else knows; it simulates nothing."""
         self.simulate(id, False)

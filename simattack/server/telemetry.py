@@ -114,7 +114,7 @@ def _loads(
     height_m = max(REST_HEIGHT * blueprint.size_m[2] + above_m, 0.05)
     # a wheel that lifts off leaves its load to the other
     front = rear_m / base_m - along_mps2 / GRAVITY_MPS2 * height_m / base_m
-    left = 0.5 - (beside_m - across_mps2 / GRAVITY_MPS2 * -height_m) / track_m
+    left = 0.5 - (beside_m - across_mps2 / GRAVITY_MPS2 * height_m) / track_m
     front, left = min(max(front, 0.0), 1.0), min(max(left, 0.0), 1.0)
     shares = (front * left, front * (1 - left), (1 - front) * left, (1 - front) * (1 - left))
     return [share * weight_n for share in shares]
