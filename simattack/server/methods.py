@@ -17,6 +17,7 @@ from simattack.server.methods_actors import ACTORS
 from simattack.server.methods_batch import BATCH
 from simattack.server.methods_buffers import BUFFERS
 from simattack.server.methods_drawing import DRAWING
+from simattack.server.methods_figures import FIGURES
 from simattack.server.methods_maps import MAPS
 from simattack.server.methods_navigation import NAVIGATION
 from simattack.server.methods_queries import QUERIES
@@ -126,6 +127,7 @@ for _part in (
     MAPS,
     ACTORS,
     VEHICLES,
+    FIGURES,
     TRAFFIC,
     NAVIGATION,
     SCENE,
