@@ -8,13 +8,18 @@ import pytest
 api = pytest.mark.carla_api
 
 
+AWAY = carla.Transform(carla.Location(-100, 100, 40), carla.Rotation(pitch=-30))
+
+
 @pytest.fixture
-def recorded(client, world, car, tools):
-    """A recording of a drive of two seconds that ends in another car, and where the car was."""
+def recorded(client, world, spawn, places, tools):
+    """A hero's drive of three seconds into another car: its id, and where it was at each tick."""
+    car = spawn("vehicle.tesla.model3", places[0], role_name="hero")
+    tools.drive(world, 10)
     pose = car.get_transform()
     place = pose.transform(carla.Location(x=14.0, z=0.2))
-    library = world.get_blueprint_library()
-    world.spawn_actor(library.find("vehicle.audi.tt"), carla.Transform(place, pose.rotation))
+    spawn("vehicle.audi.tt", carla.Transform(place, pose.rotation))
+    world.get_spectator().set_transform(AWAY)
     world.tick()
     client.start_recorder("api.log", True)
     car.apply_control(carla.VehicleControl(throttle=1.0))
@@ -26,15 +31,37 @@ def recorded(client, world, car, tools):
     return car.id, track
 
 
+@pytest.fixture
+def replayed(client, tools):
+    """Replays the recording in a fresh episode for some ticks; gives world and hero."""
+
+    def make(ticks):
+        fresh = client.reload_world(reset_settings=False)
+        fresh.tick()
+        client.replay_file("api.log", 0.0, 0.0, 0)
+        tools.drive(fresh, ticks)
+        (car,) = fresh.get_actors().filter("vehicle.tesla.*")
+        return fresh, car
+
+    yield make
+    client.stop_replayer(False)
+    client.set_replayer_time_factor(1.0)
+    client.set_replayer_ignore_hero(False)
+    client.set_replayer_ignore_spectator(True)
+
+
 @api("start_recorder", "stop_recorder", "show_recorder_file_info", "show_recorder_collisions")
-def test_a_recording_tells_who_was_there_and_who_collided(client, recorded):
+def test_a_recording_tells_who_was_there_and_who_collided(client, world, recorded, tools):
     number, _ = recorded
     told = client.show_recorder_file_info("api.log", True)
     assert "vehicle.tesla.model3" in told and "vehicle.audi.tt" in told
     assert str(number) in client.show_recorder_collisions("api.log", "v", "v")
-    assert str(number) not in client.show_recorder_collisions("api.log", "w", "w").replace(
-        "api.log", ""
-    )
+    nothing = client.show_recorder_collisions("api.log", "w", "w")
+    assert str(number) not in nothing.replace("api.log", "")
+    # It ended when it was stopped.
+    tools.drive(world, 5)
+    client.stop_recorder()
+    assert client.show_recorder_file_info("api.log", True) == told
 
 
 @api("show_recorder_actors_blocked")
@@ -43,38 +70,45 @@ def test_an_actor_that_stood_is_told_as_blocked(client, recorded):
     assert "vehicle.audi.tt" in told
 
 
-@api("replay_file", "stop_replayer", "set_replayer_ignore_spectator", "set_replayer_ignore_hero")
-def test_a_replay_drives_the_same_way(client, world, recorded, tools):
+@api("replay_file", "stop_replayer")
+def test_a_replay_drives_the_same_way_and_ends(client, recorded, replayed, tools):
     _, track = recorded
-    fresh = client.reload_world(reset_settings=False)
-    fresh.tick()
-    client.set_replayer_ignore_spectator(True)
-    client.set_replayer_ignore_hero(False)
-    client.replay_file("api.log", 0.0, 0.0, 0)
-    tools.drive(fresh, 31)
-    (car,) = (a for a in fresh.get_actors().filter("vehicle.tesla.*"))
+    world, car = replayed(31)
     nearest = min(place.distance(car.get_location()) for place in track)
     assert nearest < 0.2
     assert car.get_location().distance(track[0]) > 1.0
     client.stop_replayer(False)
-    tools.drive(fresh, 2)
+    tools.drive(world, 2)
+    assert car.id not in [state.id for state in world.get_snapshot()]
 
 
 @api("set_replayer_time_factor")
-def test_a_replay_runs_at_its_own_pace(client, world, recorded, tools):
+def test_a_replay_runs_at_its_own_pace(client, recorded, replayed):
     _, track = recorded
     way = []
     for factor in (1.0, 0.25):
-        fresh = client.reload_world(reset_settings=False)
-        fresh.tick()
         client.set_replayer_time_factor(factor)
-        client.replay_file("api.log", 0.0, 0.0, 0)
-        tools.drive(fresh, 24)
-        (car,) = (a for a in fresh.get_actors().filter("vehicle.tesla.*"))
+        _, car = replayed(24)
         way.append(car.get_location().distance(track[0]))
         client.stop_replayer(False)
-    client.set_replayer_time_factor(1.0)
     assert way[1] < 0.5 * way[0]
+
+
+@api("set_replayer_ignore_hero")
+def test_a_hero_that_is_ignored_is_left_to_itself(client, recorded, replayed):
+    _, track = recorded
+    client.set_replayer_ignore_hero(True)
+    _, car = replayed(40)
+    assert car.get_location().distance(track[0]) < 1.0
+
+
+@api("set_replayer_ignore_spectator")
+@pytest.mark.parametrize("is_ignored", [True, False])
+def test_the_spectator_is_replayed_if_it_is_wanted(client, recorded, replayed, is_ignored):
+    client.set_replayer_ignore_spectator(is_ignored)
+    world, _ = replayed(10)
+    away = world.get_spectator().get_location().distance(AWAY.location)
+    assert (away > 10.0) if is_ignored else (away < 0.01)
 
 
 def test_a_recording_that_is_not_there_is_told(client, world):

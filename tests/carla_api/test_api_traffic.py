@@ -18,11 +18,16 @@ def lights(world):
 
 @api("set_traffic_light_state", "freeze_traffic_light")
 @pytest.mark.parametrize("state", [STATE.Red, STATE.Yellow, STATE.Green, STATE.Off])
-def test_a_frozen_light_keeps_the_state_that_was_set(world, lights, tools, state):
+def test_a_frozen_light_keeps_the_state_that_was_set(world, lights, state):
+    for member in lights[0].get_group_traffic_lights():
+        member.set_green_time(0.2)
+        member.set_yellow_time(0.2)
+        member.set_red_time(0.2)
     lights[0].set_state(state)
     lights[0].freeze(True)
-    tools.drive(world, 40)
-    assert lights[0].get_state() == state
+    for _ in range(40):
+        world.tick()
+        assert lights[0].get_state() == state
     assert lights[0].is_frozen()
 
 
