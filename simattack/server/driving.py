@@ -132,7 +132,8 @@ class Driving:
         if not control.manual_gear_shift and car.gear > 0:
             now = self._physics.parameters(actor.id)
             car.gear = gearbox.automatic(now, car.gear, forward_mps(body))
-        return replace(control, reverse=car.gear < 0, gear=car.gear).row()
+        pedals = control.throttle, control.steer, control.brake, control.hand_brake
+        return (*pedals, car.gear < 0, control.manual_gear_shift, car.gear)
 
     # Grip
 

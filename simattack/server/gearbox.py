@@ -66,8 +66,9 @@ def automatic(now: VehicleParameters, gear: int, speed_mps: float) -> int:
     """
     top = len(now.gears)
     gear = min(max(gear, 1), max(top, 1))
+    direct = abs(speed_mps) / now.radius_m * now.final_ratio * _RPM / max(now.max_rpm, 1.0)
     for _ in range(top):
-        share = abs(speed_mps) / now.radius_m * ratio(now, gear) * _RPM / max(now.max_rpm, 1.0)
+        share = direct * now.gears[gear - 1].ratio
         if gear < top and share > now.gears[gear - 1].up_ratio:
             gear += 1
         elif gear > 1 and share < now.gears[gear - 1].down_ratio:

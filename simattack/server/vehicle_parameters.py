@@ -12,6 +12,7 @@ longitudinal stiffness says how much slip goes with a force, but takes none away
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import pi
 
 from simattack.server.blueprints import Blueprint
@@ -93,7 +94,7 @@ class VehicleParameters:
         front, _ = self._axles()
         return sum(wheel.max_steer_rad for wheel in front) / len(front) if front else 0.0
 
-    @property
+    @cached_property
     def radius_m(self) -> float:
         """Mean of the wheels."""
         return max(sum(wheel.radius_m for wheel in self.wheels) / len(self.wheels), 0.01)
