@@ -83,7 +83,6 @@ class World:
         self.settings = Settings()
         self.weather = Weather()
         self.weather_numbers = codec.weather_wire(self.weather)
-        self.gravity_mps2 = 9.81
         self.is_strict = False
         """Whether painting has the limits of a real CARLA."""
         self.traffic_managers: dict[int, tuple[str, int]] = {}
@@ -117,6 +116,7 @@ class World:
         self._step_s = self.delta_s
         self.physics = Physics(place.road, place.town.obstacles)
         self.driving = Driving(self.physics)
+        self.gravity_mps2 = 9.81
         self.lamps = Lamps(place.town.objects, self.weather)
         self.drawings = Drawings()
         self.hidden: frozenset[int] = frozenset()

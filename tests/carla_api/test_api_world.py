@@ -116,7 +116,7 @@ def lifted(pose, up):
 
 
 @api("get_imui_gravity", "set_imui_gravity")
-def test_an_accelerometer_feels_the_gravity_that_was_set(world, car, spawn, listen, tools):
+def test_an_accelerometer_feels_the_gravity_that_was_set(client, world, car, spawn, listen, tools):
     inbox = listen(spawn("sensor.other.imu", carla.Transform(), car))
     world.tick()
     assert tools.latest(inbox).accelerometer.z == pytest.approx(9.81, abs=0.05)
@@ -124,6 +124,7 @@ def test_an_accelerometer_feels_the_gravity_that_was_set(world, car, spawn, list
     assert world.get_imui_sensor_gravity() == pytest.approx(1.62)
     world.tick()
     assert tools.latest(inbox).accelerometer.z == pytest.approx(1.62, abs=0.05)
+    assert client.reload_world(False).get_imui_sensor_gravity() == pytest.approx(9.81)
 
 
 @api("get_spectator")
