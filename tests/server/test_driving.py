@@ -72,7 +72,7 @@ def follow(physics, order, seconds, settings=None):
 
 @pytest.mark.parametrize(("start", "goal"), [(0.0, 8.0), (15.0, 6.0), (0.0, -4.0)])
 def test_ackermann_control_reaches_its_speed_within_the_acceleration_asked_for(start, goal):
-    speeds = follow(one(speed=start), AckermannOrder(speed_mps=goal, acceleration_mps2=1.5), 30.0)
+    speeds = follow(one(speed=start), AckermannOrder(speed_mps=goal, acceleration_mps2=1.5), 18.0)
     assert np.abs(speeds[-20:] - goal).max() < 0.5
     # the acceleration's own loop overshoots its limit at first
     assert np.abs(np.diff(speeds)).max() / TICK_S < 2 * 1.5
@@ -189,7 +189,7 @@ def test_a_held_gear_gives_the_torque_curve_at_its_ratio_until_the_engine_turns_
     force = 0.5 * torque * now.gears[0].ratio * now.final_ratio / now.radius_m
     expected = force / now.mass_kg - 0.012 * G
     assert (after - before) / TICK_S == pytest.approx(expected, rel=0.02)
-    assert run(physics, 20.0).velocity_mps[0] == pytest.approx(top, abs=0.1)
+    assert run(physics, 8.0).velocity_mps[0] == pytest.approx(top, abs=0.1)
 
 
 def test_in_neutral_the_pedal_moves_nothing():
