@@ -2,6 +2,7 @@
 
 Run:   python benchmarks/traffic_check.py                 starts an embedded server of its own
        python benchmarks/traffic_check.py --port 2000     uses a running one (also real CARLA)
+       python benchmarks/traffic_check.py --map FILE.xodr --minutes 2     on another map
 
 Prints one JSON object: how far the cars drove; the ones that stood for more than a minute without
 a red light or a car ahead of them (*stuck*); the ones whose centre left the lanes (*off road*: more
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import carla
 
@@ -47,10 +49,11 @@ class Track:
     hits: list[dict[str, object]] = field(default_factory=list)
 
 
-def launch() -> tuple[subprocess.Popen[str], int]:
+def launch(map_path: Path | None) -> tuple[subprocess.Popen[str], int]:
     """An embedded server and its port, read from the line it prints when ready."""
+    flags = [] if map_path is None else ["--map", str(map_path)]
     server = subprocess.Popen(
-        [sys.executable, "-m", "simattack.server", "--port", "0"],
+        [sys.executable, "-m", "simattack.server", "--port", "0", *flags],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -207,12 +210,13 @@ def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, help="of a running server")
+    parser.add_argument("--map", type=Path, help="an OpenDRIVE file for the server's own start")
     parser.add_argument("--cars", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=5.0, help="simulated")
     parser.add_argument("--kind", default="vehicle.*", help="blueprints to take in turn")
     parser.add_argument("--seed", type=int, default=0)
     flags = parser.parse_args()
-    server, port = (None, flags.port) if flags.port else launch()
+    server, port = (None, flags.port) if flags.port else launch(flags.map)
     try:
         report = drive(port, flags.cars, flags.minutes, flags.kind, flags.seed)
     finally:
