@@ -1,0 +1,1 @@
+"""What simattack promises, measured: one function a check, and the records they leave."""
