@@ -34,6 +34,7 @@ def bench(monkeypatch, tmp_path):
     monkeypatch.setattr(accept, "WORK", tmp_path / "work")
     monkeypatch.setattr(record, "RECORDS", tmp_path / "records")
     monkeypatch.setattr(record, "code", lambda: made.code)
+    monkeypatch.setattr(record, "git", lambda *_: "0" * 40)
     monkeypatch.setattr(accept, "CHECKS", {"easy": easy, "hard": hard})
     made = SimpleNamespace(accept=accept, record=record, taken=taken, code="abc", path=tmp_path)
     return made
