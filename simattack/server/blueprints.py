@@ -110,8 +110,10 @@ _LETTERS = {
 # CARLA's labels. Vehicles on two wheels are labelled as such, their riders with them.
 _TAGS = {"car": 14, "van": 14, "truck": 15, "bus": 16, "motorcycle": 18, "bicycle": 19}
 _WALKER_TAG, _STATIC_TAG, _DYNAMIC_TAG, _SIGN_TAG = 12, 20, 21, 8
-_MAX_STEER_RAD = {"car": radians(40), "van": radians(40), "truck": radians(40), "bus": radians(45)}
-_TWO_WHEEL_STEER_RAD = radians(40)
+# CARLA's lock, which its TrafficManager reckons with: with less, its cars swing wide in junctions.
+_MAX_STEER_RAD, _TWO_WHEEL_STEER_RAD = radians(70), radians(40)
+# The ego of this project's drives keeps the lock that they were recorded with.
+_OWN_STEER_RAD = {"vehicle.lincoln.mkz_2020": radians(40)}
 _COLORS = ("180,30,30", "30,60,140", "225,225,225", "35,35,38", "150,150,155", "200,150,40")
 
 
@@ -150,6 +152,8 @@ def _tags(type_id: str) -> str:
 
 def _vehicles() -> Iterator[tuple[Blueprint, tuple[Attribute, ...]]]:
     for number, row in enumerate(VEHICLES):
+        is_narrow = row.base_type in ("motorcycle", "bicycle")
+        lock_rad = _TWO_WHEEL_STEER_RAD if is_narrow else _MAX_STEER_RAD
         body = Blueprint(
             id=row.id,
             kind="vehicle",
@@ -157,12 +161,12 @@ def _vehicles() -> Iterator[tuple[Blueprint, tuple[Attribute, ...]]]:
             size_m=row.size_m,
             mass_kg=row.mass_kg,
             wheelbase_m=row.wheelbase_m,
-            max_steer_rad=_MAX_STEER_RAD.get(row.base_type, _TWO_WHEEL_STEER_RAD),
+            max_steer_rad=_OWN_STEER_RAD.get(row.id, lock_rad),
             base_type=row.base_type,
             tag=_TAGS[row.base_type],
             power_w=row.power_w,
             top_speed_mps=row.top_speed_mps,
-            wheels=2 if row.base_type in ("motorcycle", "bicycle") else 4,
+            wheels=2 if is_narrow else 4,
         )
         yield body, _vehicle_attributes(row, _COLORS[number % len(_COLORS)])
 

@@ -154,8 +154,7 @@ def _force(torque_nm: float, wheel: Wheel) -> float:
 def default_parameters(blueprint: Blueprint) -> VehicleParameters:
     """The parameters a vehicle is born with: full brakes give 0.9 g on a dry road.
 
-    All cars steer ``max_steer_rad`` of their blueprint at full lock, 40 degrees; CARLA's own lock
-    at 70.
+    At full lock they steer ``max_steer_rad`` of their blueprint.
     """
     length, width, _ = blueprint.size_m
     radius_m = 0.35 if length < 5.5 else 0.5

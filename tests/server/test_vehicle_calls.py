@@ -90,12 +90,12 @@ def Vector2(x, y):
 
 def test_the_steering_limit_is_told_and_can_be_changed(world, car):
     control = car.get_physics_control()
-    assert [round(w.max_steer_angle, 3) for w in control.wheels] == [40.0, 40.0, 0.0, 0.0]
+    assert [round(w.max_steer_angle, 3) for w in control.wheels] == [70.0, 70.0, 0.0, 0.0]
     car.apply_control(carla.VehicleControl(steer=1.0))
     ticks(world, 20)
     wheels = [carla.VehicleWheelLocation.FL_Wheel, carla.VehicleWheelLocation.FR_Wheel]
     left, right = (car.get_wheel_steer_angle(wheel) for wheel in wheels)
-    assert left < 40.0 < right  # about one point
+    assert left < 70.0 < right  # about one point
     wheels = control.wheels
     for wheel in wheels:
         wheel.max_steer_angle = min(wheel.max_steer_angle, 20.0)
