@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 
+from simattack.errors import ProtocolError
 from simattack.server import codec
 from simattack.server.codec import Wire
 from simattack.server.methods_absent import refuse
@@ -47,7 +48,7 @@ def apply_batch(world: World, commands: Wire, is_ticking: Wire) -> Wire:
     for command in codec.read_list(commands, "a batch"):
         try:
             answers.append(codec.answer(_perform(world, command, None)))
-        except Refusal as refusal:
+        except (Refusal, ProtocolError) as refusal:
             answers.append(codec.failure(str(refusal)))
     if is_ticking is True:
         world.tick()

@@ -73,9 +73,8 @@ def reset_all_traffic_lights(world: World) -> None:
 @TRAFFIC.value
 def get_light_boxes(world: World, number: Wire) -> Wire:
     lamp = light(world, number)
-    name = f"TrafficLight_{lamp.signal}"
-    lamps = [thing for thing in world.town.objects if thing.name == name]
-    return [world_bounds(world, thing).wire() for thing in lamps]
+    heads = [thing for thing in world.town.objects if thing.signal == lamp.signal]
+    return [world_bounds(world, thing).wire() for thing in heads]
 
 
 @TRAFFIC.value
