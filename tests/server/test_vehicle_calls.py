@@ -116,7 +116,7 @@ def test_ackermann_control_drives_until_pedals_take_over(client, world, car):
     assert forward(car) == pytest.approx(5.0, abs=0.5)
     car.apply_ackermann_control(carla.VehicleAckermannControl(steer=0.1, speed=5.0))
     ticks(world, 2)
-    assert car.get_control().steer == pytest.approx(0.1 / math.radians(40), abs=1e-3)
+    assert car.get_control().steer == pytest.approx(0.1 / math.radians(70), abs=1e-3)
     car.apply_control(carla.VehicleControl(brake=1.0))
     ticks(world, 40)
     assert car.get_velocity().length() == 0.0
