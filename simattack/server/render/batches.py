@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simattack.server.render.ground import Piece
-from simattack.server.render.mesh import Mesh
+from simattack.server.render.mesh import Mesh, unique_rows
 from simattack.types import Floats
 
 ROW = 28
@@ -158,16 +158,12 @@ class Fixed:
         self._first, self._count = 3 * starts, 3 * (ends - starts)
         vertex = (3 * order[:, None] + np.arange(3)).ravel()
         packed = np.concatenate([triangles, codes], axis=1)[vertex]
-        keys = np.ascontiguousarray(packed).view([("row", f"V{4 * packed.shape[1]}")]).ravel()
-        _, kept, inverse = np.unique(keys, return_index=True, return_inverse=True)
-        arranged = np.argsort(kept, kind="stable")
-        rank = np.empty_like(arranged)
-        rank[arranged] = np.arange(len(arranged))
-        packed = packed[kept[arranged]]
+        kept, number = unique_rows(packed)
+        packed = packed[kept]
         self._buffers = [
             context.buffer(np.ascontiguousarray(packed[:, :-2]).tobytes()),
             context.buffer(np.ascontiguousarray(packed[:, -2:]).tobytes()),
-            context.buffer(rank[inverse.ravel()].astype(np.uint32).tobytes()),
+            context.buffer(number.astype(np.uint32).tobytes()),
             context.buffer(rows(np.eye(4)[None], *np.ones((3, 1, 3)), *np.zeros((3, 1))).tobytes()),
         ]
         self._arrays: dict[int, moderngl.VertexArray] = {}

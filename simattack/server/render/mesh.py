@@ -61,17 +61,34 @@ class Mesh:
     def of(cls, triangles: Vertices) -> Mesh:
         """The same triangles with equal vertices stored once."""
         flat = np.ascontiguousarray(triangles, np.float32)
-        keys = flat.view([("row", f"V{4 * WIDTH}")]).ravel()
-        _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-        # np.unique sorts by bytes; keep the authored order so that triangles stay near in memory.
-        order = np.argsort(first, kind="stable")
-        rank = np.empty_like(order)
-        rank[order] = np.arange(len(order))
+        kept, number = unique_rows(flat)
         points = flat[:, :3].astype(float)
         centre = (points.min(axis=0) + points.max(axis=0)) / 2
         radius = float(np.linalg.norm(points - centre, axis=1).max())
-        indices = rank[inverse.ravel()].astype(np.uint32).reshape(-1, 3)
-        return cls(flat[first[order]], indices, centre, radius)
+        indices = number.astype(np.uint32).reshape(-1, 3)
+        return cls(flat[kept], indices, centre, radius)
+
+
+def unique_rows(table: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Each different row once, in the order they first come: triangles stay near in memory.
+
+    Returns:
+        (K,) where the different rows stand, and (N,) which of them each row is.
+    """
+    words = np.ascontiguousarray(table).view(np.uint32)
+    # Sorting one number a row is ten times as fast as sorting rows by their bytes.
+    key = np.zeros(len(words), np.uint64)
+    for column in words.T:
+        key = (key ^ column) * np.uint64(0x9E3779B97F4A7C15)
+        key ^= key >> np.uint64(29)
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    if not (words[first[inverse]] == words).all():  # two rows met in one number
+        rows_as_bytes = words.view([("row", f"V{words.strides[0]}")]).ravel()
+        _, first, inverse = np.unique(rows_as_bytes, return_index=True, return_inverse=True)
+    order = np.argsort(first, kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return first[order], rank[inverse.ravel()]
 
 
 def at(x: float, y: float, z: float) -> Floats:
