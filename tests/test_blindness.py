@@ -52,6 +52,8 @@ def test_scrambled_truth_and_map_signs_change_no_control(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = _actions(session)
+    braked = [np.frombuffer(action)[2] > 0 for action in honest]
+    assert any(braked) and not all(braked)  # it drives, and it reacts to what it sees
     rng = np.random.default_rng(1)
     tick, clues = session.tick, session.approaches
 
