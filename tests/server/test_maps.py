@@ -173,13 +173,13 @@ def test_crossfall_falls_outwards_on_the_sides_it_names() -> None:
 
 def test_a_lateral_shape_is_interpolated_along_the_road() -> None:
     shape = profile(
-        '<shape s="0" t="-9" a="0" b="0" c="0" d="0"/><shape s="100" t="0" a="0" b="-0.1" c="0" '
+        '<shape s="0" t="-9" a="0.2" b="0" c="0" d="0"/><shape s="100" t="0" a="0" b="-0.1" c="0" '
         'd="0"/><shape s="100" t="-9" a="0.9" b="-0.1" c="0" d="0"/>'
     )
     road = Road(straight(profile=shape))
-    # At s = 100 the right edge (t = -3.5) is 0.35 m up, at s = 0 it is level.
+    # At s = 100 the right edge (t = -3.5) is 0.35 m up, at s = 0 all of it 0.2 m.
     heights = road.height(np.array([[0.01, 3.49], [50.0, 3.49], [99.9, 3.49]]))
-    np.testing.assert_allclose(heights, [0.0, 0.175, 0.35], atol=0.01)
+    np.testing.assert_allclose(heights, [0.2, 0.275, 0.35], atol=0.01)
 
 
 def test_a_car_leans_with_a_banked_road() -> None:
@@ -225,12 +225,16 @@ def test_a_double_line_is_drawn_on_the_sides_it_names() -> None:
     mark = MARK.format(0, "solid broken", "yellow")
     right = Road(straight(section(right=lane(-1, marks=mark) + lane(-2)))).markings[0]
     left = Road(straight(section(left=lane(1, marks=mark) + lane(2)))).markings[0]
-    for line, solid_y in ((right, 3.5 - 0.15), (left, -3.5 + 0.15)):
+    for line, solid_y, broken_y in ((right, 3.35, 3.65), (left, -3.35, -3.65)):
         mesh = marking(line)
-        solid = mesh[np.abs(mesh[:, 1] - solid_y) < 0.08]
-        # The inner line is solid: it is there in the gap between the first two dashes, too.
-        assert np.ptp(solid[:, 0]) == pytest.approx(100.0, abs=0.01)
-        assert len(solid) < len(mesh)
+        covered = []
+        for y in (solid_y, broken_y):
+            pieces = mesh[np.abs(mesh[:, 1] - y) < 0.08, 0].reshape(-1, 3)
+            spans = [shapely.box(piece.min(), 0, piece.max(), 1) for piece in pieces]
+            covered.append(shapely.union_all(spans).area)
+        # The inner line is solid, on either side of the road.
+        assert covered[0] == pytest.approx(100.0, abs=0.1)
+        assert covered[1] == pytest.approx(41.5, abs=1.0)
 
 
 @pytest.mark.parametrize(
@@ -240,6 +244,15 @@ def test_marks_have_the_maps_colour(color: str, strongest: int) -> None:
     (line,) = Road(straight(section(middle=MARK.format(0, "solid", color)))).markings
     paint = marking(line)[0, 8:11]
     assert int(np.argmax(paint)) == strongest and paint.max() > 2 * paint.min()
+
+
+def test_places_on_lanes_too_narrow_for_two_abreast_do_not_overlap() -> None:
+    lanes = section(right=lane(-1, width=2.65) + lane(-2, width=2.65) + lane(-3, width=2.0))
+    road = Road(straight(lanes))
+    assert road.spawn_points
+    sides = {round(spawn.y_m, 2) for spawn in road.spawn_points}
+    # 2.7 m each do not fit beside one another, and the last lane is none to begin on.
+    assert len(sides) == 1 and max(sides) < 2 * 2.65
 
 
 # What stands there
