@@ -104,8 +104,8 @@ def color_mask(target: Target, is_code: bool) -> None:
     """Let drawing touch all attachments, or the colour only, coded and as light."""
     on, rest = (True,) * 4, (is_code,) * 4
     more = (on, rest, rest) if target.is_rich else ()
-    # The annotation knows one mask for all attachments only; a mask for each works as well.
-    target.frame.color_mask = (on, rest, rest, *more)  # type: ignore[assignment]
+    # One mask for each attachment; they are drawn to together.
+    target.frame.color_mask = (on, rest, rest, *more)
 
 
 def set_light(shader: moderngl.Program, light: Daylight) -> None:
