@@ -324,13 +324,6 @@ def _pedal(value: Wire, low: float, what: str) -> float:
     return 0.0 if math.isnan(value) else min(1.0, max(low, float(value)))
 
 
-def _pedal(value: Wire, low: float, what: str) -> float:
-    """A number from ``low`` to 1; NaN is 0: the TrafficManager sends it for a car told to stand."""
-    if not isinstance(value, (int, float)):
-        raise _wrong(f"{what} as a number", value)
-    return 0.0 if math.isnan(value) else min(1.0, max(low, float(value)))
-
-
 def read_vehicle_control(value: Wire) -> VehicleControl:
     """A VehicleControl, its pedals and wheel brought into range."""
     throttle, steer, brake, hand, reverse, manual, gear = read_list(value, "vehicle control", 7)
