@@ -54,7 +54,8 @@ class Session:
         self, host: str, port: int, map_name: str = "town", server: ServerProcess | None = None
     ) -> None:
         if server is not None:
-            os.environ["CARLA_CACHE_DIR"] = server.cache_folder
+            # CARLA's client reads this once a process; what a user has set stands.
+            os.environ.setdefault("CARLA_CACHE_DIR", server.cache_folder)
         import carla
 
         self._carla: Any = carla
