@@ -14,7 +14,7 @@ LEAP_M = 2.0
 def follow(actor: Actor, dt_s: float) -> bool:
     """Brings a walker that simulates nothing where its client wants it; False if nowhere.
 
-    Its height is for the ground to say.
+    Near the ground it stands on it: the client knows kerbs less well.
     """
     goal, old = actor.placed_at, actor.pose
     if goal is None:
@@ -33,7 +33,7 @@ def follow(actor: Actor, dt_s: float) -> bool:
     )
     actor.spin_radps = math.remainder(goal.yaw_rad - old.yaw_rad, 2 * math.pi) / dt_s
     actor.spin_acceleration = 0.0
-    actor.pose = Pose(goal.x_m, goal.y_m, old.z_m, 0.0, goal.yaw_rad, 0.0)
+    actor.pose = Pose(goal.x_m, goal.y_m, goal.z_m, 0.0, goal.yaw_rad, 0.0)
     actor.body.position, actor.body.angle = (goal.x_m, goal.y_m), goal.yaw_rad
     if actor.body.space is not None:
         actor.body.space.reindex_shapes_for_body(actor.body)

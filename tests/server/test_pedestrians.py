@@ -159,6 +159,10 @@ def test_only_those_who_may_cross_roads_leave_the_crosswalk(world, ground, strol
     found = kinds(ground, track[1:])
     assert (found == way).sum() > 20
     assert set(found) <= {SIDEWALK, CROSSWALK, way}
+    heights = np.round(track[1:, 0, 2], 3)
+    assert set(heights[found == SIDEWALK]) == {0.12}
+    # to those who cross a road, the kerb's strip belongs to it
+    assert set(heights[found == way]) == ({0.0} if way == CROSSWALK else {0.0, 0.12})
     away_m = np.linalg.norm(track[:, 0, :2] - (goal.x, goal.y), axis=-1)
     assert away_m.min() < 2.5
 
@@ -177,6 +181,12 @@ def test_a_steered_walker_tells_how_it_walks(world, stroll):
     controller.stop()
     walked(world, walkers, 0.2)
     assert walker.get_velocity().length() < 0.01
+
+
+def test_a_steered_walker_stands_on_the_ground_at_once_wherever_it_came_from(world, stroll):
+    walkers, _ = stroll([carla.Location(95.0, -6.5, 3.0)])
+    assert walkers[0].get_location().z > 2.0
+    assert walked(world, walkers, 0.2)[-1, 0, 2] == pytest.approx(0.12, abs=1e-3)
 
 
 def test_a_car_runs_a_steered_walker_over(world, stroll):
