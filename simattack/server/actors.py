@@ -64,10 +64,12 @@ class Actor:
     speed_limit_kmh: float = 0.0
     limit_pose: Pose | None = None
     """Where ``speed_limit_kmh`` was last looked up."""
+    is_crossing: bool = False
+    """Whether a vehicle is inside a junction, as of ``limit_pose``."""
     held_by: int = 0
     """The traffic light whose box the vehicle is in, 0 for none."""
     held_state: int = 2
-    """What that light shows, TrafficLightState; green for none."""
+    """What that light, or the sign it is at, shows it, TrafficLightState; green for none."""
     stride_rad: float = 0.0
     """Phase of a walker's gait."""
     figure: Figure | None = None

@@ -111,7 +111,8 @@ class Signals:
             group.restart()
         self._ids: list[str] = [lamp.id for lamp in lamps]
         self._boxes = _boxes(lamps)
-        self._stops = _boxes([s for s in self.signs if s.kind in ("stop", "yield")])
+        self._stops = [s for s in self.signs if s.kind in ("stop", "yield")]
+        self._stop_boxes = _boxes(self._stops)
 
     @property
     def lights(self) -> tuple[str, ...]:
@@ -203,9 +204,10 @@ class Signals:
         row = _nearest(self._boxes, pose, half_m)
         return None if row is None else self._ids[row]
 
-    def is_at_sign(self, pose: Pose, half_m: tuple[float, float] = _CAR_HALF_M) -> bool:
-        """Whether a vehicle touches the box of a stop or yield sign that rules its way."""
-        return _nearest(self._stops, pose, half_m) is not None
+    def sign_at(self, pose: Pose, half_m: tuple[float, float] = _CAR_HALF_M) -> Signal | None:
+        """The stop or yield sign that rules a vehicle's way, and whose box it touches."""
+        row = _nearest(self._stop_boxes, pose, half_m)
+        return None if row is None else self._stops[row]
 
     def _group(self, id: str) -> _Group:
         return self._groups[self._lights[id].group]

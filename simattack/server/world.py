@@ -23,6 +23,7 @@ from simattack.server.codec import Bounds, Description, Settings
 from simattack.server.drawings import Drawings
 from simattack.server.driving import Driving, failure
 from simattack.server.fallen import Fallen
+from simattack.server.giving_way import GivingWay
 from simattack.server.lamps import Lamps
 from simattack.server.maps import Map, Maps
 from simattack.server.physics import Physics
@@ -32,7 +33,7 @@ from simattack.server.road import Road
 from simattack.server.road_signals import Signal
 from simattack.server.sensors import readout
 from simattack.server.sensors.ranging import Ranging
-from simattack.server.signals import RED, Signals
+from simattack.server.signals import Signals
 from simattack.server.stream import Snapshot, Streams, Subscriber
 from simattack.server.town import Town
 from simattack.types import Image, Pose, Weather
@@ -122,6 +123,7 @@ class World:
         self.hidden: frozenset[int] = frozenset()
         self.signals = Signals(place.road.signals)
         self.fallen = Fallen()
+        self.giving_way = GivingWay()
         self.actors: dict[int, Actor] = {}
         self.sensors: dict[int, Actor] = {}
         self.light_actors: dict[str, int] = {}
@@ -285,14 +287,18 @@ class World:
             lane = self.road.lane_at(pose.x_m, pose.y_m, pose.z_m)
             if lane is not None:
                 car.speed_limit_kmh = lane.speed_limit_kmh
+            car.is_crossing = lane is not None and lane.is_junction
             car.limit_pose = pose
         car.held_by, car.held_state = 0, codec.GREEN
         found = self.signals.at(pose)
         if found is not None:
             car.held_by, car.held_state = self.light_actors[found], self.signals.shows(found)
-        elif self.signals.is_at_sign(pose):
-            # As CARLA's signs do: red without a light makes the TrafficManager take turns.
-            car.held_state = RED
+        sign = None if found else self.signals.sign_at(pose)
+        if sign is None:
+            self.giving_way.leave(car.id)
+            return
+        cars = self.actors.values()
+        car.held_state = self.giving_way.shows(car, sign, self.elapsed_s, cars)
 
     # Actors
 
@@ -406,6 +412,7 @@ class World:
             self.destroy(child)
         if actor.parent is not None:
             actor.parent.children.remove(actor)
+        self.giving_way.leave(actor.id)
         if actor.has_physics:
             self.physics.remove(actor.id)
         self.driving.removed(actor)

@@ -174,7 +174,7 @@ def test_a_vehicle_is_at_the_light_whose_box_it_touches(pose, expected):
 )
 def test_a_vehicle_is_at_the_stop_or_yield_sign_that_rules_its_way(kind, pose, expected):
     signals = Signals([light("sign", kind=kind)])
-    assert signals.is_at_sign(pose) is expected
+    assert (signals.sign_at(pose) is not None) is expected
     assert signals.at(pose) is None
 
 

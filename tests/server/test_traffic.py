@@ -215,6 +215,29 @@ def test_stop_signs_have_a_box_across_the_lane_before_their_line(world):
         assert any(point.is_junction for point in lane.next(8.0))
 
 
+def test_a_stop_sign_shows_red_for_two_seconds_and_then_green_to_one_car_at_a_time(world):
+    world.tick()
+    # two arms of the crossing in the town's middle of the south
+    signs = sorted(
+        world.get_actors().filter("traffic.stop"),
+        key=lambda sign: sign.get_location().distance(carla.Location(0.0, 190.0, 0.0)),
+    )[:2]
+    cars = [spawn(world, approach(world, sign, 0.0)) for sign in signs]
+    seen = []
+    for _ in range(60):
+        world.tick()
+        seen.append([car.get_traffic_light_state() for car in cars])
+        assert not any(car.is_at_traffic_light() for car in cars)
+    first, second = zip(*seen, strict=True)
+    assert set(first[:35]) == {RED}
+    assert set(first[45:]) == {GREEN}
+    assert set(second) == {RED}
+    cars[0].destroy()
+    world.tick()
+    world.tick()
+    assert cars[1].get_traffic_light_state() == GREEN
+
+
 # CARLA's TrafficManager
 
 
