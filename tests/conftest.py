@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,11 @@ from serving import start_server, stop_server
 # reads the variable when it is imported.
 _CACHE = tempfile.TemporaryDirectory(prefix="carla_cache_")
 os.environ["CARLA_CACHE_DIR"] = _CACHE.name
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Torch brings an LLVM of its own (triton), which crashes where Mesa's was loaded before it, by a
+    # test that draws. Beside another worker, any file may come first.
+    importlib.import_module("torchvision")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
