@@ -18,8 +18,8 @@ _CACHE = tempfile.TemporaryDirectory(prefix="carla_cache_")
 os.environ["CARLA_CACHE_DIR"] = _CACHE.name
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # Torch brings an LLVM of its own (triton), which crashes where Mesa's was loaded before it, by a
-    # test that draws. Beside another worker, any file may come first.
+    # Torch brings an LLVM of its own (triton), which crashes where a test that draws has loaded
+    # Mesa's before it. Among workers, any file may come first.
     importlib.import_module("torchvision")
 
 
