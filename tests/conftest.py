@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -16,11 +15,6 @@ from serving import start_server, stop_server
 # reads the variable when it is imported.
 _CACHE = tempfile.TemporaryDirectory(prefix="carla_cache_")
 os.environ["CARLA_CACHE_DIR"] = _CACHE.name
-
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # Torch brings an LLVM of its own (triton), which crashes where a test that draws has loaded
-    # Mesa's before it. Among workers, any file may come first.
-    importlib.import_module("torchvision")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

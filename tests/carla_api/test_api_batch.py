@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import socket
 
 import carla
 import pytest
@@ -140,9 +141,12 @@ def test_autopilot_is_the_clients_own_business(raw, client, world, car):
     before = car.get_location()
     world.tick()
     assert car.get_location().distance(before) < 0.05
-    # The client starts a traffic manager of its own for this one.
-    (reply,) = client.apply_batch_sync([carla.command.SetAutopilot(car.id, False)], True)
-    client.get_trafficmanager().shut_down()
+    # The client starts a traffic manager of its own for this one; its usual port may be taken.
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (reply,) = client.apply_batch_sync([carla.command.SetAutopilot(car.id, False, port)], True)
+    client.get_trafficmanager(port).shut_down()
     assert (reply.error, reply.actor_id) == ("", car.id)
 
 
