@@ -153,6 +153,8 @@ def test_pedestrians_get_their_mesh(raw, client, world):
     assert raw("get_navigation_mesh") == (None, [[1, mesh]])
     place = world.get_random_location_from_navigation()
     way = world.get_map().get_waypoint(place, lane_type=carla.LaneType.Any)
-    assert way.lane_type in (carla.LaneType.Sidewalk, carla.LaneType.Driving)
+    # At street corners carla.Map knows of no sidewalk, and names the lane beside it.
+    lanes = (carla.LaneType.Sidewalk, carla.LaneType.Shoulder, carla.LaneType.Driving)
+    assert way.lane_type in lanes
     error, value = raw("request_file", "../secret")
     assert error is None and value[0][0] == 0
