@@ -91,7 +91,7 @@ class Sticker:
         surface = world.surface(self.surface)
         placement = place(surface, size_m, image, centre)
         world.paint(surface, placement.compose(surface.texture, image))
-        return Stuck(self, world, surface, placement)
+        return Stuck(self, world, surface, placement, image)
 
     def _content(self) -> tuple[Image, tuple[float, float], tuple[float, float]]:
         """The picture (h, w, 3 or 4), its width and height [m], and its place on the face."""
@@ -112,7 +112,9 @@ class Sticker:
         if plain is not None:
             image = plain if image is None else in_outline(plain, image)
         elif self.fill == "code":
-            image = np.full((*self.code, 3), GREY, np.uint8)
+            code = np.full((*self.code, 3), GREY, np.uint8)
+            is_cut = image is not None and image.shape[2] == 4
+            image = in_outline(code, image) if image is not None and is_cut else code
         if image is None:  # excluded in __post_init__
             raise ConfigError("a sticker with fill 'image' needs a patch")
         return image, size_m, centre if self.centre is None else self.centre
@@ -122,12 +124,18 @@ class Stuck:
     """A sticker in place."""
 
     def __init__(
-        self, recipe: Sticker, world: World, surface: Surface, placement: Placement
+        self,
+        recipe: Sticker,
+        world: World,
+        surface: Surface,
+        placement: Placement,
+        image: Image,
     ) -> None:
         self._recipe = recipe
         self._world = world
         self._surface = surface
         self._placement = placement
+        self._outline = image
         self._is_over = False
 
     def tamper(self, obs: Observation, frame: Frame) -> Observation:
@@ -147,7 +155,7 @@ class Stuck:
                 f"{np.size(parameters)} for fill {self._recipe.fill!r}"
             )
         values = np.asarray(parameters, float).clip(low, high).reshape(*self._recipe.code, 3)
-        picture = np.asarray(np.rint(values * 255), np.uint8)
+        picture = in_outline(np.asarray(np.rint(values * 255), np.uint8), self._outline)
         self._world.paint(self._surface, self._placement.compose(self._surface.texture, picture))
 
     def end(self) -> None:

@@ -68,6 +68,15 @@ def cut_out(tmp_path):
     return save_patch(tmp_path, Patch("cut", image, PatchCard(width_m=0.4, height_m=0.4)))
 
 
+def test_a_code_keeps_to_the_outline_of_its_patch(cut_out):
+    world = Wall(size_px=300)
+    stuck = begin(world, patch=str(cut_out), fill="code", code=(1, 4))
+    stuck.set(np.repeat([0.0, 0.2, 0.4, 1.0], 3))
+    row = world.shown[140, :, 0]
+    assert row[[80, 120, 200]].tolist() == [0, 51, 255]
+    assert row[160] == world.sign.texture[140, 160, 0]
+
+
 @pytest.mark.parametrize("fill", ["image", "grey", "noise"])
 def test_where_a_patch_is_transparent_the_sign_stays_as_it_is(cut_out, fill):
     world = Wall(size_px=300)  # the sticker's 160 texels from 70 to 230
