@@ -71,12 +71,18 @@ def printed(sticker: Image) -> Floats:
 
 
 def in_outline(picture: Image, outline: Image) -> Image:
-    """A coarse picture (h', w', 3), as fine as another (h, w, c) and cut out as that is."""
+    """A picture (h', w', 3) cut out as another (h, w, 3 or 4) is; all its cells stay."""
+    if outline.shape[2] == 3:
+        return picture
+    matter = outline[:, :, 3]
+    for axis, cells in enumerate(picture.shape[:2]):
+        # At least as fine as the picture.
+        matter = matter.repeat(-(-cells // matter.shape[axis]), axis)
     rows, columns = (
         np.arange(fine) * coarse // fine
-        for fine, coarse in zip(outline.shape[:2], picture.shape[:2], strict=True)
+        for fine, coarse in zip(matter.shape, picture.shape[:2], strict=True)
     )
-    return np.dstack([picture[rows][:, columns], outline[:, :, 3:]])
+    return np.dstack([picture[rows][:, columns], matter])
 
 
 def place(

@@ -109,12 +109,10 @@ class Sticker:
             noise = np.random.default_rng(self.seed)
             rows = max(1, round(self.cells * size_m[1] / size_m[0]))
             plain = noise.integers(0, 256, (rows, self.cells, 3), dtype=np.uint8)
+        elif self.fill == "code":
+            plain = np.full((*self.code, 3), GREY, np.uint8)
         if plain is not None:
             image = plain if image is None else in_outline(plain, image)
-        elif self.fill == "code":
-            code = np.full((*self.code, 3), GREY, np.uint8)
-            is_cut = image is not None and image.shape[2] == 4
-            image = in_outline(code, image) if image is not None and is_cut else code
         if image is None:  # excluded in __post_init__
             raise ConfigError("a sticker with fill 'image' needs a patch")
         return image, size_m, centre if self.centre is None else self.centre

@@ -77,6 +77,15 @@ def test_a_code_keeps_to_the_outline_of_its_patch(cut_out):
     assert row[160] == world.sign.texture[140, 160, 0]
 
 
+def test_noise_keeps_its_own_cells_however_coarse_the_patch_is(patch, cut_out):
+    for path, share in ((patch, 1.0), (cut_out, 0.75)):
+        world = Wall(size_px=300)
+        begin(world, patch=str(path), fill="noise", cells=16)
+        changed = (world.shown != world.sign.texture).any(2)
+        assert len(np.unique(world.shown[changed][:, 0])) > 100  # of 256 cells, not of 16
+        assert changed[80:220, 80:220].mean() == pytest.approx(share, abs=0.05)
+
+
 @pytest.mark.parametrize("fill", ["image", "grey", "noise"])
 def test_where_a_patch_is_transparent_the_sign_stays_as_it_is(cut_out, fill):
     world = Wall(size_px=300)  # the sticker's 160 texels from 70 to 230
