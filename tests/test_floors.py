@@ -36,7 +36,7 @@ SIBLINGS = {
 }  # fmt: skip
 """Pairs on one floor that may see each other: (who, whom)."""
 CARLA = {"session.py", "server/road.py", "policies/leaderboard_agent.py"}
-LATE = ("torch", "ultralytics", "torchvision", "carla", "embreex")
+LATE = ("torch", "ultralytics", "torchvision", "onnxruntime", "carla", "embreex")
 """Imported inside functions only: they take seconds, or are not everywhere."""
 
 FILES = sorted(PACKAGE.rglob("*.py"))

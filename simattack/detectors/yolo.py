@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from simattack.detectors.fused import fused
+from simattack.detectors.looking import Look, looking, plain
 from simattack.detectors.weights import Card, find_weights, load, prepare_ultralytics, read_card
 from simattack.errors import WeightsError
 from simattack.registry import register
@@ -88,12 +88,12 @@ class Yolo:
 
     @cached_property
     def _network(self) -> tuple[nn.Module, Card]:
-        return _load(self.path, self.device, self.path.stat().st_mtime_ns)[:2]
+        return _load(self.path, self.device, self.path.stat().st_mtime_ns)
 
     @cached_property
-    def _looking(self) -> nn.Module:
+    def _looking(self) -> Look:
         """The same network without gradients, faster."""
-        return _load(self.path, self.device, self.path.stat().st_mtime_ns)[2]
+        return _looking(self.path, self.device, self.path.stat().st_mtime_ns)
 
     def detect(self, images: Image) -> list[Detections]:
         """Boxes above ``confidence``, best first.
@@ -125,9 +125,9 @@ class Yolo:
         Returns:
             boxes (B, A, 4) xyxy [px] and logits (B, A, 8) in the order of CLASS_NAMES.
         """
-        return self._run(self._network[0], images)
+        return self._run(plain(self._network[0]), images)
 
-    def _run(self, network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    def _run(self, look: Look, images: Tensor) -> tuple[Tensor, Tensor]:
         import torch
         from torch.nn.functional import pad
 
@@ -135,11 +135,10 @@ class Yolo:
         below, right = -height % STRIDE_PX, -width % STRIDE_PX
         if below or right:
             images = pad(images, (0, right, 0, below), value=PADDING)
-        decoded, outputs = network(images.contiguous(memory_format=torch.channels_last))
-        outputs = outputs.get("one2many", outputs)
-        centre, size = decoded[:, :2], decoded[:, 2:4]
+        boxes, logits = look(images)
+        centre, size = boxes[:, :2], boxes[:, 2:]
         boxes = torch.cat([centre - size / 2, centre + size / 2], 1).transpose(1, 2)
-        scores = outputs["scores"].float().transpose(1, 2)
+        scores = logits.float().transpose(1, 2)
         columns = _columns(self.card.classes, self.path)
         if columns == tuple(range(len(CLASS_NAMES))) == tuple(range(scores.shape[2])):
             return boxes.float(), scores
@@ -235,8 +234,8 @@ def _columns(classes: Sequence[str], path: Path) -> tuple[int | None, ...]:
 
 
 @lru_cache(maxsize=4)
-def _load(path: Path, device: str, modified_ns: int) -> tuple[nn.Module, Card, nn.Module]:
-    """A network ready for use, its card, and the network for looking.
+def _load(path: Path, device: str, modified_ns: int) -> tuple[nn.Module, Card]:
+    """A network ready for use, and its card.
 
     ``modified_ns`` only tells a changed file from a known one.
     """
@@ -253,7 +252,12 @@ def _load(path: Path, device: str, modified_ns: int) -> tuple[nn.Module, Card, n
     network = cast(Any, network.float().eval()).fuse(verbose=False)
     network.requires_grad_(False)
     network = network.to(place, memory_format=torch.channels_last)
-    return network, card, fused(network)
+    return network, card
+
+
+@lru_cache(maxsize=4)
+def _looking(path: Path, device: str, modified_ns: int) -> Look:
+    return looking(_load(path, device, modified_ns)[0])
 
 
 def _load_pickle(path: Path) -> tuple[nn.Module, Card]:
