@@ -41,6 +41,7 @@ from simattack.types import (
 
 EGO_KIND = "vehicle.lincoln.mkz_2020"
 _TIMEOUT_S = 10.0
+_FAREWELL_S = 0.2
 # Streaming threads of the client: more than any rig has sensors, or a tick could deadlock.
 _WORKER_THREADS = 8
 
@@ -62,6 +63,7 @@ class Session:
         self._canvases = Canvases(carla)
         self._server = server
         self._map_name = Path(map_name).stem
+        self._address = (host, port)
         self._where = f"the CARLA server at {host}:{port}"
         self._painted: dict[str, Surface] = {}
         self._ego: Any = None
@@ -110,7 +112,7 @@ class Session:
     def close(self) -> None:
         """Give the world back as it was and stop a server of our own; safe to call twice."""
         with contextlib.suppress(SimattackError, RuntimeError):
-            if self._server is None or self._server.is_alive:
+            if self._is_there():
                 self._drop_actors()
                 if self._server is None:
                     for surface in list(self._painted.values()):
@@ -118,6 +120,18 @@ class Session:
                     self._world.apply_settings(self._before)
         if self._server is not None:
             self._server.close()
+        # What is left of sensors says farewell as Python drops it, and nobody may answer any more.
+        self._client.set_timeout(_FAREWELL_S)
+
+    def _is_there(self) -> bool:
+        """Whether somebody still takes calls."""
+        if self._server is not None:
+            return self._server.is_alive
+        try:
+            socket.create_connection(self._address, timeout=5).close()
+        except OSError:
+            return False
+        return True
 
     def __enter__(self) -> Session:
         return self
