@@ -58,8 +58,14 @@ MAP_CHANGED, LAMP_CHANGED = 1, 2
 
 
 def token(stream: int, port: int, host: str) -> bytes:
-    """Where a client finds a stream: 24 bytes, TCP over IPv4."""
-    return _TOKEN.pack(stream, port, 1, 1, IPv4Address(host).packed)
+    """Where a client finds a stream: 24 bytes, TCP over IPv4.
+
+    Of a server that listens on every address (0.0.0.0) it names none: the client then goes to the
+    host that it called.
+    """
+    address = IPv4Address(host)
+    is_named = not address.is_unspecified
+    return _TOKEN.pack(stream, port, 1, int(is_named), address.packed)
 
 
 def subscription(data: bytes) -> int:

@@ -14,6 +14,12 @@ def test_a_token_is_24_bytes_as_recorded():
     assert stream.token(1, 2101, "127.0.0.1") == recorded
 
 
+def test_a_server_on_every_address_leaves_the_streams_host_to_the_client():
+    token = stream.token(7, 2001, "0.0.0.0")
+    # Stream, port, TCP; an address of type 0 is none, and none of its bytes is set.
+    assert token == bytes.fromhex("07000000 d107 01 00") + bytes(16)
+
+
 def test_a_subscription_is_the_streams_number():
     assert stream.subscription(b"\x05\x01\x00\x00") == 261
 
