@@ -136,4 +136,6 @@ def _say(text: str) -> None:
 if __name__ == "__main__":
     # Told to end, it ends as by Ctrl-C: what it has started is ended, what is finished is shown.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell that starts this in the background has it ignore Ctrl-C, and what it starts as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import math
 import socket
 import subprocess
@@ -52,8 +53,9 @@ class Track:
 def launch(map_path: Path | None) -> tuple[subprocess.Popen[str], int]:
     """An embedded server and its port, read from the line it prints when ready."""
     flags = [] if map_path is None else ["--map", str(map_path)]
+    told = ["--parent", str(os.getpid())]  # it ends with this program, however that ends
     server = subprocess.Popen(
-        [sys.executable, "-m", "simattack.server", "--port", "0", *flags],
+        [sys.executable, "-m", "simattack.server", "--port", "0", *told, *flags],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -8,7 +8,11 @@ import subprocess
 import sys
 
 from acceptance.record import ROOT, Finding, Target, at_least
-from acceptance.work import Failed, Work
+from acceptance.work import Failed, Work, say
+
+_TRAFFIC_TRIES = 3
+_TRAFFIC_S = 600.0
+"""Several times what it takes."""
 
 
 def detector(work: Work) -> Finding:
@@ -90,14 +94,23 @@ def twin(work: Work) -> Finding:
 def traffic(work: Work) -> Finding:
     """CARLA's TrafficManager with 20 cars for 5 simulated minutes in the town."""
     script = ROOT / "benchmarks" / "traffic_check.py"
-    ended = subprocess.run(
-        [sys.executable, str(script), "--cars", "20", "--minutes", "5", "--seed", "0"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    found = re.search(r"\{.*\}", ended.stdout, re.DOTALL)
+    command = [sys.executable, str(script), "--cars", "20", "--minutes", "5", "--seed", "0"]
+    said = ""
+    for hung in range(_TRAFFIC_TRIES):
+        try:
+            said = subprocess.run(
+                command, cwd=ROOT, capture_output=True, text=True, check=False,
+                timeout=_TRAFFIC_S,
+            ).stdout  # fmt: skip
+        except subprocess.TimeoutExpired:
+            # Two threads of CARLA's own client can wait for each other for ever: docs/limits.md.
+            say(f"CARLA's client hung in its TrafficManager ({hung + 1} x)")
+            continue
+        break
+    found = re.search(r"\{.*\}", said, re.DOTALL)
     if found is None:
-        raise Failed(f"traffic_check.py said nothing: {ended.stderr.strip()[-200:]}")
-    figures = json.loads(found[0])
+        raise Failed(f"traffic_check.py said nothing in {hung + 1} attempt(s)")
+    figures = {**json.loads(found[0]), "client_hung_before": hung}
     wrong = {name: len(figures[name]) for name in ("stuck", "off_road", "lost")}
     measured = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in wrong.items())
     text = "20 cars, 5 simulated minutes: none stuck, off road or lost"
