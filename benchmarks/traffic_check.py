@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import math
+import os
 import socket
 import subprocess
 import sys
