@@ -1,87 +1,127 @@
-"""Speeds, side by side in one run: world ticks, camera, detector, and what a drive spends where.
+"""Speeds, side by side in one run: what a tick costs by scene, and which part of the server it is.
 
-``python benchmarks/bench.py`` prints one table. Read the ratios; absolute times belong to the
-machine and to what else runs on it.
+``python benchmarks/bench.py`` prints one table. Cases are taken in turns, so that a busy moment
+hits all alike. Read the ratios and the CPU times; wall times belong to the machine and to what
+else runs on it. CARLA's client now and then aborts after its TrafficManager was used, so that case
+comes last, in a process of its own: its loss costs its own line only, and is told.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
+import sys
 import time
-from collections.abc import Callable
 
 import numpy as np
-import psutil
+from speed.counted import PARTS
+from speed.run import Client, Lost, Server, Slice
 
-from simattack.config import Part
-from simattack.session import Session
-from simattack.types import Pose
+CASES: dict[str, tuple[str, int]] = {
+    "empty": ("empty world", 400),
+    "camera": ("one car, camera 640x480", 15),
+    "parked": ("the same with 20 parked cars", 12),
+    "cameras": ("one car, 4 cameras 640x480", 5),
+    "lidar": ("one car, LiDAR 64x1024", 20),
+}
+"""Of the first client: what is in the scene, and ticks a slice."""
+TRAFFIC = ("50 cars, TrafficManager", 100)
+TRAFFIC_ROUNDS = 3
+ALLOWED = 0.15
+"""Part of a one-camera tick that protocol and bookkeeping may take."""
 
-ROUNDS = 5
-"""Slices of every measurement, taken in turn, so that a busy moment hits all alike."""
-SIGN = "stop_sign_0"
 
-
-def main() -> None:
+def main() -> int:
     """Measure in turns and print the medians."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--rounds", type=int, default=5, help="slices of every case")
+    parser.add_argument("--only", nargs="+", choices=[*CASES, "traffic", "detector"])
+    flags = parser.parse_args()
+    wanted = flags.only or [*CASES, "traffic", "detector"]
+    slices: dict[str, list[Slice]] = {}
+    with Server() as server:
+        sys.stdout.write(f"drawn by {server.renderer}; CPU ms of the server, all threads\n\n")
+        sys.stdout.write(_head())
+        sys.stdout.flush()
+        plain = {case: ticks for case, (_, ticks) in CASES.items() if case in wanted}
+        if plain:
+            with Client(server) as client:
+                for _ in range(flags.rounds):
+                    for case, ticks in plain.items():
+                        slices.setdefault(case, []).append(client.measure(case, ticks))
+        for case in plain:
+            sys.stdout.write(_row(CASES[case][0], slices[case]))
+        sys.stdout.flush()
+        if "traffic" in wanted:
+            sys.stdout.write(traffic(Client(server)))
+    if "detector" in wanted:
+        sys.stdout.write(f"\ndetector, one image, one thread: {_detector_ms():.1f} ms (median)\n")
+    if "camera" not in slices:
+        return 0
+    part = _overhead(slices["camera"])
+    verdict = "within" if part <= ALLOWED else "ABOVE"
+    sys.stdout.write(
+        f"\nprotocol and bookkeeping take {part:.1%} of a one-camera tick's CPU time, "
+        f"{verdict} the {ALLOWED:.0%} that they may\n"
+    )
+    return 0 if part <= ALLOWED else 1
+
+
+def traffic(made: Client) -> str:
+    """The TrafficManager's line, or what became of its client."""
+    name, ticks = TRAFFIC
+    taken: list[Slice] = []
+    try:
+        with made as client:
+            for _ in range(TRAFFIC_ROUNDS):
+                taken.append(client.measure("traffic", ticks))
+    except Lost as lost:
+        told = f"{name}: {lost} after {len(taken)} of {TRAFFIC_ROUNDS} slices (docs/limits.md)\n"
+        return (_row(name, taken) if taken else "") + told
+    return _row(name, taken)
+
+
+def _head() -> str:
+    parts = "".join(f"{name:>13s}" for name in PARTS)
+    return f"{'':30s}{'ticks/s':>9s}{'CPU ms':>9s}{parts}{'client':>9s}\n"
+
+
+def _row(name: str, slices: list[Slice]) -> str:
+    """Medians over the slices: ticks a second, CPU ms a tick, shares, the client's CPU ms."""
+    rate = statistics.median(s.ticks / s.wall_s for s in slices)
+    server_ms = statistics.median(1000 * s.server_cpu_s / s.ticks for s in slices)
+    client_ms = statistics.median(1000 * s.client_cpu_s / s.ticks for s in slices)
+    parts = "".join(f"{_share(slices, part):13.1%}" for part in PARTS)
+    return f"{name:30s}{rate:9.1f}{server_ms:9.2f}{parts}{client_ms:9.2f}\n"
+
+
+def _share(slices: list[Slice], part: str) -> float:
+    return statistics.median(s.cpu_s[part] / s.server_cpu_s for s in slices)
+
+
+def _overhead(slices: list[Slice]) -> float:
+    spent = ((s.cpu_s["protocol"] + s.cpu_s["bookkeeping"]) / s.server_cpu_s for s in slices)
+    return statistics.median(spent)
+
+
+def _detector_ms() -> float:
+    """Of the shipped detector on one thread."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     import torch
+
+    from simattack.config import Part
 
     torch.set_num_threads(1)
     detector = Part("yolo").build("detectors", "bench")
     picture = np.random.default_rng(0).integers(0, 256, (1, 480, 640, 3), np.uint8)
-    with Session.launch() as session:
-        server = psutil.Process(session.server_pid)
-
-        def empty() -> None:
-            session.clear()
-
-        def driven() -> None:
-            session.clear()
-            session.spawn_ego(session.start_pose(session.route_to(SIGN, 30.0)), camera_every=1)
-            session.tick()
-
-        def crowded() -> None:
-            driven()
-            for pose in session.spawn_points[::12][:20]:
-                session.spawn(
-                    "vehicle.tesla.model3", Pose(pose.x_m, pose.y_m, 0, yaw_rad=pose.yaw_rad)
-                )
-            session.tick()
-
-        cases: list[tuple[str, Callable[[], None], Callable[[], object], int]] = [
-            ("empty world, tick", empty, session.tick, 400),
-            ("one car, camera 640x480, tick", driven, session.tick, 15),
-            ("the same with 20 parked cars", crowded, session.tick, 15),
-            ("detector, one image, one thread", empty, lambda: detector.detect(picture), 8),
-        ]
-        wall: dict[str, list[float]] = {name: [] for name, *_ in cases}
-        share: dict[str, list[float]] = {name: [] for name, *_ in cases}
-        for _ in range(ROUNDS):
-            for name, prepare, step, count in cases:
-                prepare()
-                spent, started = _cpu_s(server), time.perf_counter()
-                for _ in range(count):
-                    step()
-                took = time.perf_counter() - started
-                wall[name].append(took / count * 1000)
-                share[name].append((_cpu_s(server) - spent) / took)
-    print(f"{'':34s} {'median ms':>10s} {'min':>8s} {'max':>8s} {'server CPU / wall':>18s}")
-    for name, times in wall.items():
-        print(
-            f"{name:34s} {statistics.median(times):10.2f} {min(times):8.2f} {max(times):8.2f} "
-            f"{statistics.median(share[name]):18.2f}"
-        )
-    camera = statistics.median(wall["one car, camera 640x480, tick"])
-    bare = statistics.median(wall["empty world, tick"])
-    print(f"protocol and bookkeeping (an empty tick) take {bare / camera:.1%} of a one-camera tick")
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    used = process.cpu_times()
-    return float(used.user + used.system)
+    times = []
+    for _ in range(9):
+        began_s = time.perf_counter()
+        detector.detect(picture)
+        times.append(1000 * (time.perf_counter() - began_s))
+    return statistics.median(times)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

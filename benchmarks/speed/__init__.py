@@ -1,0 +1,1 @@
+"""What ``bench.py`` measures: a server that counts, a client that drives it."""
