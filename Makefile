@@ -2,11 +2,12 @@
 # make test    set up what is missing, then the tests and the journeys of a user
 # make check   formatting, lint, types, import floors
 # make accept  every promised number, measured and recorded under results/
+# make fuzz    a million inputs through the server's wire layer; needs the extra "fuzz"
 # make bench   speed, side by side in one run
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: setup demo test check accept bench
+.PHONY: setup demo test check accept fuzz bench
 
 setup:
 	@sh .ci/setup
@@ -27,6 +28,9 @@ check: setup
 
 accept: setup
 	$(BIN)/python benchmarks/accept.py
+
+fuzz: setup
+	$(BIN)/python benchmarks/fuzz.py
 
 bench: setup
 	$(BIN)/python benchmarks/bench.py

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from simattack.errors import ProtocolError
+from simattack.server.shown import shown
 from simattack.types import Image, Pose, Weather
 
 Wire: TypeAlias = Any
@@ -26,6 +27,11 @@ VOID: Wire = [[False]]
 NO_SPEED: Vector = (0.0, 0.0, 0.0)
 GREEN = 2
 """Of TrafficLightState."""
+
+LARGEST = 1e12
+"""No length, speed, force or time that anybody means is larger, in either direction. What follows
+from it within a tick, such as its square, still fits the 32-bit floats of a snapshot."""
+U32 = 2**32 - 1
 
 
 def answer(value: Wire) -> Wire:
@@ -47,16 +53,15 @@ def void_failure(text: str) -> Wire:
 
 
 def _wrong(what: str, value: Wire) -> ProtocolError:
-    text = repr(value)
-    return ProtocolError(f"expected {what}, got {text if len(text) <= 80 else text[:77] + '...'}")
+    return ProtocolError(f"expected {what}, got {shown(value)}")
 
 
 def read_numbers(value: Wire, count: int, what: str) -> tuple[float, ...]:
-    """Exactly ``count`` finite numbers."""
+    """Exactly ``count`` finite numbers, none beyond ``LARGEST``."""
     if isinstance(value, (list, tuple)) and len(value) == count:
-        if all(isinstance(item, (int, float)) and math.isfinite(item) for item in value):
+        if all(isinstance(item, (int, float)) and abs(item) <= LARGEST for item in value):
             return tuple(float(item) for item in value)
-    raise _wrong(f"{what} as {count} finite numbers", value)
+    raise _wrong(f"{what} as {count} finite numbers up to {LARGEST:g}", value)
 
 
 def read_vector(value: Wire, what: str = "a vector") -> Vector:
@@ -75,6 +80,13 @@ def read_int(value: Wire, what: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise _wrong(f"{what} as an integer", value)
+
+
+def read_u32(value: Wire, what: str) -> int:
+    """One integer that fits the 32 bits it has on the way back to a client."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= U32:
+        return value
+    raise _wrong(f"{what} as an integer of 32 bits", value)
 
 
 def read_text(value: Wire, what: str) -> str:
@@ -172,12 +184,12 @@ def read_description(value: Wire) -> Description:
     uid, type_id, attributes = read_list(value, "an actor description", 3)
     rows = [read_list(row, "an attribute", 3) for row in read_list(attributes, "attributes")]
     return Description(
-        read_int(uid, "a blueprint's number"),
+        read_u32(uid, "a blueprint's number"),
         read_text(type_id, "a blueprint's id"),
         tuple(
             (
                 read_text(name, "an attribute's name"),
-                read_int(kind, "an attribute's type"),
+                read_u32(kind, "an attribute's type"),
                 read_text(text, "an attribute's value"),
             )
             for name, kind, text in rows
@@ -219,6 +231,13 @@ def read_settings(value: Wire) -> Settings:
     is_synchronous, is_rendering_off, delta, *rest = read_list(value, "episode settings", 11)
     if not isinstance(is_synchronous, bool) or not isinstance(is_rendering_off, bool):
         raise _wrong("two booleans at the head of episode settings", value)
+    # The rest goes to every other client as it is: one of another type would be their error.
+    for item, usual in zip(rest, Settings.rest, strict=True):
+        is_right = isinstance(item, bool) == isinstance(usual, bool) and (
+            isinstance(item, (int, float) if isinstance(usual, float) else int)
+        )
+        if not is_right:
+            raise _wrong("episode settings of CARLA's types", value)
     fixed = read_optional(delta, "a fixed time step")
     step = None if fixed is None else read_float(fixed, "a fixed time step")
     if step is not None and step < 0:
@@ -317,6 +336,10 @@ class VehicleControl:
         )
 
 
+MOST_GEAR = 100
+"""No gearbox has more; any number that a client sends fits a snapshot."""
+
+
 def _pedal(value: Wire, low: float, what: str) -> float:
     """A number from ``low`` to 1; NaN is 0: the TrafficManager sends it for a car told to stand."""
     if not isinstance(value, (int, float)):
@@ -334,7 +357,7 @@ def read_vehicle_control(value: Wire) -> VehicleControl:
         bool(hand),
         bool(reverse),
         bool(manual),
-        read_int(gear, "gear"),
+        min(MOST_GEAR, max(-MOST_GEAR, read_int(gear, "gear"))),
     )
 
 

@@ -83,7 +83,7 @@ class Lamps:
             self._lamps[lamp.id] = replace(
                 lamp,
                 intensity=max(0.0, codec.read_float(intensity, "an intensity")),
-                group=codec.read_int(group, "a light group"),
+                group=min(255, codec.read_u32(group, "a light group")),
                 color=(red, green, blue),
                 is_on=bool(is_on),
             )

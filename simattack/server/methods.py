@@ -27,10 +27,13 @@ from simattack.server.methods_table import Table
 from simattack.server.methods_traffic import TRAFFIC
 from simattack.server.methods_vehicles import VEHICLES
 from simattack.server.rpc import Call, Unanswerable
-from simattack.server.world import World
+from simattack.server.world import Refusal, World
 
 _LOG = logging.getLogger(__name__)
 _complained: set[str] = set()
+
+SHORTEST_STEP_S, LONGEST_STEP_S = 1e-5, 60.0
+"""Of a tick. A longer one would hold up every other client; a shorter one has no acceleration."""
 
 EPISODE = Table()
 _DEFINITIONS: Wire = [definition.wire() for definition in DEFINITIONS]
@@ -87,7 +90,14 @@ def get_episode_settings(world: World) -> Wire:
 
 @EPISODE.value
 def set_episode_settings(world: World, settings: Wire) -> Wire:
-    world.apply_settings(codec.read_settings(settings))
+    wanted = codec.read_settings(settings)
+    step_s = wanted.fixed_delta_s
+    if step_s is not None and not SHORTEST_STEP_S <= step_s <= LONGEST_STEP_S:
+        raise Refusal(
+            f"expected fixed_delta_seconds of {SHORTEST_STEP_S:g} to {LONGEST_STEP_S:g} s, "
+            f"got {step_s:g}"
+        )
+    world.apply_settings(wanted)
     return world.frame
 
 

@@ -31,7 +31,7 @@ def get_spectator(world: World) -> Wire:
 
 @ACTORS.value
 def get_actors_by_id(world: World, numbers: Wire) -> Wire:
-    wanted = codec.read_list(numbers, "actors")
+    wanted = [codec.read_int(number, "an actor") for number in codec.read_list(numbers, "actors")]
     return [world.wire(world.actors[number]) for number in wanted if number in world.actors]
 
 

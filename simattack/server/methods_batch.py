@@ -73,7 +73,7 @@ def _perform(world: World, command: Wire, spawned: int | None) -> int:
     if kind == _DESTROY:
         world.destroy(actor)
     elif kind == _LIGHTS:
-        actor.light_flags = codec.read_int(row[1], "a light state") if len(row) > 1 else 0
+        actor.light_flags = codec.read_u32(row[1], "a light state") if len(row) > 1 else 0
     elif kind == _WALKER_STATE:
         _set_walker(world, number, row)
     elif kind in _CALLS:

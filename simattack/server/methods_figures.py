@@ -36,7 +36,7 @@ def _components(actor: Actor) -> dict[str, Pose]:
 
 
 def _component(actor: Actor, name: Wire) -> Pose:
-    parts = _components(actor)
+    parts, name = _components(actor), codec.read_text(name, "a component")
     if name not in parts:
         raise Refusal(f"{actor.type_id} has no component {name!r}; it has: {', '.join(parts)}")
     return parts[name]
@@ -128,6 +128,7 @@ def set_bones_transform(world: World, number: Wire, pose: Wire) -> None:
     wanted: dict[str, Pose] = {}
     for row in codec.read_list(rows, "bones"):
         name, transform = codec.read_list(row, "a bone", 2)
+        name = codec.read_text(name, "a bone")
         if name not in skeleton.PARENTS:
             raise Refusal(f"a walker has no bone {name!r}")
         wanted[name] = codec.read_pose(transform)

@@ -85,7 +85,7 @@ def get_all_level_BBs(world: World, label: Wire) -> Wire:
     bodies = (actor for actor in world.actors.values() if actor.blueprint.has_body)
     return [
         *(world_bounds(world, thing).wire() for thing in _tagged(world, label)),
-        *(_actor_box(a) for a in bodies if wanted == ANY or wanted in a.tags),
+        *(_actor_box(a) for a in bodies if wanted == ANY or wanted in tuple(a.tags)),
     ]
 
 

@@ -114,7 +114,7 @@ def get_vehicle_light_state(world: World, number: Wire) -> Wire:
 @VEHICLES.void
 def set_vehicle_light_state(world: World, number: Wire, state: Wire) -> None:
     (flags,) = codec.read_list(state, "a light state", 1)
-    vehicle(world, number).light_flags = codec.read_int(flags, "a light state")
+    vehicle(world, number).light_flags = codec.read_u32(flags, "a light state")
 
 
 @VEHICLES.value

@@ -13,6 +13,7 @@ from typing import Any
 import msgpack
 
 from simattack.errors import ProtocolError
+from simattack.server.shown import shown
 
 MAX_MESSAGE_BYTES = 256 << 20
 """Room for one 4096 x 4096 texture of integers; more than this is not a CARLA client."""
@@ -45,7 +46,10 @@ class Rpc:
     """One connection's side of the protocol: bytes in, calls out; answers in, bytes out."""
 
     def __init__(self) -> None:
-        self._packer = msgpack.Packer(use_bin_type=True, autoreset=True)
+        # Foreign bytes in a text go back as they came, also within an error that names them.
+        self._packer = msgpack.Packer(
+            use_bin_type=True, autoreset=True, unicode_errors="surrogateescape"
+        )
         # Type ids and map texts are UTF-8 by custom only: keep foreign bytes instead of failing.
         self._unpacker = msgpack.Unpacker(
             raw=False,
@@ -103,8 +107,6 @@ def _call(message: object) -> Call:
             return Call(number, method, tuple(args), is_async)
         case [int(kind), str(method), [[bool(is_async)], *args]] if kind == _NOTIFICATION:
             return Call(None, method, tuple(args), is_async)
-    text = repr(message)
     raise ProtocolError(
-        "expected a request [0, id, method, [[is_async], ...]], got "
-        + (text if len(text) <= 80 else text[:77] + "...")
+        f"expected a request [0, id, method, [[is_async], ...]], got {shown(message)}"
     )

@@ -36,6 +36,10 @@ LOSSY_BUFFER_BYTES = 32 << 20
 """What may wait for a slow client of a free-running world before it misses messages."""
 FULL_BUFFER_BYTES = 256 << 20
 """The same in a lockstep world, whose client is expected to read all: memory has an end."""
+UNREAD_BYTES = 64 << 20
+"""Answers that may wait for a client that does not read them, before its calls wait, too."""
+TURN_S = 0.02
+"""How long one client's calls are answered in a row while others may be waiting."""
 _IDLE_S = 0.02
 _PARENT_POLL_S = 0.5
 _PORT_TRIES = 50
@@ -79,10 +83,25 @@ class RpcConnection(asyncio.Protocol):
         self._rpc = Rpc()
         self._calls: deque[Call] = deque()
         self._transport: asyncio.Transport | None = None
+        self._is_unread = False
+        self._is_resting = False
+        """Whether others have their turn before its next call."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(UNREAD_BYTES)
         _no_delay(self._transport)
+
+    def pause_writing(self) -> None:
+        self._is_unread = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._is_unread = False
+        if self._transport is not None:
+            self._transport.resume_reading()
+            self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._waiting.connections.discard(self)
@@ -98,12 +117,29 @@ class RpcConnection(asyncio.Protocol):
             if self._transport is not None:
                 self._transport.close()
             return
-        if self not in self._waiting.connections:
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self not in self._waiting.connections and not self._is_resting:
             self.answer()
 
+    def _rested(self) -> None:
+        self._is_resting = False
+        self._go_on()
+
     def answer(self) -> None:
-        """Performs the calls that wait, up to a tick that has to wait itself."""
-        while self._calls and self._transport is not None:
+        """Performs the calls that wait, up to a tick that has to wait itself.
+
+        Also up to an answer that is one too many for a client that reads none, and for the length
+        of a turn.
+        """
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + TURN_S
+        while self._calls and self._transport is not None and not self._is_unread:
+            if loop.time() > until_s:
+                self._is_resting = True
+                loop.call_soon(self._rested)
+                return
             call = self._calls[0]
             if is_tick(call) and not self._world.streams.is_settled:
                 self._waiting.add(self)
@@ -114,8 +150,8 @@ class RpcConnection(asyncio.Protocol):
     def _performed(self, call: Call) -> bytes:
         try:
             return self._rpc.reply(call, self._perform(self._world, call))
-        except Unanswerable as answer:
-            return self._rpc.fail(call, str(answer))
+        except Unanswerable as refusal:
+            return self._rpc.fail(call, str(refusal))
         except Exception:
             # A bug of ours in one call must not take the other clients' world away.
             _LOG.exception("%s failed", call.method)
@@ -232,12 +268,19 @@ async def serve_sockets(
 async def _run_freely(world: World) -> None:
     """Ticks a world that is not synchronous, no faster than real time, while somebody watches."""
     loop = asyncio.get_running_loop()
+    told = ""
     while True:
         if world.settings.is_synchronous or not world.streams.has_listeners(stream.WORLD_STREAM):
             await asyncio.sleep(_IDLE_S)
             continue
         began = loop.time()
-        world.tick()
+        try:
+            world.tick()
+        except Exception as error:
+            # A bug of ours must not take the world away; it is told once, not at every tick.
+            if repr(error) != told:
+                told = repr(error)
+                _LOG.exception("a tick failed")
         # At least a little, so that calls get their turn beside a camera that is slow to draw.
         await asyncio.sleep(max(0.001, world.delta_s - (loop.time() - began)))
 
