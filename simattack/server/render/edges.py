@@ -22,14 +22,17 @@ def soften(rgb: Image, code: NDArray[np.uint32]) -> None:
     height, width = code.shape
     is_edge = np.zeros(code.shape, bool)
     across, down = code[:, 1:] != code[:, :-1], code[1:] != code[:-1]
-    is_edge[:, 1:] |= across
+    is_edge[:, 1:] = across
     is_edge[:, :-1] |= across
     is_edge[1:] |= down
     is_edge[:-1] |= down
-    y, x = np.nonzero(is_edge)
-    around = rgb[np.maximum(y - 1, 0), x].astype(np.uint16)
-    around += rgb[np.minimum(y + 1, height - 1), x]
-    around += rgb[y, np.maximum(x - 1, 0)]
-    around += rgb[y, np.minimum(x + 1, width - 1)]
-    around += np.uint16(4) * rgb[y, x] + np.uint16(4)
+    # One index a pixel: numpy takes rows by two indices at a fraction of the speed.
+    at = np.flatnonzero(is_edge)
+    y, x = np.divmod(at, width)
+    flat = rgb.reshape(-1, 3)
+    around = flat.take(np.where(y > 0, at - width, at), 0).astype(np.uint16)
+    around += flat.take(np.where(y < height - 1, at + width, at), 0)
+    around += flat.take(at - (x > 0), 0)
+    around += flat.take(at + (x < width - 1), 0)
+    around += np.uint16(4) * flat.take(at, 0) + np.uint16(4)
     rgb[y, x] = around >> 3

@@ -11,17 +11,18 @@ from scipy.signal import fftconvolve
 
 from simattack.server.render.view import GBuffer, Mover, View
 from simattack.server.sensors.film import Light
-from simattack.server.sensors.flow import Flow, Past, velocity
+from simattack.server.sensors.flow import Flow, Indices, Past, bands, pixels_of, velocity
 from simattack.server.sensors.options import DEFAULT, Options
 from simattack.types import Floats
 
-Indices = NDArray[np.int64]
 Movers = Mapping[int, Mover]
 
 _LEAST_PX = 1.0
 """Shorter streaks are within a pixel and its neighbour."""
 _SHORT_PX = 2.9
 _MOST_TAPS = 17
+_BATCH_PX = 8192
+"""Of a picture, drawn out together: what they need fits the cache."""
 SENSOR_WIDTH_M = 24.576e-3
 """Of Unreal's depth of field."""
 _LEAST_RADIUS_PX = 0.5
@@ -49,14 +50,25 @@ def streaks(flow: Flow, options: Options) -> Flow:
     """
     height, width, _ = flow.shape
     intensity = min(max(options.motion_blur_intensity, 0.0), 1.0)
-    out = flow * np.array([intensity * width / 2, -intensity * height / 2], np.float32)
+    # One axis after the other: numpy is slow over a last axis of two.
+    to_px = np.float32(intensity * width / 2), np.float32(-intensity * height / 2)
     most = np.float32(most_px(options, width))
-    out *= (most / np.maximum(_length(out), most))[..., None]
+    out = np.empty_like(flow)
+    for rows in bands(height, width):
+        part = out[rows]
+        for axis in (0, 1):
+            np.multiply(flow[rows, :, axis], to_px[axis], out=part[..., axis])
+        scale = most / np.maximum(_length(part), most)
+        for axis in (0, 1):
+            part[..., axis] *= scale
     return out
 
 
 def _length(streak: Flow) -> NDArray[np.float32]:
-    return np.asarray(np.sqrt(streak[..., 0] ** 2 + streak[..., 1] ** 2))
+    x, y = streak[..., 0], streak[..., 1]
+    squared = x * x
+    squared += y * y
+    return np.asarray(np.sqrt(squared, out=squared))
 
 
 def quiet(
@@ -65,14 +77,16 @@ def quiet(
     """Give what is too small to be drawn out by its own motion that of the scene, in place."""
     least = options.motion_blur_min_object_screen_size / 100 * view.width_px
     still: Flow | None = None
-    for number, mover in movers.items():
-        before = past.movers.get(number)
-        if before is None or before.pose == mover.pose:
-            continue
-        rows, columns = np.nonzero(picture.id == number)
-        if len(columns) and columns.max() - columns.min() + 1 < least:
+    moved = [
+        number
+        for number, mover in movers.items()
+        if number in past.movers and past.movers[number].pose != mover.pose
+    ]
+    for _, at in pixels_of(picture, moved):
+        columns = at % view.width_px
+        if columns.max() - columns.min() + 1 < least:
             still = velocity(picture, view, {}, past) if still is None else still
-            flow[rows, columns] = still[rows, columns]
+            flow.reshape(-1, 2)[at] = still.reshape(-1, 2)[at]
 
 
 def smear(light: Light, streak: Flow) -> tuple[Indices, Light] | None:
@@ -85,26 +99,79 @@ def smear(light: Light, streak: Flow) -> tuple[Indices, Light] | None:
     longest = float(length.max())
     if longest < _LEAST_PX:
         return None
-    flat, width = light.reshape(-1, 3), light.shape[1]
+    height, width, _ = light.shape
+    # Four floats a pixel: numpy fetches 16 bytes at once, and 12 one by one.
+    padded = np.zeros((height * width, 4), np.float32)
+    for channel in range(3):
+        padded[:, channel] = light.reshape(-1, 3)[:, channel]
     if longest < _SHORT_PX:
-        # The mean with the neighbours on both sides is all that so short a streak can show.
-        half = np.rint(streak / 2).astype(np.int64)
-        step = half[..., 1] * width + half[..., 0]
-        step[length < _LEAST_PX] = 0
-        step[[0, -1]] = step[:, [0, -1]] = 0
-        at = np.flatnonzero(step)
-        step = step.ravel()[at]
-        return at, (flat[at - step] + flat[at] + flat[at + step]) / np.float32(3)
-    rows, columns = np.nonzero(length >= _LEAST_PX)
-    run = streak[rows, columns]
+        return _shortly(padded, streak, length)
+    at = np.flatnonzero(length >= _LEAST_PX)
     # Taps half a pixel apart, while there are enough of them.
     taps = min(2 * math.ceil(longest) + 1, _MOST_TAPS)
-    sums = np.zeros((len(rows), 3), np.float32)
-    for part in ((np.arange(taps) + 0.5) / taps - 0.5).astype(np.float32):
-        y = np.clip(np.rint(rows + part * run[:, 1]).astype(np.int64), 0, light.shape[0] - 1)
-        x = np.clip(np.rint(columns + part * run[:, 0]).astype(np.int64), 0, width - 1)
-        sums += flat[y * width + x]
-    return rows * width + columns, sums / np.float32(taps)
+    parts = ((np.arange(taps) + 0.5) / taps - 0.5).astype(np.float32)
+    sums = np.zeros((len(at), 4), np.float32)
+    for start in range(0, len(at), _BATCH_PX):
+        some = slice(start, start + _BATCH_PX)
+        _gather(sums[some], padded, at[some], streak, parts)
+    return at, _mean(sums, taps)
+
+
+def _shortly(padded: Light, streak: Flow, length: NDArray[np.float32]) -> tuple[Indices, Light]:
+    """The mean with the neighbours on both sides: all that a short streak can show."""
+    height, width = length.shape
+    step = np.empty(length.shape, np.int64)
+    for rows in bands(height, width):
+        half = np.rint(streak[rows, :, 1] / np.float32(2))
+        half *= np.float32(width)
+        half += np.rint(streak[rows, :, 0] / np.float32(2))
+        step[rows] = half
+    step[length < _LEAST_PX] = 0
+    step[[0, -1]] = step[:, [0, -1]] = 0
+    at = np.flatnonzero(step)
+    away = step.ravel().take(at)
+    pixels = padded.view(np.complex128)[:, 0]
+    sums = np.empty((len(at), 4), np.float32)
+    for start in range(0, len(at), _BATCH_PX):
+        some = slice(start, start + _BATCH_PX)
+        here, off = at[some], away[some]
+        first, own, last = (
+            pixels.take(index).view(np.float32).reshape(-1, 4)
+            for index in (here - off, here, here + off)
+        )
+        np.add(first, own, out=sums[some])
+        sums[some] += last
+    return at, _mean(sums, 3)
+
+
+def _mean(sums: Light, count: int) -> Light:
+    """(N, 3) of sums (N, 4) of ``count`` pixels."""
+    out = np.empty((len(sums), 3), np.float32)
+    for channel in range(3):
+        np.divide(sums[:, channel], np.float32(count), out=out[:, channel])
+    return out
+
+
+def _gather(sums: Light, padded: Light, at: Indices, streak: Flow, parts: Light) -> None:
+    """Add to ``sums`` (N, 4) the light at each of ``parts`` of the streaks of the pixels ``at``."""
+    height, width, _ = streak.shape
+    row, column = np.divmod(at, width)
+    y0, x0 = row.astype(float), column.astype(float)
+    run = streak.reshape(-1, 2).take(at, 0)
+    run_x, run_y = np.ascontiguousarray(run[:, 0]), np.ascontiguousarray(run[:, 1])
+    pixels = padded.view(np.complex128)[:, 0]
+    x, y, index = np.empty_like(x0), np.empty_like(y0), np.empty(len(at), np.intp)
+    found = np.empty(len(at), np.complex128)
+    for part in parts:
+        np.add(y0, part * run_y, out=y)
+        np.add(x0, part * run_x, out=x)
+        np.clip(np.rint(y, out=y), 0, height - 1, out=y)
+        np.clip(np.rint(x, out=x), 0, width - 1, out=x)
+        y *= width
+        y += x
+        index[:] = y
+        pixels.take(index, out=found, mode="clip")
+        sums += found.view(np.float32).reshape(-1, 4)
 
 
 # Distance
