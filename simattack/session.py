@@ -19,6 +19,7 @@ import numpy as np
 from simattack.actors import Actors
 from simattack.actors import SpawnBlocked as SpawnBlocked
 from simattack.canvas import Canvases
+from simattack.carrier import Carriers
 from simattack.errors import ConfigError, ServerGone, SimattackError
 from simattack.resources import locate
 from simattack.roadmap import RoadMap, pose_of
@@ -41,7 +42,11 @@ from simattack.types import (
 
 EGO_KIND = "vehicle.lincoln.mkz_2020"
 _TIMEOUT_S = 10.0
+_LOADING_S = 300.0
+"""How long somebody else's server may take to load a map: Unreal Engine builds it of meshes."""
 _FAREWELL_S = 0.2
+_REFUSED = "takes no texture"
+"""In the words of a server that will not paint an object."""
 # Streaming threads of the client: more than any rig has sensors, or a tick could deadlock.
 _WORKER_THREADS = 8
 
@@ -61,6 +66,7 @@ class Session:
 
         self._carla: Any = carla
         self._canvases = Canvases(carla)
+        self.carriers = Carriers(carla)
         self._server = server
         self._map_name = Path(map_name).stem
         self._address = (host, port)
@@ -150,7 +156,8 @@ class Session:
         """An empty world again: no actors of ours, base textures, actor ids from the start."""
         with self._talking("resetting the world"):
             self._drop_actors()
-            self._world = self._client.reload_world(False)
+            with self._patience():
+                self._world = self._client.reload_world(False)
             self._apply_settings()
         self._painted.clear()
         self._tick = 0
@@ -316,26 +323,38 @@ class Session:
     def paint(self, surface: Surface, texture: Image) -> None:
         """Show ``texture`` (H, W, 3) uint8 on the whole surface from the next tick on.
 
+        Where the server will not paint the object, or ``carriers.is_always`` is set, a flat prop
+        in front of it carries what differs from the surface's own texture (docs/textures.md).
+
         Raises:
-            ConfigError: this world has no such object.
+            ConfigError: this world has no such object, or none that could carry the texture.
         """
         with self._talking("painting"):
+            if self.carriers.is_needed(surface):
+                self._carry(surface, texture)
+                return
             if surface.object_name not in self._object_names():
                 raise ConfigError(
                     f"{self._where} has no object {surface.object_name!r} to paint; "
                     f"is another map loaded than {self._map_name!r}?"
                 )
-            self._world.apply_color_texture_to_object(
-                surface.object_name,
-                self._carla.MaterialParameter.Diffuse,
-                self._canvases.texture(texture),
-            )
+            try:
+                self._apply_texture(surface.object_name, texture)
+            except RuntimeError as error:
+                if _REFUSED not in str(error):
+                    raise
+                self.carriers.refused.add(surface.object_name)
+                self._carry(surface, texture)
+                return
         self._painted[surface.name] = surface
 
     def restore(self, surface: Surface) -> None:
         """Show the surface's own texture again; nothing happens where it was never painted."""
+        with self._talking("taking a carrier away"):
+            self.carriers.remove(surface.name)
         if surface.name in self._painted:
-            self.paint(surface, surface.texture)
+            with self._talking("painting"):
+                self._apply_texture(surface.object_name, surface.texture)
             del self._painted[surface.name]
 
     # -- routes --------------------------------------------------------------------------------
@@ -377,6 +396,18 @@ class Session:
             raise ConfigError(f"map {self._map_name!r} has no surface {name!r}; {hint}")
         return known[name]
 
+    def _carry(self, surface: Surface, texture: Image) -> None:
+        found = self.carriers.carry(self._world, surface, texture)
+        if found is not None:
+            self._apply_texture(*found)
+
+    def _apply_texture(self, object_name: str, texture: Image) -> None:
+        self._world.apply_color_texture_to_object(
+            object_name,
+            self._carla.MaterialParameter.Diffuse,
+            self._canvases.texture(texture),
+        )
+
     def _object_names(self) -> set[str]:
         return set(self._world.get_names_of_all_objects())
 
@@ -386,7 +417,8 @@ class Session:
             as_written = self._carla.OpendriveGenerationParameters(
                 wall_height=0.0, additional_width=0.0
             )
-            self._world = self._client.generate_opendrive_world(opendrive, as_written)
+            with self._patience():
+                self._world = self._client.generate_opendrive_world(opendrive, as_written)
         self._apply_settings()
 
     def _apply_settings(self) -> None:
@@ -402,6 +434,16 @@ class Session:
             self._rig = None
         self._ego = None
         self._actors.drop()
+        self.carriers.drop()
+
+    @contextlib.contextmanager
+    def _patience(self) -> Iterator[None]:
+        """Let calls to a server that is not our own take long."""
+        self._client.set_timeout(_TIMEOUT_S if self._server is not None else _LOADING_S)
+        try:
+            yield
+        finally:
+            self._client.set_timeout(_TIMEOUT_S)
 
     @contextlib.contextmanager
     def _talking(self, doing: str) -> Iterator[None]:

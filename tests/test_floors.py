@@ -16,7 +16,7 @@ FLOORS = {
     "wording": 1, "figures": 1, "video": 1, "terminal": 1, "recording": 2, "inputs": 4,
     "surfaces": 1, "reading": 1, "patchfile": 1, "placement": 1,
     "attacks": 2, "defenses": 2, "detectors": 2, "policies": 2, "metrics": 2, "server": 2,
-    "server_process": 2, "sensing": 2, "roadmap": 2, "canvas": 2, "session": 2,
+    "server_process": 2, "sensing": 2, "roadmap": 2, "canvas": 2, "carrier": 2, "session": 2,
     "standpoints": 2, "printing": 2, "scenario": 2, "actors": 2,
     "config": 3, "twin": 3, "stack": 3,
     "staging": 4, "envs": 4, "calibration": 4, "overrides": 4,
@@ -29,6 +29,7 @@ FLOORS = {
 """Rooms by floor; a file may import only from lower floors and from its own room."""
 SIBLINGS = {
     ("session", "sensing"), ("session", "roadmap"), ("session", "canvas"),
+    ("session", "carrier"), ("carrier", "roadmap"),
     ("session", "server_process"), ("session", "actors"), ("actors", "roadmap"),
     ("types", "optimizer"),
     ("supervisor", "worker"), ("suite", "supervisor"), ("suite", "worker"),

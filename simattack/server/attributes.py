@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from simattack.errors import ConfigError
-from simattack.server.blueprints import DEFINITIONS, AttributeType
+from simattack.server.blueprints import DEFINITIONS, AttributeType, Blueprint
 from simattack.server.codec import Description
 from simattack.server.sensors import eye, ranging
 from simattack.server.sensors.camera import is_camera, lens
@@ -40,3 +41,22 @@ def check(description: Description) -> None:
         eye.check(description.type_id, attributes)
     elif ranging.is_ranging(description.type_id):
         ranging.check(description.type_id, attributes)
+
+
+MOST_SCALE = 100.0
+
+
+def scaled(blueprint: Blueprint, description: Description) -> Blueprint:
+    """What is spawned of a blueprint: larger or smaller where the client asks for it.
+
+    Raises:
+        ConfigError: the scale is not above 0 and at most ``MOST_SCALE``.
+    """
+    attributes = {name: value for name, _, value in description.attributes}
+    if "scale" not in _NUMBERS[description.type_id] & attributes.keys():
+        return blueprint
+    scale = float(attributes["scale"])
+    if not 0 < scale <= MOST_SCALE:
+        raise ConfigError(f"expected scale above 0 and at most {MOST_SCALE:g}, got {scale:g}")
+    length, width, height = blueprint.size_m
+    return replace(blueprint, size_m=(length * scale, width * scale, height * scale))

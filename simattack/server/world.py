@@ -341,6 +341,7 @@ class World:
             raise Refusal("Spawn failed because of collision at spawn position")
         try:
             attributes.check(description)
+            blueprint = attributes.scaled(blueprint, description)
         except ConfigError as error:
             raise Refusal(f"Spawn failed because of invalid attributes: {error}") from error
         self._next_id = max(self._next_id, recorded)
