@@ -199,8 +199,10 @@ def _setting(folder: Folder, scenario: _Scenario, n_seeds: int) -> list[tuple[st
     ]
     if content["attack"] is not None:
         told.append(("attack", _attack_text(folder, scenario)))
-    if content["defenses"]:
-        told.append(("defenses", ", ".join(part["kind"] for part in content["defenses"])))
+    kinds = [part["kind"] for part in content["defenses"]]
+    driven = [kind for kind in kinds if any(arm.endswith(f"+{kind}") for arm in scenario.arms)]
+    if driven:
+        told.append(("defenses", ", ".join(driven)))
     return told
 
 
