@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from serving import start_server, stop_server
 # reads the variable when it is imported.
 _CACHE = tempfile.TemporaryDirectory(prefix="carla_cache_")
 os.environ["CARLA_CACHE_DIR"] = _CACHE.name
+
+# A shell that runs the tests in the background has them, and all they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
