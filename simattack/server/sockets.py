@@ -1,7 +1,8 @@
 """The sockets: two TCP ports on one asyncio loop. The only file of the server that does I/O.
 
 Calls of one connection are answered in order. A tick waits until the sensors that a client just
-began to listen to have connected; the other connections go on meanwhile.
+began to listen to have connected, and until the client's traffic manager is ready for it; the other
+connections go on meanwhile.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from simattack.errors import ProtocolError, SetupError
 from simattack.server import stream
+from simattack.server.rounds import Rounds, is_question
 from simattack.server.rpc import Call, Rpc, Unanswerable, is_tick
 
 if TYPE_CHECKING:
@@ -32,11 +34,13 @@ _LOG = logging.getLogger(__name__)
 
 PATIENCE_S = 0.5
 """How long a tick waits for a sensor's connection."""
+ROUND_S = 0.05
+"""How long a tick waits for a traffic manager."""
 LOSSY_BUFFER_BYTES = 32 << 20
 """What may wait for a slow client of a free-running world before it misses messages."""
 FULL_BUFFER_BYTES = 256 << 20
 """The same in a lockstep world, whose client is expected to read all: memory has an end."""
-UNREAD_BYTES = 64 << 20
+UNREAD_BYTES = 16 << 20
 """Answers that may wait for a client that does not read them, before its calls wait, too."""
 TURN_S = 0.02
 """How long one client's calls are answered in a row while others may be waiting."""
@@ -82,6 +86,8 @@ class RpcConnection(asyncio.Protocol):
         self._waiting = waiting
         self._rpc = Rpc()
         self._calls: deque[Call] = deque()
+        self._rounds = Rounds()
+        self._round_timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
         self._is_unread = False
         self._is_resting = False
@@ -105,6 +111,7 @@ class RpcConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._waiting.connections.discard(self)
+        self._forget_round()
         self._transport = None
         self._calls.clear()
 
@@ -144,8 +151,32 @@ class RpcConnection(asyncio.Protocol):
             if is_tick(call) and not self._world.streams.is_settled:
                 self._waiting.add(self)
                 return
-            self._calls.popleft()
+            if is_tick(call) and self._world.traffic_managers and self._rounds.is_open:
+                question = next((c for c in self._calls if is_question(c)), None)
+                if question is None:
+                    self._await_round()
+                    return
+                self._forget_round()
+                call = question
+            self._calls.remove(call)
+            self._rounds.note(call)
             self._transport.write(self._performed(call))
+
+    def _await_round(self) -> None:
+        """Answers no tick until more calls come, or ``ROUND_S`` are over."""
+        if self._round_timer is None:
+            loop = asyncio.get_running_loop()
+            self._round_timer = loop.call_later(ROUND_S, self._give_up_round)
+
+    def _give_up_round(self) -> None:
+        self._forget_round()
+        self._rounds.give_up()
+        self._go_on()
+
+    def _forget_round(self) -> None:
+        if self._round_timer is not None:
+            self._round_timer.cancel()
+            self._round_timer = None
 
     def _performed(self, call: Call) -> bytes:
         try:
