@@ -11,6 +11,7 @@ from simattack.errors import RenderError
 from simattack.geometry import project
 from simattack.server.render import GBuffer, Mover, Renderer, View
 from simattack.server.render.camera import pixels_to_texture
+from simattack.server.render.look import Look
 from simattack.server.render.textures import pyramid
 from simattack.server.road import Road
 from simattack.server.town import Town, build_town
@@ -355,6 +356,26 @@ def test_clouds_and_night_darken_the_road(scene: tuple[Renderer, Town], darker: 
     road = draw(scene[0]).tag == 1
     day = draw(scene[0]).rgb[road].mean()
     assert draw(scene[0], weather=darker).rgb[road].mean() < day - 15
+
+
+def test_shadows_are_right_whichever_way_a_camera_looked_before(
+    scene: tuple[Renderer, Town],
+) -> None:
+    # More directions than shadows of fixed things are kept: some are drawn anew, some are not.
+    low = replace(SUN, sun_altitude_angle=12)
+    ways = [
+        View(Pose(x_m=60.0 + 8 * k, y_m=1.75, z_m=8.0, pitch_rad=-0.5, yaw_rad=0.7 * k), 160, 120)
+        for k in range(9)
+    ]
+    alone = {}
+    for k in (0, 4, 8):
+        # What is hidden changes, though nothing has that number: nothing kept is used.
+        look = Look(hidden=frozenset([60_000 + k]))
+        alone[k] = scene[0].render(ways[k], [], low, {}, look).rgb
+    for k in [*range(9), *reversed(range(9))]:
+        picture = draw(scene[0], view=ways[k], weather=low).rgb
+        if k in alone:
+            np.testing.assert_array_equal(picture, alone[k])
 
 
 def test_a_car_casts_its_shadow_away_from_the_sun(scene: tuple[Renderer, Town]) -> None:

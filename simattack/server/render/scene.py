@@ -47,6 +47,8 @@ SHADOW_AHEAD_M = 28.0
 SHADOW_STEP_M = 8.0
 """The middle moves in such steps, so that the fixed things' shadows can be kept."""
 SHADOW_REACH_M = 130.0
+SHADOWS_KEPT = 8
+"""For cameras that look several ways; 3 MB each."""
 FIXED_NEAR_M = 70.0
 """Houses and ground up to here are drawn before those beyond, which they hide."""
 FACE_REACH_M = 250.0
@@ -86,9 +88,9 @@ class Renderer:
         self._pictures.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
         quad = c.buffer(np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32).tobytes())
         self._sky_quad = c.vertex_array(self._sky, [(quad, "2f", "position")])
-        self._fixed_shadow, self._fixed_shadow_frame = self._shadow_map()
         self._shadow, self._shadow_frame = self._shadow_map()
-        self._shadow_key: tuple[float, ...] | None = None
+        self._fixed_shadows: dict[tuple[float, ...], moderngl.Framebuffer] = {}
+        """Of the fixed things alone, by what they depend on; the last one used comes last."""
         self._targets: dict[tuple[int, int, bool], Target] = {}
         self._instanced: dict[tuple[str, bool], Instanced] = {}
         self._face_arrays: dict[str, moderngl.VertexArray] = {}
@@ -118,7 +120,7 @@ class Renderer:
     def _furnish(self, town: Town, hidden: frozenset[int]) -> None:
         """Make ready all objects of the town but the hidden ones."""
         self._hidden = hidden
-        self._shadow_key = None
+        self._forget_shadows()
         if self._has_houses:
             self._fixed.pop(0).release()
         shown = [o for o in town.objects if o.id not in hidden]
@@ -232,6 +234,19 @@ class Renderer:
         frame.color_mask = (False,) * 4
         return texture, frame
 
+    def _blank_shadow(self) -> moderngl.Framebuffer:
+        """A shadow map to draw into; the one not used for longest, if there are enough."""
+        if len(self._fixed_shadows) < SHADOWS_KEPT:
+            return self._shadow_map()[1]
+        return self._fixed_shadows.pop(next(iter(self._fixed_shadows)))
+
+    def _forget_shadows(self) -> None:
+        for frame in self._fixed_shadows.values():
+            for attachment in (*frame.color_attachments, frame.depth_attachment):
+                attachment.release()
+            frame.release()
+        self._fixed_shadows.clear()
+
     def _target(self, width_px: int, height_px: int, is_rich: bool) -> Target:
         key = (width_px, height_px, is_rich)
         if key not in self._targets:
@@ -261,10 +276,11 @@ class Renderer:
             return np.asarray((np.abs(at) < 1 + radii[:, None] / SHADOW_HALF_M).all(axis=1))
 
         key = (*middle, *light.sun)
-        if key != self._shadow_key:
-            self._shadow_key = key
-            self._fixed_shadow_frame.use()
-            self._fixed_shadow_frame.clear(depth=1.0)
+        fixed = self._fixed_shadows.pop(key, None)
+        if fixed is None:
+            fixed = self._blank_shadow()
+            fixed.use()
+            fixed.clear(depth=1.0)
             for group in self._groups:
                 seen = inside(group.centres, group.radii)
                 is_far = np.isfinite(group.far_m)
@@ -272,7 +288,8 @@ class Renderer:
             if self._has_houses:
                 houses = self._fixed[0]
                 houses.draw(self._depth, inside(houses.centres, houses.radii))
-        c.copy_framebuffer(self._shadow_frame, self._fixed_shadow_frame)
+        self._fixed_shadows[key] = fixed
+        c.copy_framebuffer(self._shadow_frame, fixed)
         self._shadow_frame.use()
         for name, placed in drawn.items():
             seen = inside(placed.centres, placed.radii)
