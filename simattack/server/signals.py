@@ -23,6 +23,10 @@ RED, YELLOW, GREEN, OFF, UNKNOWN = range(5)
 _GREEN_S, _YELLOW_S, _RED_S = 10.0, 3.0, 2.0
 _SAME_JUNCTION_M = 45.0
 _CAR_HALF_M = (2.4, 1.0)
+"""Half the length and half the width of whatever stands before them."""
+_CAR_REACH_M = math.hypot(*_CAR_HALF_M)
+_SQUARE_M = 16.0
+_MOST_SQUARES = 100_000
 
 
 @dataclass(eq=False)
@@ -110,9 +114,9 @@ class Signals:
         for group in self._groups:
             group.restart()
         self._ids: list[str] = [lamp.id for lamp in lamps]
-        self._boxes = _boxes(lamps)
+        self._boxes = _Boxes(lamps)
         self._stops = [s for s in self.signs if s.kind in ("stop", "yield")]
-        self._stop_boxes = _boxes(self._stops)
+        self._stop_boxes = _Boxes(self._stops)
 
     @property
     def lights(self) -> tuple[str, ...]:
@@ -194,51 +198,74 @@ class Signals:
 
     # Who stands before them
 
-    def at(self, pose: Pose, half_m: tuple[float, float] = _CAR_HALF_M) -> str | None:
+    def at(self, pose: Pose) -> str | None:
         """The light whose box a vehicle going its way touches; the nearest of several.
 
         Args:
             pose: of the vehicle, at the centre of its floor.
-            half_m: half its length and half its width.
         """
-        row = _nearest(self._boxes, pose, half_m)
+        row = self._boxes.nearest(pose)
         return None if row is None else self._ids[row]
 
-    def sign_at(self, pose: Pose, half_m: tuple[float, float] = _CAR_HALF_M) -> Signal | None:
+    def sign_at(self, pose: Pose) -> Signal | None:
         """The stop or yield sign that rules a vehicle's way, and whose box it touches."""
-        row = _nearest(self._stop_boxes, pose, half_m)
+        row = self._stop_boxes.nearest(pose)
         return None if row is None else self._stops[row]
 
     def _group(self, id: str) -> _Group:
         return self._groups[self._lights[id].group]
 
 
-def _boxes(signals: Sequence[Signal]) -> Floats:
-    """Trigger boxes (N, 8): centre, half extents, yaw, yaw of the traffic they rule."""
-    return np.array(
-        [(*s.trigger.centre, *s.trigger.half, s.trigger.yaw_rad, s.pose.yaw_rad) for s in signals]
-    ).reshape(-1, 8)
+class _Boxes:
+    """Trigger boxes of signals, found by squares of the plane: most vehicles are near none."""
+
+    def __init__(self, signals: Sequence[Signal]) -> None:
+        # (N, 8): centre, half extents, yaw, yaw of the traffic they rule.
+        self._rows: Floats = np.array(
+            [
+                (*s.trigger.centre, *s.trigger.half, s.trigger.yaw_rad, s.pose.yaw_rad)
+                for s in signals
+            ]
+        ).reshape(-1, 8)
+        self._near: dict[tuple[int, int], list[int]] = {}
+        """Rows whose boxes a vehicle in a square may touch; a square once asked for."""
+
+    def nearest(self, pose: Pose) -> int | None:
+        """The row of the box that a vehicle touches; the nearest of several."""
+        if not (math.isfinite(pose.x_m) and math.isfinite(pose.y_m)):
+            return None
+        square = math.floor(pose.x_m / _SQUARE_M), math.floor(pose.y_m / _SQUARE_M)
+        if square not in self._near:
+            if len(self._near) >= _MOST_SQUARES:
+                self._near.clear()
+            self._near[square] = self._around(square)
+        touched = []
+        for row in self._near[square]:
+            x, y, _, half_x, half_y = (float(value) for value in self._rows[row, :5])
+            away = math.hypot(x - pose.x_m, y - pose.y_m)
+            if away < math.hypot(half_x, half_y) + _CAR_REACH_M:
+                touched.append((away, row))
+        for _, row in sorted(touched):
+            if _touches(self._rows[row], pose):
+                return row
+        return None
+
+    def _around(self, square: tuple[int, int]) -> list[int]:
+        """Rows of the boxes that a vehicle reaches from inside a square."""
+        x, y = ((number + 0.5) * _SQUARE_M for number in square)
+        away = np.hypot(self._rows[:, 0] - x, self._rows[:, 1] - y)
+        reach = np.hypot(self._rows[:, 3], self._rows[:, 4]) + _CAR_REACH_M + _SQUARE_M
+        return [int(row) for row in np.flatnonzero(away < reach)]
 
 
-def _nearest(boxes: Floats, pose: Pose, half_m: tuple[float, float]) -> int | None:
-    """The row of ``boxes`` (N, 8) that a vehicle touches; the nearest of several."""
-    away = np.hypot(boxes[:, 0] - pose.x_m, boxes[:, 1] - pose.y_m)
-    reach = np.hypot(boxes[:, 3], boxes[:, 4]) + math.hypot(*half_m)
-    near = np.flatnonzero(away < reach)
-    for row in near[np.argsort(away[near], kind="stable")]:
-        if _touches(boxes[row], pose, half_m):
-            return int(row)
-    return None
-
-
-def _touches(box: Floats, pose: Pose, half_m: tuple[float, float]) -> bool:
+def _touches(box: Floats, pose: Pose) -> bool:
     """Whether a vehicle's rectangle overlaps a trigger box and heads where its light rules."""
     x, y, z, half_x, half_y, half_z, yaw, ruled = (float(value) for value in box)
     if math.cos(pose.yaw_rad - ruled) < 0.5 or not -half_z - 1 < pose.z_m - z < half_z + 1:
         return False
     gap_x, gap_y = pose.x_m - x, pose.y_m - y
     cosine, sine = abs(math.cos(pose.yaw_rad - yaw)), abs(math.sin(pose.yaw_rad - yaw))
-    length, width = half_m
+    length, width = _CAR_HALF_M
     # Separating axes: the box's two, then the vehicle's two.
     for angle, own, other in (
         (yaw, half_x, length * cosine + width * sine),

@@ -162,6 +162,25 @@ def test_a_vehicle_is_at_the_light_whose_box_it_touches(pose, expected):
     assert Signals(crossing()).at(pose) == expected
 
 
+def test_a_box_is_found_from_wherever_in_it_a_vehicle_stands():
+    # Far off the origin and across the squares by which boxes are looked up.
+    for x in (-1000.0, -7.0, 0.0, 15.9, 16.1, 333.0):
+        lamp = light("lamp", x, 2 * x)
+        signals, box = Signals([lamp]), lamp.trigger
+        for along in (-1.0, -0.5, 0.0, 0.5, 1.0):
+            for aside in (-1.0, 0.0, 1.0):
+                # 2.4 m before or behind the box, or 1 m beside it, a vehicle still touches it.
+                dx, dy = (box.half[0] + 2.3) * along, (box.half[1] + 0.9) * aside
+                place = Pose(box.centre[0] + dx, box.centre[1] + dy)
+                assert signals.at(place) == "lamp"
+        assert signals.at(Pose(box.centre[0] + box.half[0] + 2.5, box.centre[1])) is None
+
+
+def test_a_vehicle_at_no_finite_place_is_at_no_light():
+    assert Signals(crossing()).at(Pose(x_m=math.nan)) is None
+    assert Signals(crossing()).at(Pose(y_m=math.inf)) is None
+
+
 @pytest.mark.parametrize(
     ("kind", "pose", "expected"),
     [
