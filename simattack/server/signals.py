@@ -10,12 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TypeAlias
 
 from simattack.server import stream
 from simattack.server.road_signals import Signal
-from simattack.types import Floats, Pose
+from simattack.types import Pose
 
 RED, YELLOW, GREEN, OFF, UNKNOWN = range(5)
 """CARLA's TrafficLightState."""
@@ -216,17 +215,17 @@ class Signals:
         return self._groups[self._lights[id].group]
 
 
+_Box: TypeAlias = tuple[float, float, float, float, float, float, float, float]
+"""Centre, half extents, yaw, yaw of the traffic that the signal rules."""
+
+
 class _Boxes:
     """Trigger boxes of signals, found by squares of the plane: most vehicles are near none."""
 
     def __init__(self, signals: Sequence[Signal]) -> None:
-        # (N, 8): centre, half extents, yaw, yaw of the traffic they rule.
-        self._rows: Floats = np.array(
-            [
-                (*s.trigger.centre, *s.trigger.half, s.trigger.yaw_rad, s.pose.yaw_rad)
-                for s in signals
-            ]
-        ).reshape(-1, 8)
+        self._rows: list[_Box] = [
+            (*s.trigger.centre, *s.trigger.half, s.trigger.yaw_rad, s.pose.yaw_rad) for s in signals
+        ]
         self._near: dict[tuple[int, int], list[int]] = {}
         """Rows whose boxes a vehicle in a square may touch; a square once asked for."""
 
@@ -241,7 +240,7 @@ class _Boxes:
             self._near[square] = self._around(square)
         touched = []
         for row in self._near[square]:
-            x, y, _, half_x, half_y = (float(value) for value in self._rows[row, :5])
+            x, y, _, half_x, half_y, *_ = self._rows[row]
             away = math.hypot(x - pose.x_m, y - pose.y_m)
             if away < math.hypot(half_x, half_y) + _CAR_REACH_M:
                 touched.append((away, row))
@@ -253,14 +252,17 @@ class _Boxes:
     def _around(self, square: tuple[int, int]) -> list[int]:
         """Rows of the boxes that a vehicle reaches from inside a square."""
         x, y = ((number + 0.5) * _SQUARE_M for number in square)
-        away = np.hypot(self._rows[:, 0] - x, self._rows[:, 1] - y)
-        reach = np.hypot(self._rows[:, 3], self._rows[:, 4]) + _CAR_REACH_M + _SQUARE_M
-        return [int(row) for row in np.flatnonzero(away < reach)]
+        return [
+            row
+            for row, box in enumerate(self._rows)
+            if math.hypot(box[0] - x, box[1] - y)
+            < math.hypot(box[3], box[4]) + _CAR_REACH_M + _SQUARE_M
+        ]
 
 
-def _touches(box: Floats, pose: Pose) -> bool:
+def _touches(box: _Box, pose: Pose) -> bool:
     """Whether a vehicle's rectangle overlaps a trigger box and heads where its light rules."""
-    x, y, z, half_x, half_y, half_z, yaw, ruled = (float(value) for value in box)
+    x, y, z, half_x, half_y, half_z, yaw, ruled = box
     if math.cos(pose.yaw_rad - ruled) < 0.5 or not -half_z - 1 < pose.z_m - z < half_z + 1:
         return False
     gap_x, gap_y = pose.x_m - x, pose.y_m - y
