@@ -163,8 +163,6 @@ def test_others_appear_in_the_truth_and_a_crash_into_one_is_told(parked: Session
 
 def test_a_painted_sign_changes_where_it_is_and_is_given_back(parked: Session) -> None:
     surface = parked.surface(SIGN)
-    if surface.object_name not in parked._object_names():
-        pytest.skip(f"this server has no object {surface.object_name!r} that takes a texture")
     corners = project(surface.corners_m, Camera(), parked.camera_pose())
     (left, top), (right, bottom) = corners.min(0).astype(int), corners.max(0).astype(int) + 1
     assert right - left > 10 and 0 <= left and right <= 640
@@ -175,7 +173,11 @@ def test_a_painted_sign_changes_where_it_is_and_is_given_back(parked: Session) -
         return parked.observe()["camera"].astype(int)
 
     before = look()
-    parked.paint(surface, np.zeros_like(surface.texture) + np.array([0, 255, 0], np.uint8))
+    green = np.zeros_like(surface.texture) + np.array([0, 255, 0], np.uint8)
+    try:
+        parked.paint(surface, green)
+    except ConfigError as error:
+        pytest.skip(f"neither the sign nor a carrier takes a texture there: {error}")
     painted = look()
     change = np.abs(painted - before).sum(2)
     inside = np.zeros(change.shape, bool)
