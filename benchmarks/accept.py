@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from subprocess import SubprocessError
 
-from acceptance import clone, drives, failures, parts, record
+from acceptance import clone, drives, failures, hardiness, parts, record
 from acceptance.record import ROOT, Finding, Record
 from acceptance.work import Failed, Work
 
@@ -38,6 +38,7 @@ CHECKS: dict[str, Check] = {
         parts.twin,
         drives.memory,
         parts.traffic,
+        hardiness.loads,
         drives.suite,
         clone.fresh_clone,
     )

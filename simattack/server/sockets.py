@@ -143,10 +143,6 @@ class RpcConnection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         until_s = loop.time() + TURN_S
         while self._calls and self._transport is not None and not self._is_unread:
-            if loop.time() > until_s:
-                self._is_resting = True
-                loop.call_soon(self._rested)
-                return
             call = self._calls[0]
             if is_tick(call) and not self._world.streams.is_settled:
                 self._waiting.add(self)
@@ -161,6 +157,10 @@ class RpcConnection(asyncio.Protocol):
             self._calls.remove(call)
             self._rounds.note(call)
             self._transport.write(self._performed(call))
+            if self._calls and loop.time() > until_s:
+                self._is_resting = True
+                loop.call_soon(self._rested)
+                return
 
     def _await_round(self) -> None:
         """Answers no tick until more calls come, or ``ROUND_S`` are over."""
