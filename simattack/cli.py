@@ -40,7 +40,7 @@ def serve(
         host: Address to listen on.
         map: A shipped map's name or an OpenDRIVE file.
         maps: A folder whose .xodr files clients can load as towns, by name.
-        gpu: Which GPU draws; by default what EGL offers, also a CPU.
+        gpu: Which EGL device draws; by default the first GPU that works, else the CPU.
         seed: Of all sensor noise.
         recordings: The folder that clients record to and replay from; by default one in your cache.
         strict_textures: Limit painting as a real CARLA does: no signs, no levels of detail.

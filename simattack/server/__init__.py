@@ -27,7 +27,7 @@ def serve(
         port: of the calls; streams take the next one. 0 picks two free ports.
         host: an IPv4 address, or a name of one, of this machine.
         map_path: an OpenDRIVE file; the shipped town without it.
-        gpu: which GPU draws; without it, whatever EGL gives.
+        gpu: which EGL device draws; without it, the first GPU that works, else the CPU.
         seed: of all sensor noise.
         parent: the server ends when the process of that id ends.
         recordings: the folder that clients may record to and replay from; one in the user's cache

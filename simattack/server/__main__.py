@@ -17,7 +17,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=2000, help="0 picks two free ports")
     parser.add_argument("--host", default="127.0.0.1", help="an IPv4 address of this machine")
     parser.add_argument("--map", type=Path, help="an OpenDRIVE file instead of the shipped town")
-    parser.add_argument("--gpu", type=int, help="which GPU draws")
+    parser.add_argument("--gpu", type=int, help="which EGL device draws")
     parser.add_argument("--seed", type=int, default=0, help="of all sensor noise")
     parser.add_argument("--parent", type=int, help="end when the process of this id ends")
     parser.add_argument("--recordings", type=Path, help="the folder of the clients' recordings")

@@ -16,16 +16,48 @@ from simattack.server.render.view import GBuffer
 from simattack.types import Floats, Image
 
 _PACKAGES = "apt-get install libegl1 libopengl0 libgl1-mesa-dri"
+_MOST_DEVICES = 16
+_NO_SUCH_DEVICE = "requested device index"
+"""How glcontext begins to say that there are fewer devices."""
 
 
 def create_context(gpu: int | None) -> moderngl.Context:
-    """A context without a window, on EGL device ``gpu``, or on EGL's own choice.
+    """A context without a window, on EGL device ``gpu``, or on the best that EGL offers.
 
-    It belongs to the thread that makes it.
+    That is the first GPU that works, else the first device that does: software. The context
+    belongs to the thread that makes it.
 
     Raises:
         RenderError: EGL, OpenGL or a driver is missing.
     """
+    if gpu is not None:
+        return _context(gpu, f" on GPU {gpu}")
+    first_error: RenderError | None = None
+    software: int | None = None
+    for index in range(_MOST_DEVICES):
+        try:
+            context = _context(index)
+        except RenderError as error:
+            first_error = first_error or error
+            if _NO_SUCH_DEVICE in str(error):
+                break
+            continue
+        if not is_software(str(context.info["GL_RENDERER"])):
+            return context
+        software = index if software is None else software
+        context.release()
+    if software is not None:
+        # Made anew: what was tried since has taken its place on this thread.
+        return _context(software)
+    raise first_error or RenderError("expected an EGL device, found none")
+
+
+def is_software(gl_renderer: str) -> bool:
+    """Whether a renderer of that name draws on the CPU."""
+    return any(name in gl_renderer.lower() for name in ("llvmpipe", "softpipe", "swrast"))
+
+
+def _context(device: int, where: str = "") -> moderngl.Context:
     names = {"libegl": "libEGL.so.1", "libgl": "libOpenGL.so.0"}
     try:
         ctypes.CDLL(names["libgl"])
@@ -33,14 +65,11 @@ def create_context(gpu: int | None) -> moderngl.Context:
         # Older machines have the whole of OpenGL in one library.
         names["libgl"] = "libGL.so.1"
     # moderngl's annotations do not know the settings it passes on to EGL.
-    settings: dict[str, Any] = {"backend": "egl", **names}
-    if gpu is not None:
-        settings["device_index"] = gpu
+    settings: dict[str, Any] = {"backend": "egl", "device_index": device, **names}
     try:
         return moderngl.create_context(require=330, standalone=True, **settings)
     except Exception as error:  # moderngl raises plain Exception for everything
         reason = " ".join(str(error).split()) or type(error).__name__
-        where = "" if gpu is None else f" on GPU {gpu}"
         raise RenderError(
             f"expected an OpenGL 3.3 context from EGL{where}, got: {reason}; try: {_PACKAGES}"
         ) from None

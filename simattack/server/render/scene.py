@@ -67,7 +67,7 @@ class Renderer:
         """Makes the context.
 
         Args:
-            gpu: index of the EGL device; None lets EGL choose.
+            gpu: index of the EGL device; None takes the first GPU that works, else software.
 
         Raises:
             RenderError: no OpenGL here; one line says what to install.
