@@ -44,7 +44,10 @@ UNREAD_BYTES = 16 << 20
 """Answers that may wait for a client that does not read them, before its calls wait, too."""
 TURN_S = 0.02
 """How long one client's calls are answered in a row while others may be waiting."""
+RENEW_S = 2.0
+"""How long a free-running world stands still after a load, for its client to connect again."""
 _IDLE_S = 0.02
+_RENEW_POLL_S = 0.002
 _PARENT_POLL_S = 0.5
 _PORT_TRIES = 50
 
@@ -300,11 +303,19 @@ async def _run_freely(world: World) -> None:
     """Ticks a world that is not synchronous, no faster than real time, while somebody watches."""
     loop = asyncio.get_running_loop()
     told = ""
+    loaded_s: float | None = None
     while True:
         if world.settings.is_synchronous or not world.streams.has_listeners(stream.WORLD_STREAM):
             await asyncio.sleep(_IDLE_S)
             continue
         began = loop.time()
+        if world.streams.is_renewing:
+            loaded_s = began if loaded_s is None else loaded_s
+            if began < loaded_s + RENEW_S:
+                await asyncio.sleep(_RENEW_POLL_S)
+                continue
+            world.streams.is_renewing = False
+        loaded_s = None
         try:
             world.tick()
         except Exception as error:

@@ -234,6 +234,12 @@ class Streams:
 
     def __init__(self) -> None:
         self.is_lossy = True
+        self.is_renewing = False
+        """Whether a client has loaded a world and not connected to its snapshots again.
+
+        It still has its old connection then. A snapshot of the new episode on that one makes two
+        threads of CARLA's client close it at once, which ends the process.
+        """
         self.on_settled: Callable[[], None] = lambda: None
         """Called when the last expected connection has come."""
         self._listeners: dict[int, list[Subscriber]] = {WORLD_STREAM: []}
@@ -272,6 +278,8 @@ class Streams:
 
     def subscribe(self, stream: int, subscriber: Subscriber) -> None:
         """Adds a listener; one to a stream that does not exist hears nothing."""
+        if stream == WORLD_STREAM:
+            self.is_renewing = False
         if stream in self._listeners:
             self._listeners[stream].append(subscriber)
             self._forget(stream, 1)

@@ -141,6 +141,7 @@ class World:
             self.recordings.end("a world was loaded")
         for number in [n for actor in self.sensors.values() for n in actor.streams]:
             self.streams.close(number)
+        self.streams.is_renewing = True
         if is_resetting:
             self.apply_settings(Settings())
         self.set_weather(codec.weather_wire(Weather()), Weather())
