@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -31,7 +32,7 @@ MOST_GROWTH_MIB = 20.0
 LARGE = "Town10HD"
 MAPS = "SIMATTACK_MAPS"
 """The variable that names the folder with CARLA's towns, as for the tests."""
-_WARM_LOADS, _WARM_LARGE = 10, 2
+_WARM_LOADS, _WARM_LARGE = 10, 5
 """The first loads fill caches that have an end; growth is counted from there."""
 _MIB = 2**20
 _LOCKSTEP = [True, False, [True, 0.05], True, 0.01, 10, 0.0, False, 3000.0, 2000.0, True]
@@ -161,4 +162,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # Told to end, it ends its server first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())
