@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import socket
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -103,10 +104,14 @@ class Actors:
         """Ground truth of each at one tick, by id; None until the server has told of it."""
         return {id: _state(actor, snapshot) for id, actor in self._by_id.items()}
 
-    def drop(self) -> None:
-        """Destroy all of them and end the traffic manager; safe to call twice."""
+    def drop(self, if_kept: Callable[[], None] = lambda: None) -> None:
+        """Destroy all of them and end the traffic manager; safe to call twice.
+
+        ``if_kept`` is called after each that would not go.
+        """
         for actor in self._by_id.values():
-            actor.destroy()
+            if not actor.destroy():
+                if_kept()
         self._by_id.clear()
         if self._manager is not None:
             self._manager.shut_down()

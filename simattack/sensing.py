@@ -6,7 +6,7 @@ Part of the session's floor: it is handed CARLA's module and never imports it.
 from __future__ import annotations
 
 import queue
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -178,12 +178,13 @@ class Rig:
             )
         return sorted(found, key=lambda item: (item[0], item[1].other_id))
 
-    def stop(self) -> None:
-        """Stop listening and take the sensors off."""
+    def stop(self, if_kept: Callable[[], None] = lambda: None) -> None:
+        """Stop listening and take the sensors off; ``if_kept`` after each that would not go."""
         for sensor in self._sensors:
             sensor.stop()
         for sensor in self._sensors:
-            sensor.destroy()
+            if not sensor.destroy():
+                if_kept()
         self._sensors.clear()
 
     def _take(self, name: str, frame: int) -> Any:

@@ -428,12 +428,18 @@ class Session:
         settings.deterministic_ragdolls = True
         self._world.apply_settings(settings)
 
+    def _hurry_if_gone(self) -> None:
+        """Keep whoever cleans up from waiting, call after call, for a server that is no more."""
+        if not self._is_there():
+            self._client.set_timeout(_FAREWELL_S)
+
     def _drop_actors(self) -> None:
+        self._hurry_if_gone()
         if self._rig is not None:
-            self._rig.stop()
+            self._rig.stop(self._hurry_if_gone)
             self._rig = None
         self._ego = None
-        self._actors.drop()
+        self._actors.drop(self._hurry_if_gone)
         self.carriers.drop()
 
     @contextlib.contextmanager
@@ -452,6 +458,7 @@ class Session:
             yield
         except RuntimeError as error:
             text = " ".join(str(error).split())
+            self._hurry_if_gone()
             words = (
                 ""
                 if self._server is None or self._server.is_alive
