@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -49,7 +50,8 @@ class Server:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "counted.py"), "--port", "0"],
+            # Its parent's end is its own, however the run ends.
+            [sys.executable, str(HERE / "counted.py"), "--port", "0", "--parent", str(os.getpid())],
             stdout=subprocess.PIPE,
             text=True,
         )
