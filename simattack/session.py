@@ -444,7 +444,9 @@ class Session:
 
     @contextlib.contextmanager
     def _patience(self) -> Iterator[None]:
-        """Let calls to a server that is not our own take long."""
+        """Let calls to a server that is not our own take long, if it is there to take them."""
+        if not self._is_there():
+            raise RuntimeError("nobody takes calls there any more")
         self._client.set_timeout(_TIMEOUT_S if self._server is not None else _LOADING_S)
         try:
             yield
