@@ -45,9 +45,18 @@ def spawn_points(network: Network, look_up: LookUp) -> list[Pose]:
     # Lanes whose sections are all short have none so far: one in the middle of the lane.
     more = [p for road in roads for p in _middles(road, served, look_up)]
     return [
-        Pose(p.x_m, p.y_m, p.z_m + HEIGHT_M, p.pitch_rad, p.yaw_rad, 0.0)
+        Pose(p.x_m, p.y_m, p.z_m + HEIGHT_M, _turn(p.pitch_rad), _turn(p.yaw_rad), 0.0)
         for *_, p in _apart(more, kept)
     ]
+
+
+def _turn(angle_rad: float) -> float:
+    """Within half a turn, as the snapshot tells it; what is within stays as it is.
+
+    The client adds up the turns of lanes that wind, in the roads' planes and along their slopes.
+    """
+    is_within = abs(angle_rad) <= math.pi
+    return angle_rad if is_within else math.remainder(angle_rad, 2 * math.pi)
 
 
 def _regular(road: RoadShape, look_up: LookUp) -> Iterator[Place]:
