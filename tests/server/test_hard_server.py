@@ -254,7 +254,8 @@ def test_answers_that_nobody_reads_do_not_pile_up_without_end(served, steady):
             ticks_on(steady, 2)
             time.sleep(0.05)
             peak = max(peak, process.memory_info().rss)
-        assert sockets.UNREAD_BYTES / 2 < peak - before < 3 * sockets.UNREAD_BYTES
+        # No lower bound: the process may fill memory that it had before.
+        assert peak - before < 3 * sockets.UNREAD_BYTES
         # It goes on as soon as somebody reads: more arrives than had piled up.
         got = 0
         while got < 2 * sockets.UNREAD_BYTES:
