@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
-import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from simattack.actors import Actors
 from simattack.actors import SpawnBlocked as SpawnBlocked
 from simattack.canvas import Canvases
 from simattack.carrier import Carriers
+from simattack.connection import Connection, knock
 from simattack.errors import ConfigError, ServerGone, SimattackError
 from simattack.resources import locate
 from simattack.roadmap import RoadMap, pose_of
@@ -41,14 +41,9 @@ from simattack.types import (
 )
 
 EGO_KIND = "vehicle.lincoln.mkz_2020"
-_TIMEOUT_S = 10.0
-_LOADING_S = 300.0
-"""How long somebody else's server may take to load a map: Unreal Engine builds it of meshes."""
-_FAREWELL_S = 0.2
+_TICK_TIMEOUT_S = 10.0
 _REFUSED = "takes no texture"
 """In the words of a server that will not paint an object."""
-# Streaming threads of the client: more than any rig has sensors, or a tick could deadlock.
-_WORKER_THREADS = 8
 
 
 class Session:
@@ -69,18 +64,16 @@ class Session:
         self.carriers = Carriers(carla)
         self._server = server
         self._map_name = Path(map_name).stem
-        self._address = (host, port)
-        self._where = f"the CARLA server at {host}:{port}"
         self._painted: dict[str, Surface] = {}
         self._ego: Any = None
         self._rig: Rig | None = None
         self._car = CarInfo()
         self._road: RoadMap | None = None
         self._tick = 0
-        with self._talking("connecting"):
-            self._client = carla.Client(host, port, _WORKER_THREADS)
-            self._client.set_timeout(_TIMEOUT_S)
-            self._actors = Actors(carla, self._client, self._where)
+        self._line = Connection(carla, host, port, server)
+        self._client = self._line.client
+        self._actors = Actors(carla, self._client, self._line.where)
+        with self._line.talking("connecting"):
             self._world = self._client.get_world()
             self._before = self._world.get_settings()
             self._load(locate(map_name, "scenarios/maps", ".xodr").read_text())
@@ -107,7 +100,7 @@ class Session:
             ServerGone: nobody answers there.
         """
         try:
-            socket.create_connection((host, port), timeout=5).close()
+            knock(host, port)
         except OSError as error:
             raise ServerGone(
                 f"expected a CARLA server at {host}:{port}, got {error.strerror or error}; "
@@ -118,7 +111,7 @@ class Session:
     def close(self) -> None:
         """Give the world back as it was and stop a server of our own; safe to call twice."""
         with contextlib.suppress(SimattackError, RuntimeError):
-            if self._is_there():
+            if self._line.is_there():
                 self._drop_actors()
                 if self._server is None:
                     for surface in list(self._painted.values()):
@@ -127,17 +120,7 @@ class Session:
         if self._server is not None:
             self._server.close()
         # What is left of sensors says farewell as Python drops it, and nobody may answer any more.
-        self._client.set_timeout(_FAREWELL_S)
-
-    def _is_there(self) -> bool:
-        """Whether somebody still takes calls."""
-        if self._server is not None:
-            return self._server.is_alive
-        try:
-            socket.create_connection(self._address, timeout=5).close()
-        except OSError:
-            return False
-        return True
+        self._line.hurry()
 
     def __enter__(self) -> Session:
         return self
@@ -154,9 +137,9 @@ class Session:
 
     def clear(self) -> None:
         """An empty world again: no actors of ours, base textures, actor ids from the start."""
-        with self._talking("resetting the world"):
+        with self._line.talking("resetting the world"):
             self._drop_actors()
-            with self._patience():
+            with self._line.patience():
                 self._world = self._client.reload_world(False)
             self._apply_settings()
         self._painted.clear()
@@ -164,7 +147,7 @@ class Session:
 
     def set_weather(self, weather: Weather) -> None:
         """From the next tick on."""
-        with self._talking("setting the weather"):
+        with self._line.talking("setting the weather"):
             parameters = self._world.get_weather()
             for name, value in vars(weather).items():
                 setattr(parameters, name, float(value))
@@ -181,7 +164,7 @@ class Session:
             # CARLA tells where a sign's pole stands; the catalogue knows where its face is.
             centres = [a.surface.corners_m.mean(0) for a in approaches(self._map_name).values()]
             return np.array(centres).reshape(-1, 3)
-        with self._talking("listing actors"):
+        with self._line.talking("listing actors"):
             actors = self._world.get_actors().filter("traffic.traffic_light*")
             places = [actor.get_transform().location for actor in actors]
         return np.array([[p.x, p.y, p.z] for p in places]).reshape(-1, 3)
@@ -210,7 +193,7 @@ class Session:
         self._car = car
         actor_id = self.spawn(EGO_KIND, pose, color=(230, 230, 235))
         self._ego = self._actors[actor_id]
-        with self._talking("fitting the sensors"):
+        with self._line.talking("fitting the sensors"):
             self._rig = Rig(
                 self._carla, self._world, self._ego, car, cameras or {"camera": "rgb"},
                 camera_every, self.tick_s, seed,
@@ -230,7 +213,7 @@ class Session:
             ConfigError: the server has no such blueprint.
             SpawnBlocked: something stands there.
         """
-        with self._talking(f"spawning {kind}"):
+        with self._line.talking(f"spawning {kind}"):
             return self._actors.spawn(self._world, kind, pose, color, autopilot)
 
     def place(
@@ -238,23 +221,23 @@ class Session:
     ) -> None:
         """Put an actor (None: the ego) somewhere, with a forward speed, or frozen there."""
         actor = self._ego if actor_id is None else self._actors[actor_id]
-        with self._talking("placing an actor"):
+        with self._line.talking("placing an actor"):
             self._actors.place(actor, pose, speed_mps, freeze)
 
     def cruise(self, actor_id: int, speed_mps: float) -> None:
         """Let a vehicle hold a forward speed, straight on, by itself."""
-        with self._talking("setting a constant velocity"):
+        with self._line.talking("setting a constant velocity"):
             self._actors.cruise(actor_id, speed_mps)
 
     def walk(self, actor_id: int, direction_rad: float, speed_mps: float) -> None:
         """Let a walker go on in a direction (a yaw in the world frame)."""
-        with self._talking("walking"):
+        with self._line.talking("walking"):
             self._actors.walk(actor_id, direction_rad, speed_mps)
 
     def control(self, action: Floats) -> None:
         """Steer (-1..1), throttle (0..1), brake (0..1) of the ego from the next tick on."""
         steer, throttle, brake = (float(value) for value in action)
-        with self._talking("controlling the ego"):
+        with self._line.talking("controlling the ego"):
             self._ego.apply_control(
                 self._carla.VehicleControl(throttle=throttle, steer=steer, brake=brake)
             )
@@ -268,8 +251,8 @@ class Session:
             ServerGone: the server vanished.
             SensorTimeout: it lives, but a sensor sent nothing.
         """
-        with self._talking("ticking"):
-            number = self._world.tick(_TIMEOUT_S)
+        with self._line.talking("ticking"):
+            number = self._world.tick(_TICK_TIMEOUT_S)
             snapshot = self._world.get_snapshot()
             if self._rig is not None:
                 self._rig.gather(number, self._tick * self.tick_s, snapshot)
@@ -329,13 +312,13 @@ class Session:
         Raises:
             ConfigError: this world has no such object, or none that could carry the texture.
         """
-        with self._talking("painting"):
+        with self._line.talking("painting"):
             if self.carriers.is_needed(surface):
                 self._carry(surface, texture)
                 return
             if surface.object_name not in self._object_names():
                 raise ConfigError(
-                    f"{self._where} has no object {surface.object_name!r} to paint; "
+                    f"{self._line.where} has no object {surface.object_name!r} to paint; "
                     f"is another map loaded than {self._map_name!r}?"
                 )
             try:
@@ -350,10 +333,10 @@ class Session:
 
     def restore(self, surface: Surface) -> None:
         """Show the surface's own texture again; nothing happens where it was never painted."""
-        with self._talking("taking a carrier away"):
+        with self._line.talking("taking a carrier away"):
             self.carriers.remove(surface.name)
         if surface.name in self._painted:
-            with self._talking("painting"):
+            with self._line.talking("painting"):
                 self._apply_texture(surface.object_name, surface.texture)
             del self._painted[surface.name]
 
@@ -363,7 +346,7 @@ class Session:
     def road(self) -> RoadMap:
         """The lanes of the loaded map."""
         if self._road is None:
-            with self._talking("reading the map"):
+            with self._line.talking("reading the map"):
                 self._road = RoadMap(self._carla, self._world.get_map())
         return self._road
 
@@ -417,7 +400,7 @@ class Session:
             as_written = self._carla.OpendriveGenerationParameters(
                 wall_height=0.0, additional_width=0.0
             )
-            with self._patience():
+            with self._line.patience():
                 self._world = self._client.generate_opendrive_world(opendrive, as_written)
         self._apply_settings()
 
@@ -428,45 +411,14 @@ class Session:
         settings.deterministic_ragdolls = True
         self._world.apply_settings(settings)
 
-    def _hurry_if_gone(self) -> None:
-        """Keep whoever cleans up from waiting, call after call, for a server that is no more."""
-        if not self._is_there():
-            self._client.set_timeout(_FAREWELL_S)
-
     def _drop_actors(self) -> None:
-        self._hurry_if_gone()
+        self._line.hurry_if_gone()
         if self._rig is not None:
-            self._rig.stop(self._hurry_if_gone)
+            self._rig.stop(self._line.hurry_if_gone)
             self._rig = None
         self._ego = None
-        self._actors.drop(self._hurry_if_gone)
+        self._actors.drop(self._line.hurry_if_gone)
         self.carriers.drop()
-
-    @contextlib.contextmanager
-    def _patience(self) -> Iterator[None]:
-        """Let calls to a server that is not our own take long, if it is there to take them."""
-        if not self._is_there():
-            raise RuntimeError("nobody takes calls there any more")
-        self._client.set_timeout(_TIMEOUT_S if self._server is not None else _LOADING_S)
-        try:
-            yield
-        finally:
-            self._client.set_timeout(_TIMEOUT_S)
-
-    @contextlib.contextmanager
-    def _talking(self, doing: str) -> Iterator[None]:
-        """Turn the client's RuntimeError into ours, with the server's last words if it is ours."""
-        try:
-            yield
-        except RuntimeError as error:
-            text = " ".join(str(error).split())
-            self._hurry_if_gone()
-            words = (
-                ""
-                if self._server is None or self._server.is_alive
-                else (f"; {self._server.last_words()}")
-            )
-            raise ServerGone(f"{self._where} failed while {doing}: {text}{words}") from error
 
 
 _NOBODY = ActorState(0, "none", Pose(), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
