@@ -44,19 +44,13 @@ def spawn_points(network: Network, look_up: LookUp) -> list[Pose]:
     served = {(road, lane) for _, road, lane, _ in kept}
     # Lanes whose sections are all short have none so far: one in the middle of the lane.
     more = [p for road in roads for p in _middles(road, served, look_up)]
+    places = (place for *_, place in _apart(more, kept))
+    # The client adds up the turns of lanes that wind; a snapshot tells none beyond half a turn.
+    turn, whole = math.remainder, 2 * math.pi
     return [
-        Pose(p.x_m, p.y_m, p.z_m + HEIGHT_M, _turn(p.pitch_rad), _turn(p.yaw_rad), 0.0)
-        for *_, p in _apart(more, kept)
+        Pose(p.x_m, p.y_m, p.z_m + HEIGHT_M, turn(p.pitch_rad, whole), turn(p.yaw_rad, whole))
+        for p in places
     ]
-
-
-def _turn(angle_rad: float) -> float:
-    """Within half a turn, as the snapshot tells it; what is within stays as it is.
-
-    The client adds up the turns of lanes that wind, in the roads' planes and along their slopes.
-    """
-    is_within = abs(angle_rad) <= math.pi
-    return angle_rad if is_within else math.remainder(angle_rad, 2 * math.pi)
 
 
 def _regular(road: RoadShape, look_up: LookUp) -> Iterator[Place]:
