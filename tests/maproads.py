@@ -28,12 +28,18 @@ def section(s: float = 0.0, left: str = "", right: str = "", middle: str = "") -
 
 
 def straight(
-    sections: str = "", profile: str = "", extra: str = "", length: float = 100.0, tail: str = ""
+    sections: str = "",
+    profile: str = "",
+    extra: str = "",
+    length: float = 100.0,
+    tail: str = "",
+    heading: float = 0,
 ) -> str:
-    """A map of one road along x; ``extra`` goes into the road, ``tail`` after it."""
+    """A map of one road along x, or turned; ``extra`` goes into the road, ``tail`` after it."""
     return f"""<?xml version="1.0"?><OpenDRIVE><header revMajor="1" revMinor="4" name="" version="1"
 north="0" south="0" east="0" west="0"/><road name="" length="{length}" id="1" junction="-1"><link/>
-<planView><geometry s="0" x="0" y="0" hdg="0" length="{length}"><line/></geometry></planView>
+<planView><geometry s="0" x="0" y="0" hdg="{heading}" length="{length}"><line/></geometry>
+</planView>
 {profile}<lanes>{sections or section()}</lanes>{extra}</road>{tail}</OpenDRIVE>"""
 
 

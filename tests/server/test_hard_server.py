@@ -14,23 +14,18 @@ import time
 import msgpack
 import psutil
 import pytest
+from maproads import straight
 from serving import start_server, stop_server
 
 from simattack.server import sockets
+from simattack.server.codec import Settings
 
 pytestmark = pytest.mark.journey
 
-STREET = """<?xml version="1.0"?><OpenDRIVE>
-<header revMajor="1" revMinor="4" name="" version="1"/>
-<road name="straight" length="80" id="1" junction="-1"><link/>
-<planView><geometry s="0" x="0" y="0" hdg="0" length="80"><line/></geometry></planView>
-<lanes><laneSection s="0"><center><lane id="0" type="none" level="false"/></center>
-<right><lane id="-1" type="driving" level="false"><link/>
-<width sOffset="0" a="3.5" b="0" c="0" d="0"/></lane></right></laneSection></lanes>
-</road></OpenDRIVE>"""
+STREET = straight(length=80)
 SOON_S = 5.0
 """A machine that does much else may take so long over what takes milliseconds."""
-LOCKSTEP = [True, False, [True, 0.05], True, 0.01, 10, 0.0, False, 3000.0, 2000.0, True]
+LOCKSTEP = Settings(True, False, 0.05).wire()
 
 
 class Caller:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import carla
 import pytest
+from maproads import straight
 from serving import start_server, stop_server
 
 from simattack.server import recording_file
@@ -15,14 +16,7 @@ from simattack.server.recording_file import Head, Reader, Tables, Writer
 NAME = "crash.log"
 TICKS = 50
 AHEAD_M = 10.0
-STRAIGHT = """<?xml version="1.0"?><OpenDRIVE>
-<header revMajor="1" revMinor="4" name="" version="1"/>
-<road name="straight" length="80" id="1" junction="-1"><link/>
-<planView><geometry s="0" x="0" y="0" hdg="0" length="80"><line/></geometry></planView>
-<lanes><laneSection s="0"><center><lane id="0" type="none" level="false"/></center>
-<right><lane id="-1" type="driving" level="false"><link/>
-<width sOffset="0" a="3.5" b="0" c="0" d="0"/></lane></right></laneSection></lanes>
-</road></OpenDRIVE>"""
+STRAIGHT = straight(length=80)
 
 
 def lockstep(world):
