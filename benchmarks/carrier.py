@@ -8,14 +8,12 @@ detector's best score near the sign, by distance. docs/textures.md shows the tab
 
 from __future__ import annotations
 
-import os
-import select
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
+from acceptance.work import serving
 
 from simattack.carrier import Rectangle, excerpt
 from simattack.detectors.yolo import Yolo
@@ -34,28 +32,13 @@ BINS_M = ((8.0, 16.0), (16.0, 23.0), (23.0, 30.0))
 FINENESSES = (16, 64)
 """Most texels along a carrier; the patch's own part of the sign's texture has 320."""
 SEED = 5
-START_S = 120.0
 
 
 @contextmanager
-def serving(*flags: str) -> Iterator[Session]:
+def connected(*flags: str) -> Iterator[Session]:
     """A session with an embedded server that has these flags."""
-    command = [sys.executable, "-m", "simattack.server", "--port", "0"]
-    parent = ["--parent", str(os.getpid())]
-    process = subprocess.Popen([*command, *parent, *flags], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        is_there, _, _ = select.select([process.stdout], [], [], START_S)
-        words = process.stdout.readline().split() if is_there else []
-        if "ready" not in words:
-            raise SystemExit(f"the server said {' '.join(words)!r} instead of being ready")
-        host, port = words[words.index("on") + 1].split(":")
-        with Session.connect(host, int(port)) as session:
-            yield session
-    finally:
-        process.terminate()
-        process.wait(10)
-        process.stdout.close()
+    with serving(*flags) as (_, port), Session.connect("127.0.0.1", port) as session:
+        yield session
 
 
 def pictures(sign: Surface) -> tuple[dict[str, Image], tuple[float, float]]:
@@ -92,7 +75,7 @@ def scores(session: Session, shots: Sequence[Shot], detector: Yolo) -> dict[str,
 
 def main() -> None:
     detector = Yolo()
-    with serving() as session:
+    with connected() as session:
         painted, size_m = pictures(session.surface(SITES[0]))
         stands = standpoints(session, SITES, COUNT, 1, np.random.default_rng(SEED), DISTANCE_M)
         survey = Survey(stands, [Weather()], size_m)
@@ -109,7 +92,7 @@ def main() -> None:
         truth = scores(session, shots, detector)
     heads = ["by", "picture", *(f"{low:g}-{high:g} m" for low, high in BINS_M), "difference"]
     _show(columns(heads, table("painted", truth, truth, away)))
-    with serving("--strict-textures") as session:
+    with connected("--strict-textures") as session:
         session.carriers.is_always = True
         for fineness in FINENESSES:
             session.carriers.finest_px = fineness

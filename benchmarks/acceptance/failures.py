@@ -11,7 +11,17 @@ from pathlib import Path
 import psutil
 
 from acceptance.record import ROOT, Finding, Target
-from acceptance.work import SIMATTACK, Failed, Work, call, rows, rows_so_far, started, told
+from acceptance.work import (
+    SIMATTACK,
+    Failed,
+    Work,
+    call,
+    rows,
+    rows_so_far,
+    serving,
+    started,
+    told,
+)
 
 _SHIPPED = ROOT / "simattack" / "detectors" / "weights" / "town_yolo11n.safetensors"
 _DRIVING_S = 4.0
@@ -70,13 +80,8 @@ def vanished(work: Work) -> Finding:
     out = work / "vanished"
     shutil.rmtree(out, ignore_errors=True)
     command = ["run", "stop_sign", "--arms", "clean", "--seeds", "3", "--max-ticks", "60"]
-    with started("serve", "--port", "0", stdout=subprocess.PIPE) as server:
-        assert server.stdout is not None
-        line = server.stdout.readline()
-        port = re.search(r"ready on 127\.0\.0\.1:(\d+)", line)
-        if port is None:
-            raise Failed(f"`simattack serve` said {line!r} instead of being ready")
-        there = ("--host", "127.0.0.1", "--port", port[1])
+    with serving() as (server, port):
+        there = ("--host", "127.0.0.1", "--port", str(port))
         with started(
             *command, "--out", str(out), *there, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         ) as run:

@@ -8,11 +8,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -25,7 +23,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from acceptance.record import Figures, Finding, Target, at_least, at_most
-from acceptance.work import Failed, Work, say, started
+from acceptance.work import Failed, Work, say, serving
+from simattack.server.codec import Settings
 
 LOADS, LARGE_LOADS = 1000, 20
 MOST_GROWTH_MIB = 20.0
@@ -35,7 +34,7 @@ MAPS = "SIMATTACK_MAPS"
 _WARM_LOADS, _WARM_LARGE = 10, 5
 """The first loads fill caches that have an end; growth is counted from there."""
 _MIB = 2**20
-_LOCKSTEP = [True, False, [True, 0.05], True, 0.01, 10, 0.0, False, 3000.0, 2000.0, True]
+_LOCKSTEP = Settings(True, False, 0.05).wire()
 _SIZE = [["image_size_x", 2, "160"], ["image_size_y", 2, "120"], ["fov", 3, "90"]]
 _CAMERA = [0, "sensor.camera.rgb", _SIZE]
 
@@ -68,15 +67,9 @@ def grown(name: str, count: int, warm: int, maps: Path | None) -> Figures:
     What a world holds is only built when somebody looks. A large one has the default town before
     it each time.
     """
-    command = ["serve", "--port", "0", *(["--maps", str(maps)] if maps else [])]
-    with started(*command, stdout=subprocess.PIPE) as server:
-        assert server.stdout is not None
-        line = server.stdout.readline()
-        port = re.search(r"ready on 127\.0\.0\.1:(\d+)", line)
-        if port is None:
-            raise Failed(f"`simattack serve` said {line!r} instead of being ready")
+    with serving(*(["--maps", str(maps)] if maps else [])) as (server, port):
         watched = [psutil.Process(server.pid), *psutil.Process(server.pid).children(True)]
-        return _driven(name, count, warm, int(port[1]), watched, maps is not None)
+        return _driven(name, count, warm, port, watched, maps is not None)
 
 
 class _Client:

@@ -95,21 +95,22 @@ def traffic(work: Work) -> Finding:
     """CARLA's TrafficManager with 20 cars for 5 simulated minutes in the town."""
     script = ROOT / "benchmarks" / "traffic_check.py"
     command = [sys.executable, str(script), "--cars", "20", "--minutes", "5", "--seed", "0"]
-    said = ""
+    ended: subprocess.CompletedProcess[str] | None = None
     for hung in range(_TRAFFIC_TRIES):
         try:
-            said = subprocess.run(
+            ended = subprocess.run(
                 command, cwd=ROOT, capture_output=True, text=True, check=False,
                 timeout=_TRAFFIC_S,
-            ).stdout  # fmt: skip
+            )  # fmt: skip
+            break
         except subprocess.TimeoutExpired:
             # Two threads of CARLA's own client can wait for each other for ever: docs/limits.md.
             say(f"CARLA's client hung in its TrafficManager ({hung + 1} x)")
-            continue
-        break
-    found = re.search(r"\{.*\}", said, re.DOTALL)
+    if ended is None:
+        raise Failed(f"CARLA's client hung in its TrafficManager in {_TRAFFIC_TRIES} attempts")
+    found = re.search(r"\{.*\}", ended.stdout, re.DOTALL)
     if found is None:
-        raise Failed(f"traffic_check.py said nothing in {hung + 1} attempt(s)")
+        raise Failed(f"traffic_check.py said nothing: {ended.stderr.strip()[-200:]}")
     figures = {**json.loads(found[0]), "client_hung_before": hung}
     wrong = {name: len(figures[name]) for name in ("stuck", "off_road", "lost")}
     measured = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in wrong.items())

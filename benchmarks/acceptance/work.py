@@ -105,6 +105,22 @@ def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
                 pipe.close()
 
 
+@contextmanager
+def serving(*flags: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """``simattack serve`` on a free port, and that port.
+
+    Raises:
+        Failed: it does not get ready.
+    """
+    with started("serve", "--port", "0", *flags, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        line = server.stdout.readline()
+        port = re.search(r"ready on 127\.0\.0\.1:(\d+)", line)
+        if port is None:
+            raise Failed(f"`simattack serve` said {line!r} instead of being ready")
+        yield server, int(port[1])
+
+
 def rows(folder: Path) -> list[dict[str, Any]]:
     """All rows of a finished run."""
     with (folder / "episodes.jsonl").open() as file:

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -129,10 +128,9 @@ class Client:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    deadline_s = time.monotonic() + 5.0
     process.terminate()
     try:
-        process.wait(max(0.0, deadline_s - time.monotonic()))
+        process.wait(5)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
