@@ -70,8 +70,13 @@ def _context(device: int, where: str = "") -> moderngl.Context:
         return moderngl.create_context(require=330, standalone=True, **settings)
     except Exception as error:  # moderngl raises plain Exception for everything
         reason = " ".join(str(error).split()) or type(error).__name__
+        hint = (
+            "leave --gpu away, or count from 0"
+            if where and _NO_SUCH_DEVICE in reason
+            else _PACKAGES
+        )
         raise RenderError(
-            f"expected an OpenGL 3.3 context from EGL{where}, got: {reason}; try: {_PACKAGES}"
+            f"expected an OpenGL 3.3 context from EGL{where}, got: {reason}; try: {hint}"
         ) from None
 
 
