@@ -396,8 +396,6 @@ def test_a_car_casts_its_shadow_away_from_the_sun(scene: tuple[Renderer, Town]) 
 
 
 def test_a_missing_device_is_told_in_one_line() -> None:
-    with pytest.raises(
-        RenderError, match=r"EGL on GPU 4321.*libegl1 libopengl0 libgl1-mesa-dri"
-    ) as got:
+    with pytest.raises(RenderError, match=r"EGL on GPU 4321.*leave --gpu away") as got:
         Renderer(gpu=4321)
     assert "\n" not in str(got.value)
