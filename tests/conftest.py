@@ -50,6 +50,15 @@ def client(server: tuple[str, int]) -> Any:
     return made
 
 
+@pytest.fixture(scope="session")
+def session() -> Iterator[Any]:
+    """A running Session with a server of its own; each test clears what it needs cleared."""
+    from simattack.session import Session
+
+    with Session.launch() as running:
+        yield running
+
+
 @pytest.fixture
 def world(client: Any) -> Any:
     """A fresh episode on the town, ticking on demand by 0.05 s."""

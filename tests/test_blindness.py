@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -28,12 +27,6 @@ class Redness:
         y, x = np.argwhere(red == red.max()).mean(0)
         box = np.array([[320 + x - 12, y - 12, 320 + x + 12, y + 12]])
         return [Detections(box, np.array([0.9]), ("stop sign",))]
-
-
-@pytest.fixture(scope="module")
-def session() -> Iterator[Session]:
-    with Session.launch() as running:
-        yield running
 
 
 def _actions(session: Session) -> list[bytes]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -12,12 +10,6 @@ from gymnasium.utils.env_checker import check_env
 from simattack.attack_env import AttackEnv
 from simattack.envs import DriveEnv
 from simattack.session import Session
-
-
-@pytest.fixture(scope="module")
-def session() -> Iterator[Session]:
-    with Session.launch() as running:
-        yield running
 
 
 @pytest.mark.filterwarnings("ignore:.*action space.*symmetric.*", "ignore:.*WARN.*:UserWarning")

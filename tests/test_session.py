@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +16,6 @@ from simattack.session import Session, SpawnBlocked
 from simattack.types import Camera, Pose
 
 SIGN = "stop_sign_0"
-
-
-@pytest.fixture(scope="module")
-def session() -> Iterator[Session]:
-    with Session.launch() as running:
-        yield running
 
 
 @pytest.fixture
@@ -186,6 +179,7 @@ def test_a_server_that_cannot_start_gives_its_own_reason(tmp_path: Path) -> None
         ServerProcess(bad)
 
 
+@pytest.mark.journey
 def test_the_server_ends_with_the_session() -> None:
     session = Session.launch()
     pid = session.server_pid

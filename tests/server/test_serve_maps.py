@@ -145,6 +145,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     assert stop_server(process) == 0
 
 
+@pytest.mark.journey
 def test_a_folder_of_maps_is_served_as_towns(own: Any) -> None:
     names = {name.rpartition("/")[2] for name in own.get_available_maps()}
     assert names == {"town", "mine", "Town07", "bad"}

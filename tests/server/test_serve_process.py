@@ -70,6 +70,7 @@ def test_a_server_ends_when_asked_and_gives_its_port_back(road_map):
         again.bind(("127.0.0.1", int(found[2])))
 
 
+@pytest.mark.journey
 def test_a_server_outlives_no_parent(road_map):
     code = (
         "import subprocess, sys, os\n"
