@@ -46,6 +46,7 @@ class Track:
     longest_still_s: float = 0.0
     off_road: list[dict[str, float]] = field(default_factory=list)
     stuck: list[dict[str, object]] = field(default_factory=list)
+    place: dict[str, float] = field(default_factory=dict)
     fastest_mps: float = 0.0
     hits: list[dict[str, object]] = field(default_factory=list)
 
@@ -108,8 +109,9 @@ def look(
         "t": round(now_s, 1), "x": round(here.x, 1), "y": round(here.y, 1),
         "road": lane.road_id, "lane": lane.lane_id, "s": round(lane.s, 1),
     }  # fmt: skip
+    track.place = {**place, "off_m": round(off_m, 2), "v": round(speed, 1)}
     if off_m > OFF_ROAD_M:
-        track.off_road.append({**place, "off_m": round(off_m, 2), "v": round(speed, 1)})
+        track.off_road.append(track.place)
     if speed >= 0.1 or reason(car, cars) is not None:
         track.still_s = 0.0
         return
@@ -174,15 +176,20 @@ def drive(port: int, count: int, minutes: float, kind: str, seed: int) -> dict[s
         for tick in range(ticks):
             world.tick()
             if tick % EVERY == 0:
-                for car in cars:
-                    look(car, cars, tracks[car.id], roads, tick * TICK_S)
+                # The manager itself takes a car away that has been blocked for 90 s.
+                here = [car for car in cars if car.is_alive]
+                for car in here:
+                    look(car, here, tracks[car.id], roads, tick * TICK_S)
         wall_s = time.monotonic() - began
         alive = {actor.id for actor in world.get_actors().filter("vehicle.*")}
     finally:
         manager.shut_down()
         settings.synchronous_mode, settings.fixed_delta_seconds = False, None
         world.apply_settings(settings)
-    lost = [car.id for car in cars if car.id not in alive]
+    lost = {
+        f"{car.id} {car.type_id}": {"place": tracks[car.id].place, "hits": tracks[car.id].hits}
+        for car in cars if car.id not in alive
+    }  # fmt: skip
     for actor in [*sensors, *(car for car in cars if car.id in alive)]:
         actor.destroy()
     kinds = {car.id: car.type_id for car in cars}
