@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
+from simattack.server.render import carskins
 from simattack.types import Floats, Image
 
 SIZE_PX = 512
@@ -33,6 +34,7 @@ LAYERS: dict[str, int] = {
             "glass",
             "shop",
             "house",
+            *carskins.BODIES,
         )
     )
 }
@@ -210,6 +212,8 @@ def surfaces() -> Image:
     slabs = _tinted((172, 169, 162), noise([(512, 0.2), (64, 0.12), (8, 0.12)], 3)).copy()
     slabs[:: SIZE_PX // 4] = slabs[:, :: SIZE_PX // 4] = 128
     pictures["concrete"] = slabs
+    for name, body in carskins.BODIES.items():
+        pictures[name] = carskins.paint_on(body, SIZE_PX)
     for name, image in pictures.items():
         out[int(LAYERS[name])] = image
     return out

@@ -1,7 +1,7 @@
 in vec3 v_normal;
 in vec2 v_uv;
 in vec3 v_world;
-flat in vec3 v_color;
+in vec3 v_color;
 flat in float v_layer;
 flat in float v_shine;
 flat in vec3 v_code;
@@ -36,7 +36,7 @@ void main() {
         vec3 r = reflect(-to_eye, n);
         float grazing = 1.0 - max(dot(n, to_eye), 0.0);
         float g2 = grazing * grazing;
-        float mirror = 0.035 + 0.5 * g2 * g2 * grazing;
+        float mirror = 0.05 + 0.6 * g2 * g2 * grazing;
         vec3 seen = mix(ground_light * 0.35, sky(r.z), smoothstep(-0.08, 0.12, r.z));
         float glint = pow(max(dot(r, sun), 0.0), 180.0) * sunlit;
         float amount = v_shine > 0.5 ? 1.0 : road * 0.8;
