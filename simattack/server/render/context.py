@@ -50,11 +50,18 @@ def _source(name: str) -> str:
     return (resources.files(__package__) / "shaders" / name).read_text()
 
 
-def program(context: moderngl.Context, vertex: str, fragment: str) -> moderngl.Program:
-    """Compile two shader files; fragments without a version line get the light functions."""
+def program(
+    context: moderngl.Context, vertex: str, fragment: str, lamps: int = 0
+) -> moderngl.Program:
+    """Compile two shader files; fragments without a version line get the light functions.
+
+    With ``lamps``, so many lamps light what is drawn. Software rasterisers pay for them even while
+    they are dark.
+    """
     text = _source(fragment)
     if not text.startswith("#version"):
-        text = "#version 330\n" + _source("light.glsl") + text
+        define = f"#define LAMPS {lamps}\n" if lamps else ""
+        text = "#version 330\n" + define + _source("light.glsl") + text
     return context.program(vertex_shader=_source(vertex), fragment_shader=text)
 
 

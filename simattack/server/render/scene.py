@@ -29,6 +29,15 @@ from simattack.server.render.context import (
 from simattack.server.render.daylight import Daylight, daylight
 from simattack.server.render.faces import Face, base_picture
 from simattack.server.render.ground import Piece, ground
+from simattack.server.render.lamplight import (
+    MOST,
+    Lamps,
+    head_lamps,
+    nearest,
+    set_lamps,
+    street_lamps,
+    touched,
+)
 from simattack.server.render.look import PLAIN, Look
 from simattack.server.render.marks import Pen
 from simattack.server.render.mesh import PART_FIRST, PART_OWN
@@ -76,6 +85,9 @@ class Renderer:
         self._surface = program(c, "surface.vert", "surface.frag")
         self._depth = program(c, "depth.vert", "depth.frag")
         self._face = program(c, "face.vert", "face.frag")
+        self._lit_surface = program(c, "surface.vert", "surface.frag", MOST)
+        self._lit_face = program(c, "face.vert", "face.frag", MOST)
+        self._solid = (self._surface, self._lit_surface, self._depth)
         self._sky = program(c, "sky.vert", "sky.frag")
         self._shade = program(c, "shade.vert", "shade.frag")
         self._pen = Pen(c)
@@ -91,7 +103,7 @@ class Renderer:
         self._shadow_key: tuple[float, ...] | None = None
         self._targets: dict[tuple[int, int, bool], Target] = {}
         self._instanced: dict[tuple[str, bool], Instanced] = {}
-        self._face_arrays: dict[str, moderngl.VertexArray] = {}
+        self._face_arrays: dict[tuple[str, int], moderngl.VertexArray] = {}
         self._faces: dict[str, Face] = {}
         self._fixed: list[Fixed] = []
         self._groups: list[Group] = []
@@ -110,7 +122,7 @@ class Renderer:
             face.release()
         self._faces.clear()
         self._town = town
-        self._fixed = [Fixed(self._context, (self._surface, self._depth), earth)] if earth else []
+        self._fixed = [Fixed(self._context, self._solid, earth)] if earth else []
         self._has_houses = False
         self._furnish(town, frozenset())
         self.paintable = tuple(o.name for o in self._face_objects)
@@ -125,7 +137,7 @@ class Renderer:
         pieces = [_baked(o, town) for o in shown if o.mesh in town.meshes]
         self._has_houses = bool(pieces)
         if pieces:
-            self._fixed.insert(0, Fixed(self._context, (self._surface, self._depth), pieces))
+            self._fixed.insert(0, Fixed(self._context, self._solid, pieces))
         by_mesh: dict[str, list[SceneryObject]] = {}
         for o in shown:
             if o.mesh not in town.meshes and not o.paintable:
@@ -193,24 +205,33 @@ class Renderer:
         target.frame.clear(depth=1.0)
         self._pictures.use(0)
         self._shadow.use(1)
-        for each in (self._surface, self._face):
+        lamps = self._lamps(view, movers, light, look)
+        plain = self._surface
+        surface, face = (self._lit_surface, self._lit_face) if lamps else (plain, self._face)
+        for each in {plain, surface, face}:
             set_light(each, light)
+            if lamps and each is not plain:
+                set_lamps(each, lamps)
             write(each, "world_to_clip", to_clip)
             write(each, "world_to_shadow", to_shadow)
             each["shadow"] = 1
-        self._surface["pictures"] = 0
-        self._surface["eye"] = tuple(eye)
-        self._surface["wetness"] = light.wetness
+        for each in {plain, surface}:
+            each["pictures"] = 0
+            each["eye"] = tuple(eye)
+            each["wetness"] = light.wetness
         inside = _culler(view)
         for name, is_far, instances in visible(drawn, eye, inside):
-            self._instances(name, is_far).draw(self._surface, instances)
-        self._draw_groups(eye, inside, lights, light, look)
+            self._instances(name, is_far).draw(surface, instances)
+        self._draw_groups(surface, eye, inside, lights, light, look)
         for is_near in (True, False):
             for fixed in self._fixed:
                 near = np.linalg.norm(fixed.centres - eye, axis=1) < FIXED_NEAR_M
                 seen = inside(fixed.centres, fixed.radii)
-                fixed.draw(self._surface, seen & (near == is_near))
-        self._draw_faces(view, eye, inside, movers)
+                seen &= near == is_near
+                is_lit = touched(lamps, fixed.centres, fixed.radii)
+                fixed.draw(surface, seen & is_lit)
+                fixed.draw(plain, seen & ~is_lit)
+        self._draw_faces(face, view, eye, inside, movers)
         self._draw_sky(view, light)
         self._draw_shade(target, movers, eye, to_clip, light)
         if look.marks is not None:
@@ -220,6 +241,19 @@ class Renderer:
     def release(self) -> None:
         """Give the graphics card's memory back."""
         self._context.release()
+
+    def _lamps(self, view: View, movers: Sequence[Mover], light: Daylight, look: Look) -> Lamps:
+        """What shines around the camera. Under the sun lamps do not show."""
+        if not light.needs_lamps:
+            return Lamps.none()
+        sources = [head_lamps(movers)]
+        if look.lamps is not None or light.is_night:
+            for group in self._groups:
+                if group.name == "lamp":
+                    ids = [int(row[26]) for row in group.rows]
+                    sources.append(street_lamps(group.models, ids, look.lamps))
+        eye = np.array([view.pose.x_m, view.pose.y_m, view.pose.z_m])
+        return nearest(sources, eye, rotation(view.pose)[:, 0])
 
     def _shadow_map(self) -> tuple[moderngl.Texture, moderngl.Framebuffer]:
         texture = self._context.depth_texture((SHADOW_PX, SHADOW_PX))
@@ -241,7 +275,7 @@ class Renderer:
     def _instances(self, name: str, is_far: bool) -> Instanced:
         key = (name, is_far)
         if key not in self._instanced:
-            programs = (self._shade,) if name == "shade" else (self._surface, self._depth)
+            programs = (self._shade,) if name == "shade" else self._solid
             self._instanced[key] = Instanced(self._context, programs, library.mesh(name, is_far))
         return self._instanced[key]
 
@@ -281,6 +315,7 @@ class Renderer:
 
     def _draw_groups(
         self,
+        surface: moderngl.Program,
         eye: Floats,
         inside: Callable[[Floats, Floats], NDArray[np.bool_]],
         lights: Mapping[str, int],
@@ -302,12 +337,13 @@ class Renderer:
                 instances = instances.copy()
                 instances[:, 27] = STREET_LAMP_BIT
             near = away < group.far_m
-            self._instances(group.name, False).draw(self._surface, instances[seen & near])
+            self._instances(group.name, False).draw(surface, instances[seen & near])
             if np.isfinite(group.far_m):
-                self._instances(group.name, True).draw(self._surface, instances[seen & ~near])
+                self._instances(group.name, True).draw(surface, instances[seen & ~near])
 
     def _draw_faces(
         self,
+        p: moderngl.Program,
         view: View,
         eye: Floats,
         inside: Callable[[Floats, Floats], NDArray[np.bool_]],
@@ -318,7 +354,7 @@ class Renderer:
         near = np.linalg.norm(middles - eye, axis=1) < FACE_REACH_M
         for k in np.flatnonzero(inside(middles, radii) & near):
             o = self._face_objects[k]
-            self._draw_face(view, eye, o.name, o.mesh, o.transform, o.texture or "", o.tag, o.id)
+            self._draw_face(p, view, eye, o.name, o.mesh, o.transform, o.texture or "", o.tag, o.id)
         for mover in movers:
             if mover.mesh != "board":
                 continue
@@ -331,11 +367,12 @@ class Renderer:
                 turn = np.diag([-side, -side, 1.0, 1.0])
                 model = matrix(mover.pose) @ turn @ shift @ scale
                 self._draw_face(
-                    view, eye, f"Actor_{mover.id}", "face:square", model, "", mover.tag, mover.id
+                    p, view, eye, f"Actor_{mover.id}", "face:square", model, "", mover.tag, mover.id
                 )
 
     def _draw_face(
         self,
+        p: moderngl.Program,
         view: View,
         eye: Floats,
         name: str,
@@ -359,21 +396,21 @@ class Renderer:
                 self._faces[name] = Face(self._context, base_picture(texture))
         face = self._faces[name]
         face.use(2)
-        p = self._face
         p["picture"] = 2
         write(p, "model", model)
         write(p, "pixel_to_texture", camera.pixels_to_texture(view, corners))
         p["texels"], p["last_level"] = face.texels, face.last_level
         p["normal"] = tuple(normal)
         p["code"] = (tag / 255, (number & 255) / 255, (number >> 8) / 255)
-        if mesh not in self._face_arrays:
+        key = (mesh, p.glo)
+        if key not in self._face_arrays:
             points = library.mesh(mesh)
-            self._face_arrays[mesh] = self._context.vertex_array(
+            self._face_arrays[key] = self._context.vertex_array(
                 p,
                 [(self._context.buffer(points.vertices[:, :3].tobytes()), "3f", "position")],
                 self._context.buffer(points.indices.tobytes()),
             )
-        self._face_arrays[mesh].render()
+        self._face_arrays[key].render()
 
     def _draw_sky(self, view: View, light: Daylight) -> None:
         forward, right, up = rotation(view.pose).T

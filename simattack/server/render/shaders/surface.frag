@@ -29,7 +29,7 @@ void main() {
     vec3 direct = sun_light * (facing * sunlit);
     vec3 ambient = mix(ground_light, sky_light, n.z * 0.5 + 0.5);
     float road = v_layer == 1.0 ? wetness : 0.0;
-    vec3 light = albedo * (1.0 - 0.55 * road) * (ambient + direct);
+    vec3 light = albedo * (1.0 - 0.55 * road) * (ambient + direct + lamp_light(v_world, n));
     // A loop, not a branch: software rasterisers skip an empty loop, but run both sides of a branch.
     for (int k = v_shine > 0.5 || road > 0.0 ? 1 : 0; k > 0; --k) {
         vec3 to_eye = normalize(eye - v_world);
