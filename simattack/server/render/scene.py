@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simattack.geometry import matrix, rotation
-from simattack.server.render import batches, camera, library, textures
+from simattack.server.render import batches, camera, contact, library, textures
 from simattack.server.render.batches import Fixed, Instanced
 from simattack.server.render.context import (
     Target,
@@ -108,6 +108,8 @@ class Renderer:
         self._fixed: list[Fixed] = []
         self._groups: list[Group] = []
         self._town: Town | None = None
+        self._road: Road | None = None
+        self._contact: Fixed | None = None
         self._hidden: frozenset[int] = frozenset()
         self._face_objects: list[SceneryObject] = []
         self.paintable: tuple[str, ...] = ()
@@ -121,7 +123,7 @@ class Renderer:
         for face in self._faces.values():
             face.release()
         self._faces.clear()
-        self._town = town
+        self._town, self._road = town, road
         self._fixed = [Fixed(self._context, self._solid, earth)] if earth else []
         self._has_houses = False
         self._furnish(town, frozenset())
@@ -138,6 +140,11 @@ class Renderer:
         self._has_houses = bool(pieces)
         if pieces:
             self._fixed.insert(0, Fixed(self._context, self._solid, pieces))
+        if self._contact is not None:
+            self._contact.release()
+        assert self._road is not None
+        shade = contact.shades(self._road, town, hidden)
+        self._contact = Fixed(self._context, (self._shade,), shade, 1.0) if shade else None
         by_mesh: dict[str, list[SceneryObject]] = {}
         for o in shown:
             if o.mesh not in town.meshes and not o.paintable:
@@ -233,7 +240,7 @@ class Renderer:
                 fixed.draw(plain, seen & ~is_lit)
         self._draw_faces(face, view, eye, inside, movers)
         self._draw_sky(view, light)
-        self._draw_shade(target, movers, eye, to_clip, light)
+        self._draw_shade(target, movers, eye, inside, to_clip, light)
         if look.marks is not None:
             self._pen.draw(target, view, to_clip, look.marks)
         return target.read()
@@ -427,7 +434,13 @@ class Renderer:
         c.depth_func = "<"
 
     def _draw_shade(
-        self, target: Target, movers: Sequence[Mover], eye: Floats, to_clip: Floats, light: Daylight
+        self,
+        target: Target,
+        movers: Sequence[Mover],
+        eye: Floats,
+        inside: Callable[[Floats, Floats], NDArray[np.bool_]],
+        to_clip: Floats,
+        light: Daylight,
     ) -> None:
         """Darken the ground under and around bodies, in colour only."""
         close = [
@@ -435,14 +448,6 @@ class Renderer:
             for m in movers
             if m.mesh in SHADE and np.hypot(m.pose.x_m - eye[0], m.pose.y_m - eye[1]) < 90
         ]
-        if not close:
-            return
-        models = np.stack(
-            [matrix(m.pose) @ np.diag([m.size_m[0], m.size_m[1], 1.0, 1.0]) for m in close]
-        )
-        models[:, 2, 3] += 0.022
-        strength = np.array([SHADE[m.mesh] for m in close])
-        instances = batches.plain_rows(models, strength)
         set_light(self._shade, light)
         write(self._shade, "world_to_clip", to_clip)
         c = self._context
@@ -450,7 +455,17 @@ class Renderer:
         c.blend_func = moderngl.SRC_ALPHA, moderngl.ONE_MINUS_SRC_ALPHA
         color_mask(target, is_code=False)
         target.frame.depth_mask = False
-        self._instances("shade", False).draw(self._shade, instances)
+        if self._contact is not None:
+            still = self._contact
+            near = np.linalg.norm(still.centres - eye, axis=1) < contact.REACH_M + still.radii
+            still.draw(self._shade, near & inside(still.centres, still.radii))
+        if close:
+            models = np.stack(
+                [matrix(m.pose) @ np.diag([m.size_m[0], m.size_m[1], 1.0, 1.0]) for m in close]
+            )
+            models[:, 2, 3] += 0.022
+            strength = np.array([SHADE[m.mesh] for m in close])
+            self._instances("shade", False).draw(self._shade, batches.plain_rows(models, strength))
         color_mask(target, is_code=True)
         target.frame.depth_mask = True
 
