@@ -81,7 +81,39 @@ class Target:
         if is_rich:
             light = context.texture(size, 4, dtype="f4")
             self._layers += [light, context.texture(size, 4), context.texture(size, 4)]
+        self._context = context
+        self._over: tuple[moderngl.Framebuffer, moderngl.Framebuffer, moderngl.Texture] | None = (
+            None
+        )
         self.frame = context.framebuffer(self._layers, context.depth_renderbuffer(size))
+
+    def shown(self) -> tuple[moderngl.Framebuffer, moderngl.Texture]:
+        """A frame over colour and light alone, and a copy of the colour drawn so far.
+
+        ``half`` is ready from then on: a frame of half the size.
+        """
+        if self._over is None:
+            copy = self._context.texture(self.size, 4)
+            copy.filter = (moderngl.LINEAR, moderngl.LINEAR)
+            copy.repeat_x = copy.repeat_y = False
+            layers = [self.color]
+            if self.is_rich:
+                # The shader's outputs keep their places: nothing is drawn into what lies between.
+                spare = [self._context.texture(self.size, 4) for _ in range(2)]
+                layers += [*spare, self._layers[3]]
+            only = self._context.framebuffer([self.color])
+            self._over = (self._context.framebuffer(layers), only, copy)
+            half = self._context.texture(((self.size[0] + 1) // 2, (self.size[1] + 1) // 2), 4)
+            half.repeat_x = half.repeat_y = False
+            self.half = self._context.framebuffer([half])
+            self.half_color = half
+            self._copied = self._context.framebuffer([copy])
+            for texture in (self.depth, self.code):
+                texture.filter = (moderngl.NEAREST, moderngl.NEAREST)
+                texture.repeat_x = texture.repeat_y = False
+        frame, only, copy = self._over
+        self._context.copy_framebuffer(self._copied, only)
+        return frame, copy
 
     def read(self) -> GBuffer:
         """What was drawn into it, outlines softened."""

@@ -25,6 +25,8 @@ class Daylight:
     fog: tuple[float, float]
     """Density [1/m], distance where it begins [m]."""
     wetness: float
+    water: float
+    """How much of the ground lies under puddles, 0..1."""
     cloudiness: float
     fogginess: float
     """How much of the sky fog hides, 0..1."""
@@ -75,6 +77,7 @@ def daylight(weather: Weather) -> Daylight:
         haze=haze,
         fog=(density, weather.fog_distance if thick > 0 else 0.0),
         wetness=wet,
+        water=float(np.clip(weather.precipitation_deposits / 100, 0, 1)),
         cloudiness=cloud,
         fogginess=float(np.clip(thick * 3, 0, 1)),
         is_night=high < 0,

@@ -13,8 +13,11 @@ import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
-from simattack.geometry import matrix
-from simattack.server.render.view import Mover
+from simattack.geometry import matrix, rotation
+from simattack.server.render.daylight import Daylight
+from simattack.server.render.look import Look
+from simattack.server.render.placed import Group
+from simattack.server.render.view import Mover, View
 from simattack.types import Floats
 
 MOST = 6
@@ -105,6 +108,22 @@ def nearest(lamps: Sequence[Lamps], eye: Floats, forward: Floats) -> Lamps:
     order = np.argsort(score, kind="stable")
     chosen = order[is_near[order]][:MOST]
     return Lamps(at[chosen], aim[chosen], color[chosen])
+
+
+def around(
+    view: View, movers: Sequence[Mover], groups: Sequence[Group], light: Daylight, look: Look
+) -> Lamps:
+    """What shines near the camera. Under the sun no lamp shows."""
+    if not light.needs_lamps:
+        return Lamps.none()
+    sources = [head_lamps(movers)]
+    if look.lamps is not None or light.is_night:
+        for group in groups:
+            if group.name == "lamp":
+                ids = [int(row[26]) for row in group.rows]
+                sources.append(street_lamps(group.models, ids, look.lamps))
+    eye = np.array([view.pose.x_m, view.pose.y_m, view.pose.z_m])
+    return nearest(sources, eye, rotation(view.pose)[:, 0])
 
 
 def touched(lamps: Lamps, centres: Floats, radii: Floats) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simattack.geometry import matrix, rotation
-from simattack.server.render import batches, camera, contact, library, textures
+from simattack.server.render import batches, camera, contact, library, rain, textures
 from simattack.server.render.batches import Fixed, Instanced
 from simattack.server.render.context import (
     Target,
@@ -29,18 +29,11 @@ from simattack.server.render.context import (
 from simattack.server.render.daylight import Daylight, daylight
 from simattack.server.render.faces import Face, base_picture
 from simattack.server.render.ground import Piece, ground
-from simattack.server.render.lamplight import (
-    MOST,
-    Lamps,
-    head_lamps,
-    nearest,
-    set_lamps,
-    street_lamps,
-    touched,
-)
+from simattack.server.render.lamplight import MOST, around, set_lamps, touched
 from simattack.server.render.look import PLAIN, Look
 from simattack.server.render.marks import Pen
 from simattack.server.render.mesh import PART_FIRST, PART_OWN
+from simattack.server.render.mirror import Mirror
 from simattack.server.render.placed import Drawn, Group, lit_lamps, place, visible
 from simattack.server.render.view import GBuffer, Mover, View
 from simattack.server.road import Road
@@ -98,6 +91,7 @@ class Renderer:
         self._pictures.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
         quad = c.buffer(np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32).tobytes())
         self._sky_quad = c.vertex_array(self._sky, [(quad, "2f", "position")])
+        self._mirror = Mirror(c, quad)
         self._fixed_shadow, self._fixed_shadow_frame = self._shadow_map()
         self._shadow, self._shadow_frame = self._shadow_map()
         self._shadow_key: tuple[float, ...] | None = None
@@ -212,7 +206,7 @@ class Renderer:
         target.frame.clear(depth=1.0)
         self._pictures.use(0)
         self._shadow.use(1)
-        lamps = self._lamps(view, movers, light, look)
+        lamps = around(view, movers, self._groups, light, look)
         plain = self._surface
         surface, face = (self._lit_surface, self._lit_face) if lamps else (plain, self._face)
         for each in {plain, surface, face}:
@@ -240,27 +234,18 @@ class Renderer:
                 fixed.draw(plain, seen & ~is_lit)
         self._draw_faces(face, view, eye, inside, movers)
         self._draw_sky(view, light)
+        if light.wetness > 0:
+            self._mirror.draw(target, view, light, self._pictures)
         self._draw_shade(target, movers, eye, inside, to_clip, light)
         if look.marks is not None:
             self._pen.draw(target, view, to_clip, look.marks)
-        return target.read()
+        picture = target.read()
+        rain.fall(picture, view, weather, light)
+        return picture
 
     def release(self) -> None:
         """Give the graphics card's memory back."""
         self._context.release()
-
-    def _lamps(self, view: View, movers: Sequence[Mover], light: Daylight, look: Look) -> Lamps:
-        """What shines around the camera. Under the sun lamps do not show."""
-        if not light.needs_lamps:
-            return Lamps.none()
-        sources = [head_lamps(movers)]
-        if look.lamps is not None or light.is_night:
-            for group in self._groups:
-                if group.name == "lamp":
-                    ids = [int(row[26]) for row in group.rows]
-                    sources.append(street_lamps(group.models, ids, look.lamps))
-        eye = np.array([view.pose.x_m, view.pose.y_m, view.pose.z_m])
-        return nearest(sources, eye, rotation(view.pose)[:, 0])
 
     def _shadow_map(self) -> tuple[moderngl.Texture, moderngl.Framebuffer]:
         texture = self._context.depth_texture((SHADOW_PX, SHADOW_PX))
@@ -420,11 +405,8 @@ class Renderer:
         self._face_arrays[key].render()
 
     def _draw_sky(self, view: View, light: Daylight) -> None:
-        forward, right, up = rotation(view.pose).T
-        half = np.tan(view.fov_rad / 2)
-        rays = np.stack([half * right, -half * view.height_px / view.width_px * up, forward], 1)
         set_light(self._sky, light)
-        write(self._sky, "clip_to_ray", rays)
+        write(self._sky, "clip_to_ray", camera.rays(view))
         self._sky["pictures"] = 0
         self._sky["cloudiness"], self._sky["fogginess"] = light.cloudiness, light.fogginess
         c = self._context
