@@ -1,4 +1,4 @@
-"""Wet ground mirrors what the picture shows; drawn over roads and sidewalks, in colour and light.
+"""Wet ground mirrors what the picture shows; drawn over roads and sidewalks, in codes only.
 
 Only what is in the picture can be mirrored; where the ray leaves it, the sky stands in.
 """

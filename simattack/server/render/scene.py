@@ -9,7 +9,8 @@ every time: nothing depends on what was drawn before. Painted faces are sampled 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import moderngl
 import numpy as np
@@ -42,6 +43,9 @@ from simattack.types import Floats, Weather
 if TYPE_CHECKING:  # town.py builds on this package's meshes, so only its names are used here
     from simattack.server.town import SceneryObject, Town
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 SHADOW_PX = 768
 SHADOW_HALF_M = 36.0
 SHADOW_AHEAD_M = 28.0
@@ -58,6 +62,19 @@ LAMP_BIT = {0: 1 << 8, 1: 1 << 9, 2: 1 << 10}
 TERRAIN = 10
 """CARLA's label of the ground beside the roads."""
 STREET_LAMP_BIT = 1 << 11
+
+
+def _current(
+    method: Callable[Concatenate[Renderer, P], T],
+) -> Callable[Concatenate[Renderer, P], T]:
+    """Makes the renderer's context the thread's own while it works: several may share a thread."""
+
+    @wraps(method)
+    def inner(self: Renderer, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._context:
+            return method(self, *args, **kwargs)
+
+    return inner
 
 
 class Renderer:
@@ -108,6 +125,7 @@ class Renderer:
         self._face_objects: list[SceneryObject] = []
         self.paintable: tuple[str, ...] = ()
 
+    @_current
     def load(self, road: Road, town: Town) -> None:
         """Replace everything that does not move, and forget all paint."""
         # First what may fail: the old scene stays if it does.
@@ -149,6 +167,7 @@ class Renderer:
         self._face_objects = [o for o in shown if o.paintable]
         self._face_corners = np.array([o.corners_m for o in self._face_objects]).reshape(-1, 4, 3)
 
+    @_current
     def paint(self, name: str, rgba: NDArray[np.uint8], is_single: bool = False) -> None:
         """Show a picture (H, W, 4) or (H, W, 3) on a face, from its square's top left corner.
 
@@ -166,12 +185,14 @@ class Renderer:
         else:
             self._faces[name] = Face(self._context, rgba, is_single)
 
+    @_current
     def forget(self, name: str) -> None:
         """Give a face its own picture back."""
         face = self._faces.pop(name, None)
         if face is not None:
             face.release()
 
+    @_current
     def render(
         self,
         view: View,
@@ -435,7 +456,7 @@ class Renderer:
         c = self._context
         c.enable_only(moderngl.DEPTH_TEST | moderngl.BLEND)
         c.blend_func = moderngl.SRC_ALPHA, moderngl.ONE_MINUS_SRC_ALPHA
-        color_mask(target, is_code=False)
+        color_mask(target, is_code=False, is_light=False)
         target.frame.depth_mask = False
         if self._contact is not None:
             still = self._contact

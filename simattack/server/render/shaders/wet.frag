@@ -1,12 +1,10 @@
 #version 330
-// Lays the mirror images (mirror.frag) over the ground, and over nothing else. Light is
-// told from the codes that come out, so that both say the same.
+// Lays the mirror images (mirror.frag) over the ground, and over nothing else.
 uniform sampler2D mirrored;
 uniform sampler2D shown;
 uniform sampler2D code;
 uniform vec2 pixels;
 layout(location = 0) out vec4 out_color;
-layout(location = 3) out vec4 out_light;
 
 void main() {
     ivec2 here = ivec2(gl_FragCoord.xy);
@@ -15,9 +13,4 @@ void main() {
     vec4 seen = texture(mirrored, gl_FragCoord.xy / pixels);
     vec3 c = seen.rgb + (1.0 - seen.a) * texelFetch(shown, here, 0).rgb;
     out_color = vec4(c, 1.0);
-    // The film's curve (light.glsl) backwards.
-    vec3 f = c * c;
-    vec3 a = 2.51 - 2.43 * f;
-    vec3 b = 0.03 - 0.59 * f;
-    out_light = vec4((sqrt(b * b + 0.56 * a * f) - b) / (2.0 * a), 1.0);
 }
