@@ -61,7 +61,7 @@ def _tinted(color: tuple[float, float, float], shade: Floats) -> Image:
 
 def _asphalt() -> Image:
     shade = noise([(512, 0.34), (256, 0.26), (48, 0.05), (9, 0.08), (4, 0.08)], 1)
-    image = Picture.fromarray(_tinted((104, 103, 102), shade))
+    image = Picture.fromarray(_tinted((110, 109, 108), shade))
     draw = ImageDraw.Draw(image)
     rng = np.random.default_rng(4)
     for _ in range(3):  # cracks
