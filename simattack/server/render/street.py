@@ -64,37 +64,77 @@ def _blob(
     return out
 
 
+def _tufts(
+    centre: Floats,
+    radius: float,
+    count: int,
+    size: float,
+    rng: np.random.Generator,
+    low_z: float,
+    high_z: float,
+) -> Vertices:
+    """Sprays of leaves that stand out of a lump: bent quads, seen from both sides."""
+    out_of = rng.normal(size=(count, 3))
+    out_of[:, 2] = out_of[:, 2] * 0.8 + 0.15
+    out_of /= np.linalg.norm(out_of, axis=1, keepdims=True)
+    foot = centre + out_of * radius * rng.uniform(0.72, 1.02, (count, 1)) * [1, 1, 0.85]
+    across = np.cross(out_of, rng.normal(size=(count, 3)))
+    across /= np.linalg.norm(across, axis=1, keepdims=True)
+    along = 0.55 * out_of + 0.8 * np.cross(across, out_of) + [0, 0, -0.12]
+    span = size * rng.uniform(0.7, 1.3, (count, 1))
+    a, c = foot - 0.35 * span * along, foot + 0.85 * span * along
+    left, right = (foot + s * 0.5 * span * across + 0.1 * span * along for s in (-1.0, 1.0))
+    tri = np.stack([np.stack([a, right, c], 1), np.stack([a, c, left], 1)], 1).reshape(-1, 3)
+    corner = rng.uniform(0, 1, (count, 1, 2)) + np.array(
+        [(0, 0.5), (0.3, 0.25), (0.6, 0.5), (0, 0.5), (0.6, 0.5), (0.3, 0.75)]
+    ) * size * 1.2  # fmt: skip
+    # Lit as the lump is, whichever way a leaf is turned; darker at its foot.
+    normal = np.repeat(out_of + np.array([0, 0, 0.25]), 6, axis=0)
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    height = np.clip((tri[:, 2] - low_z) / (high_z - low_z), 0, 1)
+    edge = np.tile([0.62, 1.0, 1.12, 0.62, 1.12, 1.0], count)
+    shade = (0.42 + 0.75 * height) * edge * np.repeat(rng.uniform(0.8, 1.2, count), 6)
+    warm = np.repeat(rng.uniform(0.9, 1.1, (count, 1)), 6, axis=0) * [1, 0, 0] + [0, 1, 1]
+    one = rows(tri, normal, corner.reshape(-1, 2), shade[:, None] * warm, LAYERS["leaf"])
+    other = one.reshape(-1, 3, one.shape[1])[:, ::-1].reshape(one.shape)
+    return join([one, other])
+
+
+SHAPES = (
+    # Height of the crown's middle, its half width and half height, height of the fork.
+    (4.3, 1.75, 1.75, 2.3),
+    (4.6, 1.45, 2.05, 2.2),
+    (4.0, 2.0, 1.45, 2.1),
+)
+
+
 def tree(seed: int, is_far: bool = False) -> Vertices:
-    """A broad-leaved tree, 6 to 7 m high, crown from 2.3 m up."""
+    """A broad-leaved tree, 6 to 7 m high, crown from 2.3 m up; three shapes by ``seed``."""
     rng = np.random.default_rng(seed)
-    out = [
-        tube(
-            [(0, 0, 0), (0.02, 0.03, 1.4), (0.0, 0.08, 3.6)],
-            [0.19, 0.14, 0.09],
-            5 if is_far else 8,
-            BARK,
-        )
-    ]
-    for k in range(14):
-        turn = k * 2.4
-        out_m = 1.25 * np.sqrt((k % 7 + 0.3) / 7)
-        z = 3.1 + 2.6 * (k / 13) + rng.normal(0, 0.15)
-        shrink = 1.0 - 0.45 * abs(k / 13 - 0.4)
-        centre = np.array([out_m * np.cos(turn) * shrink, out_m * np.sin(turn) * shrink, z])
-        radius = rng.uniform(0.7, 1.0) * shrink
-        if is_far and k % 2:
-            continue
-        out.append(
-            _blob(
-                centre,
-                radius * (1.25 if is_far else 1.0),
-                rng,
-                5 if is_far else 8,
-                4 if is_far else 6,
-                2.4,
-                6.2,
-            )
-        )
+    middle, wide, high, fork = SHAPES[seed % len(SHAPES)]
+    low_z, high_z = middle - high, middle + high
+    sides = 5 if is_far else 8
+    path = [(0, 0, 0), (0.02, 0.03, 0.3), (0.03, 0.02, 1.4), (0.0, 0.05, fork), (0.0, 0.08, middle)]
+    out = [tube(path, [0.26, 0.17, 0.135, 0.115, 0.06], sides, BARK)]
+    lumps = 5 if is_far else 9
+    for k in range(lumps):
+        turn = k * 2.4 + rng.uniform(-0.3, 0.3)
+        up = 1 - 2 * (k + 0.5) / lumps
+        ring = np.sqrt(1 - up * up)
+        centre = np.array(
+            [0.62 * wide * ring * np.cos(turn), 0.62 * wide * ring * np.sin(turn),
+             middle + 0.66 * high * up]
+        )  # fmt: skip
+        radius = float(rng.uniform(0.72, 0.95)) * 0.55 * (wide + high) / 2 + 0.1
+        radius *= 1.18 if is_far else 1.0
+        core = _blob(centre, radius, rng, 5 if is_far else 7, 4, low_z, high_z)
+        core[:, 8:11] *= 0.8 if not is_far else 0.9
+        out.append(core)
+        if not is_far and up > -0.5:
+            # Boughs show between the lumps.
+            out.append(tube([(0, 0.04, fork - 0.1), tuple(centre)], [0.06, 0.02], 4, BARK))
+        count, size = (4, 1.0) if is_far else (30, 0.5)
+        out.append(_tufts(centre, radius, count, size, rng, low_z, high_z))
     return join(out)
 
 
@@ -122,6 +162,15 @@ def conifer(is_far: bool = False) -> Vertices:
             2,
         )
         out.append(smooth(tri, (0.55, 0.68, 0.6), crease_rad=2.0, layer=LAYERS["leaf"], uv=uv))
+        if not is_far:
+            # Boughs whose tips hang over the edge.
+            for j in range(3):
+                out.append(
+                    _tufts(
+                        np.array([0.0, 0.0, z + (top - z) * (0.12 + 0.28 * j)]),
+                        radius * (0.98 - 0.3 * j), 22 - 4 * j, 0.42, rng, 0.4, 7.5,
+                    )
+                )  # fmt: skip
         under = np.stack(
             [low, np.broadcast_to([0, 0, z + 0.6], low.shape), np.roll(low, -1, axis=0)], 1
         )
@@ -132,10 +181,11 @@ def conifer(is_far: bool = False) -> Vertices:
 def bush(seed: int) -> Vertices:
     """A bush, 2 m wide and 1 m high."""
     rng = np.random.default_rng(seed)
-    out = [
-        _blob(np.array([x, rng.normal(0, 0.1), 0.45]), rng.uniform(0.5, 0.65), rng, 7, 5, -0.1, 1.0)
-        for x in (-0.5, 0.0, 0.5)
-    ]
+    out = []
+    for x in (-0.5, 0.0, 0.5):
+        centre, radius = np.array([x, rng.normal(0, 0.1), 0.42]), float(rng.uniform(0.45, 0.58))
+        out.append(_blob(centre, radius, rng, 7, 4, -0.1, 1.0))
+        out.append(_tufts(centre, radius, 26, 0.3, rng, -0.1, 1.0))
     return join(out)
 
 
@@ -306,6 +356,13 @@ def building(size_m: tuple[float, float, float], facade: str, ground: str, seed:
         ),
         box((w * 0.3, -d * 0.25, h + 0.7), (1.4, 1.4, 0.9), (0.35, 0.35, 0.36)),
     ]
+    # The sky's light fails towards the ground and under the cornices.
+    for part, edges, tones in (
+        (out[0], (floor, h - 1.2, h), (1.0, 1.0, 0.72)),
+        (out[1], (0.0, 0.9, floor - 0.5, floor), (0.62, 0.9, 1.0, 0.7)),
+    ):
+        wall = np.abs(part[:, 5]) < 0.5
+        part[wall, 8:11] *= np.interp(part[wall, 2], edges, tones)[:, None]
     mesh = join(out)
     # One storey of the ground texture spans its whole height.
     low = mesh[:, 11] == LAYERS[ground]
