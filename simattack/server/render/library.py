@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from simattack.server.render import bodies, people, street, two_wheelers, vehicles
+from simattack.server.render import bodies, people, plants, street, two_wheelers, vehicles
 from simattack.server.render.mesh import Mesh, Vertices, moved
 from simattack.server.render.view import Mover
 
@@ -42,18 +42,18 @@ def triangles(name: str, is_far: bool) -> Vertices:
     if kind == "back":
         return street.sign_back(rest)
     if kind.startswith("tree_"):
-        return street.tree(int(kind[5:]), is_far)
+        return plants.tree(int(kind[5:]), is_far)
     if kind == "barrier":
         return moved(street.barrier(), (0, 0, 0), np.pi / 2)
     if kind == "bush":
-        return street.bush(3)
+        return plants.bush(3)
     lod = {
         "van": vehicles.van,
         "bus": vehicles.bus,
         "truck": vehicles.truck,
         "bicycle": two_wheelers.bicycle,
         "motorcycle": two_wheelers.motorcycle,
-        "conifer": street.conifer,
+        "conifer": plants.conifer,
     }
     if kind in lod:
         return lod[kind](is_far)
