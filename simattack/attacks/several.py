@@ -42,7 +42,11 @@ class Several:
 
     @property
     def threat(self) -> ThreatModel:
-        """The first part's place on the axes, with the most that any part needs."""
+        """The most that any part needs; what the parts share of the rest. None: the least."""
+        if not self.parts:  # a list of all attacks asks the bare class
+            return ThreatModel(
+                Stage.SENSOR, Knowledge.BLACK, Frequency.ONE_SHOT, Target.DEGRADE, Scope.INDIVIDUAL
+            )
         threats = [part.threat for part in self.parts]
         answers = dict.fromkeys(name for threat in threats for name in threat.countermeasures)
         return ThreatModel(
