@@ -44,9 +44,10 @@ def locate(name: str, folder: str, suffix: str) -> Path:
             if path.is_file():
                 return path
     known = ", ".join(shipped(folder, suffix)) or "none"
+    why = "is a folder" if given.is_dir() else "does not exist"
     raise ConfigError(
         f"expected a {suffix} file or the name of a shipped one in {folder}, got {name!r}, "
-        f"which does not exist; shipped: {known}"
+        f"which {why}; shipped: {known}"
     )
 
 

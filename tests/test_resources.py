@@ -33,3 +33,8 @@ def test_sha256_is_the_standard_one(tmp_path: Path) -> None:
     file = tmp_path / "abc"
     file.write_bytes(b"abc")
     assert sha256(file).startswith("ba7816bf8f01cfea")
+
+
+def test_a_folder_is_called_one(tmp_path):
+    with pytest.raises(ConfigError, match="is a folder; shipped: "):
+        locate(str(tmp_path), "patches", ".png")

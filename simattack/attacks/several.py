@@ -1,0 +1,110 @@
+"""Several attacks at once, each with its own timing: what one adversary does together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from simattack import registry
+from simattack.errors import ConfigError
+from simattack.registry import register
+from simattack.surfaces import on_surface
+from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
+from simattack.types import Attack, Floats, Frame, Observation, Running, World
+
+T = TypeVar("T")
+
+_MOST_KNOWN = (Knowledge.WHITE, Knowledge.GREY, Knowledge.BLACK)
+_MOST_OFTEN = (Frequency.CONTINUOUS, Frequency.ITERATIVE, Frequency.ONE_SHOT)
+
+
+@register("attacks", "several")
+@dataclass(frozen=True)
+class Several:
+    """The attacks in ``parts``, in that order: each finds the sensors as those before it left them.
+
+    Paint does not mix: of two parts that paint one surface the last one is seen.
+
+    Raises:
+        ConfigError: at construction: a part is no attack.
+        BudgetError: at ``begin``: a part breaks its own budget; none has begun then.
+    """
+
+    parts: tuple[Any, ...] = ()
+    """Attacks, or mappings of their kind and options as a scenario file has them."""
+    surface: str = ""
+    """For the parts that name none; empty for the sign of the episode's own site."""
+
+    def __post_init__(self) -> None:
+        if not self.parts or isinstance(self.parts, str | Mapping):
+            raise ValueError(f"parts needs a list of attacks, got {self.parts!r}")
+        built = tuple(_attack(part, k) for k, part in enumerate(self.parts))
+        object.__setattr__(self, "parts", built)
+
+    @property
+    def threat(self) -> ThreatModel:
+        """The most that any part needs; of the rest, what all parts share."""
+        threats = [part.threat for part in self.parts]
+        answers = dict.fromkeys(name for threat in threats for name in threat.countermeasures)
+        return ThreatModel(
+            _shared([t.stage for t in threats], Stage.SENSOR),
+            _most([t.knowledge for t in threats], _MOST_KNOWN),
+            _most([t.frequency for t in threats], _MOST_OFTEN),
+            _shared([t.target for t in threats], Target.DEGRADE),
+            _shared([t.scope for t in threats], Scope.INDIVIDUAL),
+            is_physical=all(t.is_physical for t in threats),
+            countermeasures=tuple(answers),
+        )
+
+    def begin(self, world: World, rng: np.random.Generator) -> Together:
+        running: list[Running] = []
+        try:
+            for part, own in zip(self.parts, rng.spawn(len(self.parts)), strict=True):
+                running.append(on_surface(part, self.surface).begin(world, own))
+        except BaseException:
+            Together(running).end()
+            raise
+        return Together(running)
+
+
+class Together:
+    """The parts of one episode."""
+
+    def __init__(self, parts: list[Running]) -> None:
+        self._parts = parts
+
+    def tamper(self, obs: Observation, frame: Frame) -> Observation:
+        for part in self._parts:
+            obs = part.tamper(obs, frame)
+        return obs
+
+    def set(self, parameters: Floats) -> None:
+        raise ConfigError("expected an attack with parameters, got 'several'; tune its parts alone")
+
+    def end(self) -> None:
+        # Backwards: what was painted last is what covers the rest.
+        for part in reversed(self._parts):
+            part.end()
+
+
+def _attack(part: Any, index: int) -> Attack:
+    if isinstance(part, Mapping):
+        if not isinstance(part.get("kind"), str):
+            raise ValueError(f"parts[{index}] needs a kind, got {dict(part)!r}")
+        options = {key: value for key, value in part.items() if key != "kind"}
+        part = registry.build("attacks", part["kind"], options, f"parts[{index}]")
+    if not isinstance(part, Attack):
+        raise ValueError(f"parts[{index}] must be an attack, got {part!r}")
+    return part
+
+
+def _shared(values: list[T], otherwise: T) -> T:
+    return values[0] if len(set(values)) == 1 else otherwise
+
+
+def _most(values: list[T], order: tuple[T, ...]) -> T:
+    """The first of ``order`` that any has, its last if none does."""
+    return next((value for value in order if value in values), order[-1])
