@@ -409,9 +409,16 @@ class World:
             self.light_actors[signal.id] = actor.id
 
     def destroy(self, actor: Actor) -> None:
-        """Takes an actor out of the world, with all that is fixed to it."""
+        """Takes an actor out of the world.
+
+        As in CARLA, a sensor that is fixed to it stays behind where it is; only what has a body of
+        its own goes along, since physics knows nothing of a body that hung on another.
+        """
         for child in list(actor.children):
-            self.destroy(child)
+            if child.blueprint.has_body:
+                self.destroy(child)
+            else:
+                child.parent = child.arm = child.follows = None
         if actor.parent is not None:
             actor.parent.children.remove(actor)
         self.giving_way.leave(actor.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import queue
 
 import carla
 import pytest
@@ -36,13 +37,29 @@ def test_a_taken_place_and_an_unknown_kind_are_refused_in_carlas_words(world, sp
 
 
 @api("destroy_actor")
-def test_a_destroyed_actor_takes_its_children_along(world, spawn, car):
-    child = spawn("sensor.other.gnss", carla.Transform(), car)
+def test_a_destroyed_actor_leaves_its_sensors_behind(world, spawn, car):
+    child = spawn("sensor.other.gnss", carla.Transform(carla.Location(z=2.0)), car)
+    world.tick()
+    there = child.get_transform()
+    assert car.destroy()
+    heard = queue.Queue()
+    child.listen(heard.put)
+    world.tick()
+    heard.get(timeout=10)
+    assert not car.is_alive
+    assert car.id not in {state.id for state in world.get_snapshot()}
+    assert child.get_transform() == there
+    child.stop()
+    assert child.destroy()
+    world.tick()
+    assert not child.is_alive
+
+
+def test_what_has_a_body_goes_with_the_actor_that_it_is_fixed_to(world, spawn, car):
+    cone = spawn("static.prop.trafficcone01", carla.Transform(carla.Location(z=2.0)), car)
     assert car.destroy()
     world.tick()
-    assert world.get_actors([car.id, child.id]) is not None
-    assert {car.id, child.id}.isdisjoint(state.id for state in world.get_snapshot())
-    assert not car.is_alive
+    assert {car.id, cone.id}.isdisjoint(state.id for state in world.get_snapshot())
 
 
 @api("spawn_actor_with_parent")
