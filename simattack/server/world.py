@@ -137,6 +137,7 @@ class World:
         """Ends the episode and starts the next, on ``place``."""
         if place.road is not self.map.road:
             self.renderer.load(place.road, place.town)
+            maps.give_back_memory()
         if self.recordings is not None:
             self.recordings.end("a world was loaded")
         for number in [n for actor in self.sensors.values() for n in actor.streams]:
