@@ -83,7 +83,7 @@ class Blueprint:
     kind: Kind
     mesh: str = ""
     size_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Length, width, height of the bounding box; the origin is the centre of its ground face."""
+    """Length, width, height of the bounding box, which stands on the middle of its floor."""
     mass_kg: float = 1.0
     wheelbase_m: float = 0.0
     max_steer_rad: float = 0.0

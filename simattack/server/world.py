@@ -16,7 +16,7 @@ import numpy as np
 
 from simattack import geometry
 from simattack.errors import ConfigError
-from simattack.server import attributes, codec, maps, queries, stream
+from simattack.server import attributes, codec, maps, origins, queries, stream
 from simattack.server.actors import NO_BLUEPRINT, Actor, Kind, read_color
 from simattack.server.blueprints import BLUEPRINTS, Blueprint
 from simattack.server.codec import Bounds, Description, Settings
@@ -255,7 +255,7 @@ class World:
         body = self.physics.state(actor.id)
         if actor.kind == "prop" and body.pose == actor.shown:
             return
-        actor.pose = actor.shown = body.pose
+        actor.pose = actor.shown = origins.origin_of(body.pose, actor.blueprint)
         state = b""
         if actor.kind == "vehicle":
             self._look_around(actor)
@@ -338,7 +338,8 @@ class World:
             if holder is None:
                 raise Refusal("unable to attach actor: parent actor not found")
         is_solid = blueprint.kind in ("vehicle", "walker") and holder is None
-        if is_solid and not recorded and self.physics.blocked(blueprint, pose):
+        floor = origins.floor_of(pose, blueprint)
+        if is_solid and not recorded and self.physics.blocked(blueprint, floor):
             raise Refusal("Spawn failed because of collision at spawn position")
         try:
             attributes.check(description)
@@ -348,7 +349,7 @@ class World:
         self._next_id = max(self._next_id, recorded)
         actor = self._add(_KINDS.get(blueprint.kind, "other"), description, pose, blueprint, holder)
         if actor.has_physics:
-            self.physics.add(actor.id, blueprint, pose)
+            self.physics.add(actor.id, blueprint, origins.floor_of(pose, blueprint))
         self.driving.added(actor)
         if actor.kind == "sensor" and description.type_id in stream.SENSOR_TYPES:
             actor.stream = self.streams.open()
@@ -368,6 +369,7 @@ class World:
     ) -> Actor:
         """Numbers an actor and gives it a row in the snapshot."""
         length, width, height = blueprint.size_m
+        middle_m = height / 2 - origins.height_m(blueprint)
         values = {name: value for name, _, value in description.attributes}
         actor = Actor(
             id=self._next_id,
@@ -375,7 +377,7 @@ class World:
             description=description,
             pose=pose if parent is None else geometry.compose(parent.pose, pose),
             blueprint=blueprint,
-            bounds=Bounds((0.0, 0.0, height / 2), (length / 2, width / 2, height / 2)),
+            bounds=Bounds((0.0, 0.0, middle_m), (length / 2, width / 2, height / 2)),
             tags=bytes([blueprint.tag]) if blueprint.tag else b"",
             parent=parent,
             mount=pose,
@@ -441,7 +443,7 @@ class World:
         else:
             actor.pose = pose
             if actor.has_physics:
-                self.physics.teleport(actor.id, pose)
+                self.physics.teleport(actor.id, origins.floor_of(pose, actor.blueprint))
 
     def token(self, number: int) -> bytes:
         """Where clients find a stream; empty for 0."""
@@ -465,14 +467,15 @@ class World:
         return self.renderer.render(view, movers, self.weather, colors, look, is_rich)
 
     def _mover(self, actor: Actor) -> Mover:
+        body = self.physics.state(actor.id) if actor.has_physics else None
         return Mover(
             actor.id,
             actor.blueprint.mesh,
             actor.blueprint.size_m,
             actor.color,
-            actor.pose,
+            body.pose if body else origins.floor_of(actor.pose, actor.blueprint),
             actor.blueprint.tag,
-            self.physics.state(actor.id).steer_rad if actor.has_physics else 0.0,
+            body.steer_rad if body else 0.0,
             actor.light_flags,
             actor.stride_rad,
         )

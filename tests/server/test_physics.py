@@ -485,3 +485,18 @@ def test_yaw_wraps_at_half_a_turn_without_a_jump():
     assert 1.3 * math.pi < turned < 1.9 * math.pi  # one wrap: two could cancel
     # the wheels take 0.2 s to turn, which the sum over ticks knows only roughly
     assert math.remainder(body.pose.yaw_rad - turned, 2 * math.pi) == pytest.approx(0, abs=0.2)
+
+
+def test_a_walker_that_begins_with_its_middle_on_the_ground_is_blocked_by_what_is_at_its_head():
+    physics = world()
+    physics.add(1, BOARD, Pose(z_m=1.3))
+    assert physics.blocked(WALKER, Pose(z_m=-WALKER.size_m[2] / 2))
+    assert not physics.blocked(WALKER, Pose(x_m=3.0, z_m=-WALKER.size_m[2] / 2))
+
+
+@pytest.mark.parametrize("up_m", [0.3, 0.015, 0.0])
+def test_whoever_falls_comes_down_to_the_ground_and_not_almost(up_m):
+    physics = world()
+    physics.add(1, WALKER, Pose(z_m=up_m))
+    run(physics, 1.0)
+    assert physics.state(1).pose.z_m == 0.0
