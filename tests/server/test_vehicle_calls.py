@@ -187,7 +187,7 @@ def test_telemetry_tells_loads_that_carry_the_car_and_wheels_that_roll(world, ca
     for wheel in moving.wheels:
         assert 0.5 * moving.speed < wheel.omega * radius < moving.speed
         assert wheel.long_force < 0 and wheel.torque == pytest.approx(wheel.long_force * radius)
-        assert wheel.long_slip < 0 and wheel.tire_friction == 1.0
+        assert wheel.long_slip < 0 and wheel.tire_friction == pytest.approx(1.3)
 
 
 def test_a_friction_box_holds_the_tyres_inside_it_and_gives_them_back(world, car):
