@@ -120,12 +120,15 @@ class Yolo:
         """Every prediction before any threshold, differentiable.
 
         Args:
-            images: (B, 3, H, W) float in 0..1; H and W free.
+            images: (B, 3, H, W) float in 0..1; H and W free; on any device.
 
         Returns:
-            boxes (B, A, 4) xyxy [px] and logits (B, A, 8) in the order of CLASS_NAMES.
+            boxes (B, A, 4) xyxy [px] and logits (B, A, 8) in the order of CLASS_NAMES, on the
+            images' device wherever the network is.
         """
-        return self._run(plain(self._network[0]), images)
+        network = self._network[0]
+        boxes, logits = self._run(plain(network), images.to(next(network.parameters()).device))
+        return boxes.to(images.device), logits.to(images.device)
 
     def _run(self, look: Look, images: Tensor) -> tuple[Tensor, Tensor]:
         import torch

@@ -5,7 +5,10 @@ Source: Kingma and Ba: Adam, a method for stochastic optimization, ICLR 2015, al
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -75,8 +78,9 @@ class Adam:
             objective.memory[:] = state["memory"]
         for iteration in range(done + 1, self.iterations + 1):
             leaf = torch.from_numpy(point.copy()).requires_grad_(True)
-            loss, scalars = objective.loss(leaf, rng)
-            (slope,) = torch.autograd.grad(loss, leaf)
+            with repeatable():
+                loss, scalars = objective.loss(leaf, rng)
+                (slope,) = torch.autograd.grad(loss, leaf)
             gradient = np.asarray(slope.numpy(), np.float32)
             first += (1 - _BETAS[0]) * (gradient - first)
             second += (1 - _BETAS[1]) * (gradient**2 - second)
@@ -107,3 +111,26 @@ class Adam:
                 },
                 scalars,
             )
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """The same gradient each time on a GPU, too, whose sums else add up in any order.
+
+    Without a GPU it changes nothing: the CPU repeats itself, and by its faster kernels.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled()
+    with warnings.catch_warnings():
+        # An operation that knows no repeatable way goes on as it is.
+        warnings.filterwarnings("ignore", message=".*does not have a deterministic.*")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before)
