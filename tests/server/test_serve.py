@@ -128,14 +128,6 @@ def test_a_child_follows_its_parent(world, library, car):
     assert math.remainder(gap, 360) == pytest.approx(0, abs=0.1)
 
 
-def test_what_is_fixed_to_a_car_stays_where_it_was_when_the_car_goes(world, library, car):
-    child = world.spawn_actor(library.find("sensor.other.imu"), carla.Transform(), attach_to=car)
-    assert car.destroy()
-    world.tick()
-    there = {state.id for state in world.get_snapshot()}
-    assert car.id not in there and child.id in there
-
-
 def test_a_teleported_car_is_there_at_the_next_tick(world, places, car):
     car.set_simulate_physics(False)
     car.set_transform(places[3])
@@ -247,6 +239,7 @@ def test_a_car_before_a_red_light_knows_it(world, library):
     assert made.get_traffic_light_state() == carla.TrafficLightState.Red
 
 
+@pytest.mark.slow  # the manager hangs now and then on a busy machine (docs/limits.md)
 def test_the_traffic_manager_drives(client, world, library, places):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
