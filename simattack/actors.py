@@ -140,7 +140,8 @@ def _state(actor: Any, snapshot: Any) -> ActorState | None:
     if seen is None:
         return None
     velocity, acceleration = seen.get_velocity(), seen.get_acceleration()
-    extent = actor.bounding_box.extent
+    box = actor.bounding_box
+    extent, middle = box.extent, box.location
     return ActorState(
         id=actor.id,
         kind=cast(str, actor.type_id),
@@ -148,4 +149,5 @@ def _state(actor: Any, snapshot: Any) -> ActorState | None:
         velocity_mps=(velocity.x, velocity.y, velocity.z),
         acceleration_mps2=(acceleration.x, acceleration.y, acceleration.z),
         half_extent_m=(extent.x, extent.y, extent.z),
+        middle_m=(middle.x, middle.y, middle.z),
     )

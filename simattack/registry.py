@@ -62,12 +62,15 @@ def lookup(room: str, kind: str) -> type:
 
 
 def build(room: str, kind: str, options: dict[str, Any], where: str) -> Any:
-    """An instance of a registered dataclass; a wrong option is told by name and place.
+    """An instance of a registered dataclass; ``where`` is the place that every error names.
 
     Raises:
         ConfigError: unknown kind, unknown option, or an option the class refuses.
     """
-    cls = lookup(room, kind)
+    try:
+        cls = lookup(room, kind)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
     fields = getattr(cls, "__dataclass_fields__", {})
     for name in options:
         if name not in fields or not fields[name].init:
@@ -76,7 +79,7 @@ def build(room: str, kind: str, options: dict[str, Any], where: str) -> Any:
             raise ConfigError(f"{where}: {kind!r} has no option {name!r}; {hint}")
     try:
         return cls(**options)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ConfigError) as error:  # the last one of a part of its own
         raise ConfigError(f"{where}: {error}") from error
 
 

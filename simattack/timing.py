@@ -8,12 +8,12 @@ For attacks on sensors, which take it as an option ``timing``; in YAML:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from simattack.errors import ConfigError
+from simattack.reading import Reader
 from simattack.types import ActorState, Floats, Frame
 
 EVENTS = ("start", "near", "actor", "braking", "collision")
@@ -50,8 +50,7 @@ class Timing:
             value = getattr(self, name)
             if value is None and name in ("duration_s", "every_s"):
                 continue
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not is_number or not math.isfinite(value) or value < 0:
+            if not 0 <= value < math.inf:
                 raise ValueError(f"timing.{name} must be a number, 0 or more, got {value!r}")
         if self.every_s is not None and not (
             self.duration_s is not None and self.duration_s <= self.every_s and self.every_s > 0
@@ -70,12 +69,11 @@ class Timing:
         """
         if isinstance(value, cls):
             return value
-        if not isinstance(value, Mapping):
-            raise ValueError(f"timing must be a mapping such as {{event: near}}, got {value!r}")
-        known = [field.name for field in fields(cls)]
-        if unknown := sorted(set(value) - set(known)):
-            raise ValueError(f"timing has no {unknown[0]!r}; it takes: {', '.join(known)}")
-        return cls(**value)
+        try:
+            made: Timing = Reader("options").read(value, cls, "timing")
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return made
 
 
 class Timer:

@@ -129,12 +129,20 @@ class ActorState:
     kind: str
     """CARLA's type id, such as ``vehicle.tesla.model3``."""
     pose: Pose
+    """Of its origin: of a vehicle on the ground, of a walker in the middle of the body."""
     velocity_mps: tuple[float, float, float]
     """World frame."""
     acceleration_mps2: tuple[float, float, float]
     """World frame."""
     half_extent_m: tuple[float, float, float]
     """Of the bounding box, along the actor's own axes."""
+    middle_m: tuple[float, float, float] | None = None
+    """Of the bounding box, in the actor's own frame; None: the box stands on the origin."""
+
+    @property
+    def box_middle_m(self) -> tuple[float, float, float]:
+        """Of the bounding box, in the actor's own frame."""
+        return self.middle_m or (0.0, 0.0, self.half_extent_m[2])
 
     @property
     def speed_mps(self) -> float:

@@ -33,6 +33,7 @@ SIBLINGS = {
     ("session", "server_process"), ("session", "actors"), ("actors", "roadmap"),
     ("session", "connection"), ("connection", "server_process"),
     ("types", "optimizer"),
+    ("timing", "reading"),
     ("supervisor", "worker"), ("suite", "supervisor"), ("suite", "worker"),
     ("envs", "staging"), ("surfaces", "resources"), ("patchfile", "resources"),
 }  # fmt: skip

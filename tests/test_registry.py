@@ -39,6 +39,15 @@ def test_a_misspelt_kind_gets_the_nearest_one() -> None:
         registry.lookup("attacks", "test_only_hase")
 
 
+def test_a_kind_that_is_not_there_names_the_place() -> None:
+    told = (
+        r"^a\.yaml: field 'attack': expected a kind of attacks, got 'test_only_hase'; "
+        r"did you mean 'test_only_haze'\?$"
+    )
+    with pytest.raises(ConfigError, match=told):
+        registry.build("attacks", "test_only_hase", {}, "a.yaml: field 'attack'")
+
+
 def test_a_misspelt_option_gets_the_nearest_one_and_the_place() -> None:
     with pytest.raises(
         ConfigError, match=r"a\.yaml: 'test_only_haze' has no option 'densty'.*density"

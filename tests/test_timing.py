@@ -84,12 +84,12 @@ def test_a_collision_is_an_event():
     [
         ({"event": "noon"}, "event must be one of"),
         ({"start_s": -1}, "timing.start_s must be a number, 0 or more"),
-        ({"duration_s": "long"}, "timing.duration_s must be a number"),
-        ({"within_m": math.nan}, "timing.within_m must be a number"),
-        ({"start_s": True}, "timing.start_s must be a number"),
+        ({"duration_s": "long"}, "field 'timing.duration_s': expected a number, got 'long'"),
+        ({"within_m": math.nan}, "field 'timing.within_m': expected a finite number"),
+        ({"start_s": True}, "field 'timing.start_s': expected a number"),
         ({"every_s": 1.0}, "needs a duration_s"),
         ({"every_s": 1.0, "duration_s": 2.0}, "needs a duration_s that is no longer"),
-        ({"until_s": 3}, "timing has no 'until_s'; it takes: event"),
+        ({"until_s": 3}, "field 'timing.until_s': unknown, known: event"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(options, told):
@@ -101,5 +101,13 @@ def test_what_makes_no_sense_is_one_line(options, told):
 def test_an_option_is_a_timing_or_a_mapping():
     assert Timing.of({"event": "braking"}) == Timing("braking")
     assert Timing.of(Timing("actor")) == Timing("actor")
-    with pytest.raises(ValueError, match="must be a mapping"):
+    assert Timing.of({"start_s": "1e-1"}) == Timing(start_s=0.1)  # as anywhere in YAML
+    assert Timing.of({"start_s": 1, "every_s": None}) == Timing(start_s=1.0)
+    with pytest.raises(ValueError, match="field 'timing': expected a mapping of fields, got 3"):
         Timing.of(3)
+
+
+@pytest.mark.parametrize("start_s", [math.nan, math.inf, -0.1])
+def test_a_timing_made_in_python_is_checked_too(start_s):
+    with pytest.raises(ValueError, match=r"timing\.start_s must be a number, 0 or more"):
+        Timing(start_s=start_s)

@@ -101,9 +101,9 @@ class Seer:
 
 
 def actor_corners(actor: ActorState) -> Floats:
-    """(8, 3) corners of an actor's bounding box in the world [m]; it stands on its origin."""
-    signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (0, 2)], float)
-    return to_world(signs * actor.half_extent_m, actor.pose)
+    """(8, 3) corners of an actor's bounding box in the world [m]."""
+    signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
+    return to_world(signs * actor.half_extent_m + actor.box_middle_m, actor.pose)
 
 
 def faces(sign: Surface, viewer: Pose) -> bool:

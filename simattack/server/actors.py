@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
 Kind = Literal["vehicle", "walker", "prop", "sensor", "light", "sign", "other"]
 """``other`` is whatever has neither a body nor measurements: spectator, controllers, triggers."""
 
+KINDS: Mapping[str, Kind] = {
+    "vehicle": "vehicle",
+    "walker": "walker",
+    "prop": "prop",
+    "sensor": "sensor",
+}
+"""By the blueprint's kind; all others are ``other``."""
 NO_BLUEPRINT = Blueprint("", "controller")
 
 

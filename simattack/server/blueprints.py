@@ -83,11 +83,15 @@ class Blueprint:
     kind: Kind
     mesh: str = ""
     size_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Length, width, height of the bounding box; the origin is the centre of its ground face."""
+    """Length, width, height of the bounding box, which stands on the middle of its floor."""
     mass_kg: float = 1.0
     wheelbase_m: float = 0.0
     max_steer_rad: float = 0.0
-    """Road-wheel angle at ``steer = 1``."""
+    """Road-wheel angle at ``steer = 1`` and standstill."""
+    steering_curve: tuple[tuple[float, float], ...] = ((0.0, 1.0),)
+    """(speed [km/h], factor on that angle)."""
+    top_friction: float = 1.0
+    """The highest friction coefficient of its tyres, whatever ``tire_friction`` says."""
     base_type: str = ""
     tag: int = 0
     """CARLA's semantic label."""
@@ -112,8 +116,14 @@ _TAGS = {"car": 14, "van": 14, "truck": 15, "bus": 16, "motorcycle": 18, "bicycl
 _WALKER_TAG, _STATIC_TAG, _DYNAMIC_TAG, _SIGN_TAG = 12, 20, 21, 8
 # CARLA's lock, which its TrafficManager reckons with: with less, its cars swing wide in junctions.
 _MAX_STEER_RAD, _TWO_WHEEL_STEER_RAD = radians(70), radians(40)
-# The ego of this project's drives keeps the lock that they were recorded with.
-_OWN_STEER_RAD = {"vehicle.lincoln.mkz_2020": radians(40)}
+# Unreal Engine's default for wheeled vehicles.
+_STEERING_CURVE = ((0.0, 1.0), (20.0, 0.9), (60.0, 0.8), (120.0, 0.7))
+# CARLA's tyres have friction 3.5, and its TrafficManager turns at speeds that those of a dry road
+# (1) do not always hold with wheels turned that far. This much does; assumed.
+_TOP_FRICTION = 1.3
+# The ego of this project's drives keeps the steering and the tyres that they were recorded with.
+_OWN = "vehicle.lincoln.mkz_2020"
+_OWN_STEER_RAD, _OWN_CURVE, _OWN_FRICTION = radians(40), ((0.0, 1.0), (120.0, 1.0)), 1.0
 _COLORS = ("180,30,30", "30,60,140", "225,225,225", "35,35,38", "150,150,155", "200,150,40")
 
 
@@ -161,7 +171,9 @@ def _vehicles() -> Iterator[tuple[Blueprint, tuple[Attribute, ...]]]:
             size_m=row.size_m,
             mass_kg=row.mass_kg,
             wheelbase_m=row.wheelbase_m,
-            max_steer_rad=_OWN_STEER_RAD.get(row.id, lock_rad),
+            max_steer_rad=_OWN_STEER_RAD if row.id == _OWN else lock_rad,
+            steering_curve=_OWN_CURVE if row.id == _OWN else _STEERING_CURVE,
+            top_friction=_OWN_FRICTION if row.id == _OWN else _TOP_FRICTION,
             base_type=row.base_type,
             tag=_TAGS[row.base_type],
             power_w=row.power_w,

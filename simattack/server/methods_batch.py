@@ -106,7 +106,7 @@ def _spawn(world: World, row: list[Wire]) -> int:
 
 
 def _set_walker(world: World, number: int, row: list[Wire]) -> None:
-    """Where the client's pedestrian navigation puts a walker this tick."""
+    """Where the client's pedestrian navigation puts a walker's feet this tick."""
     actor = walker(world, number)
     if len(row) != 3:
         raise Refusal("unable to set a walker's state: the command is incomplete")

@@ -6,7 +6,7 @@ A vehicle's bones are its body and its wheels; only walkers have a skeleton. Not
 from __future__ import annotations
 
 from simattack.geometry import compose
-from simattack.server import codec, skeleton
+from simattack.server import codec, origins, skeleton
 from simattack.server.actors import Actor
 from simattack.server.codec import Wire
 from simattack.server.methods_actors import find
@@ -29,7 +29,8 @@ def _components(actor: Actor) -> dict[str, Pose]:
     if actor.kind == "vehicle":
         return {"VehicleMesh": Pose(), "VehicleBounds": centre}
     if actor.kind == "walker":
-        return {"CollisionCylinder": centre, "CharacterMesh0": Pose()}
+        foot = Pose(z_m=-origins.height_m(actor.blueprint))
+        return {"CollisionCylinder": centre, "CharacterMesh0": foot}
     if actor.kind == "prop":
         return {"StaticMeshComponent0": Pose()}
     return {"root": Pose()}
@@ -61,7 +62,8 @@ def get_actor_component_relative_transform(world: World, number: Wire, name: Wir
 
 def _bones(world: World, actor: Actor) -> list[skeleton.Bone]:
     if actor.kind == "walker":
-        return skeleton.bones(actor.pose, actor.blueprint.size_m, actor.stride_rad, actor.figure)
+        floor = origins.floor_of(actor.pose, actor.blueprint)
+        return skeleton.bones(floor, actor.blueprint.size_m, actor.stride_rad, actor.figure)
     if actor.kind == "vehicle" and actor.has_physics:
         wheels = world.physics.parameters(actor.id).wheels
         places = [Pose()] + [Pose(*wheel.position_m) for wheel in wheels]

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pymunk
 
 from simattack.server.blueprints import Blueprint
@@ -71,7 +73,14 @@ class Physics:
         return id in self._actors
 
     def blocked(self, blueprint: Blueprint, pose: Pose) -> bool:
-        """Whether a new actor at ``pose`` would overlap another one or scenery."""
+        """Whether a new actor at ``pose`` would overlap another one or scenery.
+
+        A walker's feet are put on the ground first: it may begin with its middle there.
+        """
+        if blueprint.kind == "walker":
+            (ground,) = self._road.height(np.array([(pose.x_m, pose.y_m)])).tolist()
+            if pose.z_m < ground:
+                pose = replace(pose, z_m=ground)
         body = pymunk.Body(body_type=pymunk.Body.KINEMATIC)
         body.position = pose.x_m, pose.y_m
         body.angle = pose.yaw_rad

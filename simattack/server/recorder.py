@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from simattack import __version__
-from simattack.server import codec, codec_vehicle
+from simattack.server import codec, codec_vehicle, origins
 from simattack.server import recording_file as files
 from simattack.server.actors import Actor
 from simattack.server.attachment import RIGID, SPRING_ARM, SPRING_ARM_GHOST
@@ -197,7 +197,7 @@ def _row(world: World, actor: Actor) -> tuple[float, ...]:
     body = world.physics.state(actor.id)
     spin = (math.degrees(rate) for rate in body.angular_velocity_radps)
     return (
-        *codec.six(body.pose),
+        *codec.six(origins.origin_of(body.pose, actor.blueprint)),
         *body.velocity_mps,
         *spin,
         body.steer_rad,

@@ -23,7 +23,7 @@ from simattack.server import codec, recording_events
 from simattack.server.recording_events import Event
 
 MAGIC = b"\x89SIMREC\n"
-VERSION = 1
+VERSION = 2
 MAX_RECORD_BYTES = 64 << 20
 """Far above what a tick of any world takes; a longer record is damage."""
 

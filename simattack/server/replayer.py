@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass, field
 
 from simattack import geometry
-from simattack.server import codec
+from simattack.server import codec, origins
 from simattack.server.actors import Actor
 from simattack.server.bodies import Body, Contact
 from simattack.server.codec import VehicleControl, WalkerControl
@@ -284,7 +284,7 @@ class Replayer:
         if actor.id not in self._was_simulated:
             self._was_simulated[actor.id] = world.physics.is_simulated(actor.id)
         body = Body(
-            movement.pose,
+            origins.floor_of(movement.pose, actor.blueprint),
             velocity,
             movement.spin_radps,
             push,

@@ -66,7 +66,7 @@ class Bone:
     name: str
     world: Pose
     component: Pose
-    """In the walker's frame, whose origin is on the ground between the feet."""
+    """In the frame of its figure, whose origin is on the ground between the feet."""
     relative: Pose
     """In its parent's frame."""
 
@@ -84,7 +84,7 @@ def bones(pose: Pose, size_m: Size, gait_rad: float, figure: Figure | None = Non
     """All bones of a walker.
 
     Args:
-        pose: of its origin, in the world.
+        pose: of the ground between its feet, in the world.
         size_m: of its box, which scales the figure.
         gait_rad: phase of its stride; exactly 0 stands still.
         figure: what a client set, if anything.

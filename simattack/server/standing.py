@@ -47,6 +47,8 @@ def touch_down(actors: Iterable[Actor], road: Ground) -> None:
     for actor, ground in zip(floating, road.height(places).tolist(), strict=True):
         is_low = actor.pose.z_m - ground <= _TOUCH_M and actor.fall_mps <= 0
         actor.is_grounded = actor.has_gravity and is_low
+        # The last of the way down is still to be gone.
+        actor.is_new_place |= actor.is_grounded
 
 
 def lift(actor: Actor, dt_s: float) -> None:

@@ -99,7 +99,9 @@ def measure(
         rpm,
         gear,
         work.drag_n if work.is_on_road else 0.0,
-        tuple(_wheel(k, now, work, loads, rest[k], brakes) for k in range(4)),
+        tuple(
+            _wheel(k, now, work, loads, rest[k], brakes, blueprint.top_friction) for k in range(4)
+        ),
     )
 
 
@@ -127,6 +129,7 @@ def _wheel(
     loads: list[float],
     rest_n: float,
     brakes: list[float],
+    top_friction: float,
 ) -> WheelTelemetry:
     wheel, is_front, load_n = now.wheels[k], k < 2, loads[k]
     side_n, slip_rad = (
@@ -136,7 +139,8 @@ def _wheel(
     lat_n = side_n * load_n / axle_n if axle_n > 0 else 0.0
     braking = brakes[k] / sum(brakes) if sum(brakes) > 0 else 0.25
     long_n = work.drive_n / 4 + (work.along_n - work.drive_n) * braking
-    friction, radius_m = wheel_friction(wheel), max(wheel.radius_m, 0.01)
+    radius_m = max(wheel.radius_m, 0.01)
+    friction = wheel_friction(wheel, top_friction)
     rolling = work.speed_mps
     if is_front:
         arm_m = abs(wheel.position_m[0])

@@ -213,7 +213,7 @@ def _row(blueprint: Blueprint, now: VehicleParameters) -> tuple[float, ...]:
     gearing = now.final_ratio / born.final_ratio * born.radius_m / now.radius_m
     low = gearing * now.gears[0].ratio / born.gears[0].ratio if now.gears else 0.0
     high = gearing * now.gears[-1].ratio / born.gears[-1].ratio if now.gears else 0.0
-    front, rear = now.axle_friction()
+    front, rear = now.axle_friction(blueprint.top_friction)
     bend_front, bend_rear = now.axle_stiffness()
     half_load = now.mass_kg * GRAVITY_MPS2 / 2
     front_arm_m, rear_arm_m = now.arms_m(blueprint.wheelbase_m)

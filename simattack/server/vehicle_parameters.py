@@ -20,9 +20,6 @@ from simattack.server.blueprints import Blueprint
 GRAVITY_MPS2 = 9.81
 CARLA_TIRE_FRICTION = 3.5
 """CARLA's default ``tire_friction``."""
-DRY_FRICTION = 1.0
-"""The friction coefficient of a dry road. ``tire_friction`` is the coefficient up to here; no
-tyre on a road grips beyond."""
 CARLA_LAT_STIFFNESS = 17.0
 """CARLA's default ``lat_stiff_value``; here it stands for the stiffness in ``tyres``."""
 
@@ -109,10 +106,10 @@ class VehicleParameters:
     def peak_torque_nm(self) -> float:
         return max((torque for _, torque in self.torque_curve), default=0.0)
 
-    def axle_friction(self) -> tuple[float, float]:
-        """Friction coefficients of the front and the rear axle."""
+    def axle_friction(self, top: float) -> tuple[float, float]:
+        """Friction coefficients of the front and the rear axle, never above ``top``."""
         front, rear = self._axles()
-        return _mean_friction(front), _mean_friction(rear)
+        return _mean_friction(front, top), _mean_friction(rear, top)
 
     def axle_stiffness(self) -> tuple[float, float]:
         """Cornering stiffness of the front and the rear axle over the default's."""
@@ -136,15 +133,15 @@ class VehicleParameters:
         return self.wheels[:half], self.wheels[half:]
 
 
-def _mean_friction(wheels: tuple[Wheel, ...]) -> float:
+def _mean_friction(wheels: tuple[Wheel, ...], top: float) -> float:
     if not wheels:
         return 1.0
-    return sum(wheel_friction(wheel) for wheel in wheels) / len(wheels)
+    return sum(wheel_friction(wheel, top) for wheel in wheels) / len(wheels)
 
 
-def wheel_friction(wheel: Wheel) -> float:
-    """The friction coefficient between a wheel and the road."""
-    return min(max(wheel.tire_friction, 0.0), DRY_FRICTION)
+def wheel_friction(wheel: Wheel, top: float) -> float:
+    """Between a wheel and the road: its ``tire_friction`` up to ``top``."""
+    return min(max(wheel.tire_friction, 0.0), top)
 
 
 def _force(torque_nm: float, wheel: Wheel) -> float:
@@ -174,4 +171,9 @@ def default_parameters(blueprint: Blueprint) -> VehicleParameters:
     )
     peak_nm = blueprint.power_w / (_PEAK_RPM * 2 * pi / 60)
     curve = ((0.0, 0.7 * peak_nm), (_PEAK_RPM, peak_nm), (_MAX_RPM, 0.8 * peak_nm))
-    return VehicleParameters(torque_curve=curve, wheels=wheels, mass_kg=blueprint.mass_kg)
+    return VehicleParameters(
+        torque_curve=curve,
+        wheels=wheels,
+        mass_kg=blueprint.mass_kg,
+        steering_curve=blueprint.steering_curve,
+    )

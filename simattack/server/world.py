@@ -16,12 +16,22 @@ import numpy as np
 
 from simattack import geometry
 from simattack.errors import ConfigError
-from simattack.server import attributes, codec, maps, queries, stream
-from simattack.server.actors import NO_BLUEPRINT, Actor, Kind, read_color
+from simattack.server import (
+    appearance,
+    attributes,
+    codec,
+    maps,
+    origins,
+    queries,
+    rows,
+    signposts,
+    stream,
+)
+from simattack.server.actors import KINDS, NO_BLUEPRINT, Actor, Kind, read_color
 from simattack.server.blueprints import BLUEPRINTS, Blueprint
 from simattack.server.codec import Bounds, Description, Settings
 from simattack.server.drawings import Drawings
-from simattack.server.driving import Driving, failure
+from simattack.server.driving import Driving
 from simattack.server.fallen import Fallen
 from simattack.server.giving_way import GivingWay
 from simattack.server.lamps import Lamps
@@ -43,24 +53,7 @@ if TYPE_CHECKING:
 
 FREE_STEP_S = 1 / 30
 """The step of simulated time where the client set none."""
-LIMIT_STALE_M = 2.0
-"""How far a vehicle drives before its speed limit is looked up again."""
-STRIDE_M = 1.4
-"""Two steps of a walker."""
-STANDING_MPS = 0.05
-"""Slower walkers hold their legs still."""
 _SPECTATOR = Pose(z_m=50.0, pitch_rad=-math.pi / 2)
-_KINDS: dict[str, Kind] = {
-    "vehicle": "vehicle",
-    "walker": "walker",
-    "prop": "prop",
-    "sensor": "sensor",
-}
-_SIGNAL_TYPES = {
-    "stop": "traffic.stop",
-    "yield": "traffic.yield",
-    "traffic_light": "traffic.traffic_light",
-}
 
 
 class Refusal(Exception):
@@ -96,7 +89,8 @@ class World:
         self.frame = 0
         self._make_token = make_token
         self._seed = seed
-        self._snapshot = Snapshot()
+        self.snapshot = Snapshot()
+        """One row for each actor."""
         self._painted: set[str] = set()
         self.map = place
         self.renderer.load(place.road, place.town)
@@ -128,7 +122,7 @@ class World:
         self.sensors: dict[int, Actor] = {}
         self.light_actors: dict[str, int] = {}
         self._next_id = 1
-        self._snapshot.clear()
+        self.snapshot.clear()
         self.spectator = self._add("other", Description(0, "spectator"), _SPECTATOR)
         for signal in place.road.signals:
             self._add_signal(signal)
@@ -222,14 +216,14 @@ class World:
 
     def _message(self, is_map_new: bool = False, is_lamp_new: bool = False) -> bytes:
         now_s, is_new = time.time(), (is_map_new, is_lamp_new)
-        return self._snapshot.message(
+        return self.snapshot.message(
             self.episode, self.frame, self.elapsed_s, self._step_s, now_s, *is_new
         )
 
     def _advance(self, actor: Actor) -> None:
         """Brings an actor and its row of the snapshot to the new tick; parents come first."""
         if actor.has_physics:
-            self._advance_body(actor)
+            rows.put_body(self, actor, self.physics.state(actor.id))
             return
         if actor.parent is not None and actor.arm is not None:
             free = partial(queries.clearance, self)
@@ -239,68 +233,7 @@ class World:
             if follows != actor.follows:
                 actor.pose, actor.follows = geometry.compose(*follows), follows
         if actor.kind == "light" or actor.pose is not actor.shown:
-            self._put(actor)
-
-    def _put(self, actor: Actor) -> None:
-        """Writes the row of an actor that physics does not move."""
-        state = b""
-        if actor.kind == "light":
-            state = self.signals.state(actor.signal)
-        elif actor.kind == "sign":
-            state = stream.sign_state(actor.signal)
-        self._snapshot.put(actor.id, codec.six(actor.pose), state=state)
-        actor.shown = actor.pose
-
-    def _advance_body(self, actor: Actor) -> None:
-        """The same for vehicles, walkers and props."""
-        body = self.physics.state(actor.id)
-        if actor.kind == "prop" and body.pose == actor.shown:
-            return
-        actor.pose = actor.shown = body.pose
-        state = b""
-        if actor.kind == "vehicle":
-            self._look_around(actor)
-            state = stream.vehicle_state(
-                self.driving.shown(actor, body),
-                actor.speed_limit_kmh,
-                actor.held_state,
-                actor.held_by,
-                failure(body),
-            )
-        elif actor.kind == "walker":
-            walk = actor.walk
-            state = stream.walker_state(walk.direction, walk.speed_mps, walk.is_jumping)
-            is_walking = math.hypot(*body.velocity_mps[:2]) > STANDING_MPS
-            actor.stride_rad = body.travel_m / STRIDE_M * 2 * math.pi if is_walking else 0.0
-        turn = body.angular_velocity_radps
-        self._snapshot.put(
-            actor.id,
-            codec.six(actor.pose),
-            body.velocity_mps,
-            (math.degrees(turn[0]), math.degrees(turn[1]), math.degrees(turn[2])),
-            body.acceleration_mps2,
-            state,
-        )
-
-    def _look_around(self, car: Actor) -> None:
-        """Which speed limit and which traffic light a vehicle is under."""
-        pose, seen = car.pose, car.limit_pose
-        if seen is None or math.hypot(pose.x_m - seen.x_m, pose.y_m - seen.y_m) > LIMIT_STALE_M:
-            lane = self.road.lane_at(pose.x_m, pose.y_m, pose.z_m)
-            if lane is not None:
-                car.speed_limit_kmh = lane.speed_limit_kmh
-            car.is_crossing = lane is not None and lane.is_junction
-            car.limit_pose = pose
-        car.held_by, car.held_state = 0, codec.GREEN
-        found = self.signals.at(pose)
-        if found is not None:
-            car.held_by, car.held_state = self.light_actors[found], self.signals.shows(found)
-        sign = None if found else self.signals.sign_at(pose)
-        if sign is None:
-            self.giving_way.leave(car.id)
-            return
-        cars = self.actors.values()
-        car.held_state = self.giving_way.shows(car, sign, self.elapsed_s, cars)
+            rows.put_still(self, actor)
 
     # Actors
 
@@ -339,7 +272,8 @@ class World:
             if holder is None:
                 raise Refusal("unable to attach actor: parent actor not found")
         is_solid = blueprint.kind in ("vehicle", "walker") and holder is None
-        if is_solid and not recorded and self.physics.blocked(blueprint, pose):
+        floor = origins.floor_of(pose, blueprint)
+        if is_solid and not recorded and self.physics.blocked(blueprint, floor):
             raise Refusal("Spawn failed because of collision at spawn position")
         try:
             attributes.check(description)
@@ -347,9 +281,9 @@ class World:
         except ConfigError as error:
             raise Refusal(f"Spawn failed because of invalid attributes: {error}") from error
         self._next_id = max(self._next_id, recorded)
-        actor = self._add(_KINDS.get(blueprint.kind, "other"), description, pose, blueprint, holder)
+        actor = self._add(KINDS.get(blueprint.kind, "other"), description, pose, blueprint, holder)
         if actor.has_physics:
-            self.physics.add(actor.id, blueprint, pose)
+            self.physics.add(actor.id, blueprint, origins.floor_of(pose, blueprint))
         self.driving.added(actor)
         if actor.kind == "sensor" and description.type_id in stream.SENSOR_TYPES:
             actor.stream = self.streams.open()
@@ -369,6 +303,7 @@ class World:
     ) -> Actor:
         """Numbers an actor and gives it a row in the snapshot."""
         length, width, height = blueprint.size_m
+        middle_m = height / 2 - origins.height_m(blueprint)
         values = {name: value for name, _, value in description.attributes}
         actor = Actor(
             id=self._next_id,
@@ -376,7 +311,7 @@ class World:
             description=description,
             pose=pose if parent is None else geometry.compose(parent.pose, pose),
             blueprint=blueprint,
-            bounds=Bounds((0.0, 0.0, height / 2), (length / 2, width / 2, height / 2)),
+            bounds=Bounds((0.0, 0.0, middle_m), (length / 2, width / 2, height / 2)),
             tags=bytes([blueprint.tag]) if blueprint.tag else b"",
             parent=parent,
             mount=pose,
@@ -388,24 +323,18 @@ class World:
         self.actors[actor.id] = actor
         if parent is not None:
             parent.children.append(actor)
-        self._put(actor)
+        rows.put_still(self, actor)
         return actor
 
     def _add_signal(self, signal: Signal) -> None:
         """A traffic light or sign of the map; its trigger box is its bounding box."""
-        type_id = _SIGNAL_TYPES.get(signal.kind)
-        if signal.kind == "speed_limit":
-            type_id = f"traffic.speed_limit.{signal.value:.0f}"
+        type_id = signposts.type_id(signal)
         if type_id is None:
             return
         is_light = signal.kind == "traffic_light"
         kind: Kind = "light" if is_light else "sign"
         actor = self._add(kind, Description(0, type_id), signal.pose, signal=signal.id)
-        actor.tags = bytes([7 if is_light else 8])
-        box = signal.trigger
-        (centre,) = geometry.to_body(np.array([box.centre]), signal.pose)
-        x, y, z = (float(value) for value in centre)
-        actor.bounds = Bounds((x, y, z), box.half, box.yaw_rad - signal.pose.yaw_rad)
+        actor.tags, actor.bounds = signposts.tags(signal), signposts.bounds(signal)
         if is_light:
             self.light_actors[signal.id] = actor.id
 
@@ -430,7 +359,7 @@ class World:
             self.streams.close(number)
         self.sensors.pop(actor.id, None)
         del self.actors[actor.id]
-        self._snapshot.drop(actor.id)
+        self.snapshot.drop(actor.id)
         self._unpaint(f"Actor_{actor.id}")
 
     def place(self, actor: Actor, pose: Pose) -> None:
@@ -442,7 +371,7 @@ class World:
         else:
             actor.pose = pose
             if actor.has_physics:
-                self.physics.teleport(actor.id, pose)
+                self.physics.teleport(actor.id, origins.floor_of(pose, actor.blueprint))
 
     def token(self, number: int) -> bytes:
         """Where clients find a stream; empty for 0."""
@@ -456,27 +385,14 @@ class World:
 
     def movers(self) -> list[Mover]:
         """Every actor that can be seen, as of this tick."""
-        return [self._mover(actor) for actor in self.actors.values() if actor.blueprint.mesh]
+        seen = (actor for actor in self.actors.values() if actor.blueprint.mesh)
+        return [appearance.mover(actor, self.physics) for actor in seen]
 
     def draw(self, view: View, is_rich: bool = False) -> GBuffer:
         """The scene of this tick."""
-        movers = self.movers()
         look = Look(self.hidden, self.lamps.lit(), self.drawings.marks(self.elapsed_s))
-        colors = self.signals.colors()
+        movers, colors = self.movers(), self.signals.colors()
         return self.renderer.render(view, movers, self.weather, colors, look, is_rich)
-
-    def _mover(self, actor: Actor) -> Mover:
-        return Mover(
-            actor.id,
-            actor.blueprint.mesh,
-            actor.blueprint.size_m,
-            actor.color,
-            actor.pose,
-            actor.blueprint.tag,
-            self.physics.state(actor.id).steer_rad if actor.has_physics else 0.0,
-            actor.light_flags,
-            actor.stride_rad,
-        )
 
     def paint(self, name: str, texture: Image) -> None:
         """Shows a texture on an object; ``KeyError`` for one that takes none."""

@@ -8,7 +8,7 @@ and sidewalks. Everything is drawn from (seed, scene), so gathering resumes wher
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from simattack.train.dataset import Record, read_records, rewrite, write_picture
 from simattack.train.labels import label_frame
 from simattack.train.places import Place, find_places, lane_poses, offset, place_of
 from simattack.train.stickers import with_sticker
-from simattack.types import Camera, Floats, Image, Pose, Surface, Weather
+from simattack.types import ActorState, Camera, Floats, Image, Pose, Surface, Weather
 
 if TYPE_CHECKING:
     from simattack.session import Session
@@ -59,6 +59,8 @@ class Actor:
     kind: str
     half_m: tuple[float, float]
     """Half its length and width."""
+    origin_m: float = 0.0
+    """How far its origin is above the ground it stands on."""
 
     @property
     def is_walker(self) -> bool:
@@ -205,17 +207,17 @@ class Director:
         session.spawn_ego(offset(self._stage.lanes[0], 0.0, up_m=0.3), CAMERAS, camera_every=1)
         self._cast, self._cast_number = [], number
         kinds = [str(kind) for group, count in CAST for kind in rng.choice(group, count)]
-        ids = {}
+        ids = []
         for order, kind in enumerate(kinds):
             full = kind if kind.startswith("walker.") else f"vehicle.{kind}"
             color = (int(rng.integers(256)), int(rng.integers(256)), int(rng.integers(256)))
             if rng.random() < 0.5:
                 color = (int(rng.choice([20, 60, 120, 180, 235])),) * 3
-            ids[session.spawn(full, _waiting(order), color)] = full
+            ids.append(session.spawn(full, _waiting(order), color))
         for order, actor_id in enumerate(ids):
             session.place(actor_id, _waiting(order), freeze=True)
-        extents = {state.id: state.half_extent_m for state in session.tick().others}
-        self._cast = [Actor(i, kind, extents[i][:2]) for i, kind in ids.items()]
+        states = {state.id: state for state in session.tick().others}
+        self._cast = [_cast(states[i]) for i in ids]
 
     def _paint(self, place: str, rng: np.random.Generator) -> tuple[str, ...]:
         """Stickers on some of the place's signs; the others as they are."""
@@ -277,7 +279,8 @@ class Director:
                         pose = wished
                         break
             if pose != self._poses.get(actor.id):
-                self._session.place(actor.id, pose, freeze=True)
+                stood = replace(pose, z_m=pose.z_m + actor.origin_m)
+                self._session.place(actor.id, stood, freeze=True)
                 self._poses[actor.id] = pose
 
     def _in_view(self, ego: Pose) -> Floats:
@@ -285,6 +288,14 @@ class Director:
         body = to_body(self._stage.lanes[:, :3], ego)
         ahead, right = body[:, 0], body[:, 1]
         return self._stage.lanes[(ahead > 5) & (ahead < 62) & (np.abs(right) < 0.62 * ahead + 2)]
+
+
+def _cast(state: ActorState) -> Actor:
+    half = state.half_extent_m
+    # Vehicles have their origin on the ground, whatever their box is said to be.
+    is_walker = state.kind.startswith("walker.")
+    origin_m = half[2] - state.box_middle_m[2] if is_walker else 0.0
+    return Actor(state.id, state.kind, half[:2], origin_m)
 
 
 def _spot(actor: Actor, ego: Pose, lanes: Floats, rng: np.random.Generator) -> Pose:

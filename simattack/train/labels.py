@@ -174,8 +174,8 @@ _CUBE = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)],
 
 
 def actor_box(actor: ActorState) -> Floats:
-    """(8, 3) corners of an actor's box, world frame; it stands on its origin."""
-    return to_world((_CUBE + np.array([0, 0, 1])) * actor.half_extent_m, actor.pose)
+    """(8, 3) corners of an actor's box, world frame."""
+    return to_world(_CUBE * actor.half_extent_m + actor.box_middle_m, actor.pose)
 
 
 def _nearest(

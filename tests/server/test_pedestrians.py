@@ -78,12 +78,12 @@ def somewhere(world, count, apart_m=3.0):
 
 
 def walked(world, walkers, seconds):
-    """Where each was at each tick (ticks, walkers, 3)."""
-    rows = []
+    """Where each had its feet at each tick (ticks, walkers, 3)."""
+    rows, half_m = [], [walker.bounding_box.extent.z for walker in walkers]
     for _ in range(round(seconds / 0.05)):
         world.tick()
         spots = [walker.get_location() for walker in walkers]
-        rows.append([(spot.x, spot.y, spot.z) for spot in spots])
+        rows.append([(s.x, s.y, s.z - half) for s, half in zip(spots, half_m, strict=True)])
     return np.array(rows)
 
 

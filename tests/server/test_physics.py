@@ -8,8 +8,10 @@ from simattack.server.blueprints import BLUEPRINTS
 from simattack.server.physics import Physics
 from simattack.types import Pose
 
-CAR = BLUEPRINTS["vehicle.tesla.model3"]
-SMALL_CAR = BLUEPRINTS["vehicle.audi.a2"]
+# On a dry road's tyres and with the same lock at every speed: what closed forms are about.
+PLAIN = {"top_friction": 1.0, "steering_curve": ((0.0, 1.0),)}
+CAR = dataclasses.replace(BLUEPRINTS["vehicle.tesla.model3"], **PLAIN)
+SMALL_CAR = dataclasses.replace(BLUEPRINTS["vehicle.audi.a2"], **PLAIN)
 WALKER = BLUEPRINTS["walker.pedestrian.0001"]
 BOARD = BLUEPRINTS["static.prop.mesh"]
 BOX = BLUEPRINTS["static.prop.box01"]
@@ -485,3 +487,33 @@ def test_yaw_wraps_at_half_a_turn_without_a_jump():
     assert 1.3 * math.pi < turned < 1.9 * math.pi  # one wrap: two could cancel
     # the wheels take 0.2 s to turn, which the sum over ticks knows only roughly
     assert math.remainder(body.pose.yaw_rad - turned, 2 * math.pi) == pytest.approx(0, abs=0.2)
+
+
+def test_a_walker_that_begins_with_its_middle_on_the_ground_is_blocked_by_what_is_at_its_head():
+    physics = world()
+    physics.add(1, BOARD, Pose(z_m=1.3))
+    assert physics.blocked(WALKER, Pose(z_m=-WALKER.size_m[2] / 2))
+    assert not physics.blocked(WALKER, Pose(x_m=3.0, z_m=-WALKER.size_m[2] / 2))
+
+
+@pytest.mark.parametrize("up_m", [0.3, 0.015, 0.0])
+def test_whoever_falls_comes_down_to_the_ground_and_not_almost(up_m):
+    physics = world()
+    physics.add(1, WALKER, Pose(z_m=up_m))
+    run(physics, 1.0)
+    assert physics.state(1).pose.z_m == 0.0
+
+
+@pytest.mark.parametrize("kind", ["vehicle.tesla.model3", "vehicle.ford.mustang"])
+def test_a_car_holds_the_turn_that_carlas_traffic_manager_takes_at_this_speed(kind):
+    # It takes a turn of radius R at sqrt(0.6 g R), and steers by four fifths of the lock.
+    physics = one_car(BLUEPRINTS[kind], speed=8.0)
+    drive_at(physics, 8.0, 0.8, 3.0)
+    body = physics.state(1)
+    assert body.speed_mps * body.angular_velocity_radps[2] > 0.7 * G
+
+
+def test_the_ego_keeps_the_steering_and_the_tyres_its_drives_were_recorded_with():
+    ego = BLUEPRINTS["vehicle.lincoln.mkz_2020"]
+    assert (math.degrees(ego.max_steer_rad), ego.top_friction) == (pytest.approx(40), 1.0)
+    assert {factor for _, factor in ego.steering_curve} == {1.0}

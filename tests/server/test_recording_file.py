@@ -125,8 +125,8 @@ def test_a_changed_byte_is_found_wherever_it_is(tmp_path):
     [
         (b"", "is no recording"),
         (b"CARLA_RECORDER and so on, for more than a few bytes", "is no recording"),
-        (files.MAGIC + struct.pack("<I", 2), "format version 2; this server reads version 1"),
-        (files.MAGIC + struct.pack("<I", 1), "damaged at its head"),
+        (files.MAGIC + struct.pack("<I", 1), "format version 1; this server reads version 2"),
+        (files.MAGIC + struct.pack("<I", 2), "damaged at its head"),
     ],
 )
 def test_a_file_of_another_kind_is_one_clear_line(tmp_path, content, text):

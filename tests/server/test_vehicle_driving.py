@@ -16,7 +16,8 @@ from simattack.server.tyres import wheel_angle
 from simattack.server.vehicle_parameters import default_parameters
 from simattack.types import Pose
 
-CAR = BLUEPRINTS["vehicle.tesla.model3"]
+# On a dry road's tyres and with the same lock at every speed: what closed forms are about.
+CAR = replace(BLUEPRINTS["vehicle.tesla.model3"], top_friction=1.0, steering_curve=((0.0, 1.0),))
 BIKE = BLUEPRINTS["vehicle.kawasaki.ninja"]
 WALKER = BLUEPRINTS["walker.pedestrian.0001"]
 TICK_S, G = 0.05, 9.81

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from simattack.detectors.oracle import Oracle, faces
 from simattack.geometry import project
 from simattack.train.dataset import Labelled, Record, visibility, visible_share
-from simattack.train.labels import SIGN, back_project, label_frame
+from simattack.train.labels import SIGN, actor_box, back_project, label_frame
 from simattack.types import ActorState, Camera, CarInfo, Frame, Pose, Surface
 
 CAMERA = Camera()
@@ -130,5 +132,11 @@ def test_the_oracle_sees_what_stands_before_the_car_and_no_sign_from_behind():
     # 1.8 m tall, 12 m before the camera that is mounted 0.9 m ahead and 1.5 m up.
     height = seen.boxes[0, 3] - seen.boxes[0, 1]
     assert height == pytest.approx(1.8 / 11.8 * car.camera.focal_px, rel=0.03)
+    # Where a server says that the box is, whatever it stands on.
+    mid = replace(walker, pose=Pose(12.9, z_m=0.9), middle_m=(0.0, 0.0, 0.0))
+    assert actor_box(mid) == pytest.approx(actor_box(walker))
+    seer.watch(Frame(0, 0.0, ego, (mid,)))
+    (again,) = seer.detect(np.zeros((1, 480, 640, 3), np.uint8))
+    assert again.boxes[0] == pytest.approx(seen.boxes[0])
     assert Oracle().is_privileged
     assert faces(sign_at(20.0, 3.0), EYE) and not faces(sign_at(20.0, 3.0, yaw=np.pi), EYE)
