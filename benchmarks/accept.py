@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from subprocess import SubprocessError
 
-from acceptance import clone, drives, failures, hardiness, parts, record
+from acceptance import clone, drives, failures, hardiness, parts, record, towns
 from acceptance.record import ROOT, Finding, Record
 from acceptance.work import Failed, Work
 
@@ -37,7 +37,8 @@ CHECKS: dict[str, Check] = {
         drives.identity,
         parts.twin,
         drives.memory,
-        parts.traffic,
+        towns.traffic,
+        towns.towns,
         hardiness.loads,
         drives.suite,
         clone.fresh_clone,

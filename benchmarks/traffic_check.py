@@ -5,10 +5,12 @@ Run:   python benchmarks/traffic_check.py                 starts an embedded ser
        python benchmarks/traffic_check.py --map FILE.xodr --minutes 2     on another map
 
 Prints one JSON object: how far the cars drove; the ones that stood for more than a minute without
-a red light or a car ahead of them (*stuck*); the ones whose centre left the lanes (*off road*: more
-than 2.5 m from the middle of the nearest driving lane); the ones that hit something, and what; the
-ones the server lost. Exit status 1 when any is stuck, off road or lost; the TrafficManager alone
-may let cars touch.
+a red light or a car ahead of them (*stuck*), and which car's body stood across their way then; the
+ones whose centre left the lanes (*off road*: more than 2.5 m from the middle of the nearest driving
+lane); the ones that hit something, and what; the ones that are gone (the TrafficManager takes a car
+away that was blocked for 90 s). Exit status 1 when any of these is not explained: stuck or gone
+with nothing in its way, off road without a hit before. The TrafficManager alone may let cars touch
+and let two wait for each other.
 """
 
 from __future__ import annotations
@@ -33,6 +35,10 @@ STUCK_S = 60.0
 OFF_ROAD_M = 2.5
 AHEAD_M = 14.0
 """A car this close ahead explains a standstill (its own is looked at separately)."""
+ASIDE_M = 0.5
+"""A body this close to the way ahead is in it: the TrafficManager keeps about as much."""
+PUSHED_S = 30.0
+"""A car that was hit may be beside its lane for this long before it is called lost by itself."""
 
 
 @dataclass
@@ -48,6 +54,8 @@ class Track:
     stuck: list[dict[str, object]] = field(default_factory=list)
     place: dict[str, float] = field(default_factory=dict)
     fastest_mps: float = 0.0
+    across: list[dict[str, object]] = field(default_factory=list)
+    """What was first seen in its way while it has been standing."""
     hits: list[dict[str, object]] = field(default_factory=list)
 
 
@@ -92,6 +100,35 @@ def reason(car: carla.Vehicle, cars: list[carla.Vehicle]) -> str | None:
     return None
 
 
+def across(car: carla.Vehicle, cars: list[carla.Vehicle]) -> list[dict[str, object]]:
+    """The cars whose bodies reach into the way ahead of ``car`` or touch it, with their ids."""
+    here = car.get_transform()
+    forward = here.get_forward_vector()
+    half = car.bounding_box.extent
+    found: list[dict[str, object]] = []
+    for other in cars:
+        if other.id == car.id or other.get_location().distance(here.location) > AHEAD_M + 12:
+            continue
+        # Points every half metre along the other's outline: a bus across the way may have neither
+        # its centre nor a corner in it.
+        box, pose = other.bounding_box.extent, other.get_transform()
+        rings = [
+            carla.Location(x=box.x * a, y=box.y * b)
+            for a, b in (
+                [(i / 10, j) for i in range(-10, 11) for j in (-1, 1)]
+                + [(i, j / 10) for i in (-1, 1) for j in range(-10, 11)]
+            )
+        ]
+        for point in rings:
+            away = pose.transform(point) - here.location
+            along = away.x * forward.x + away.y * forward.y
+            aside = abs(away.x * forward.y - away.y * forward.x)
+            if -half.x < along < half.x + AHEAD_M and aside < half.y + ASIDE_M:
+                found.append({"id": other.id, "kind": other.type_id})
+                break
+    return found
+
+
 def look(
     car: carla.Vehicle, cars: list[carla.Vehicle], track: Track, roads: carla.Map, now_s: float
 ) -> None:
@@ -112,13 +149,18 @@ def look(
     track.place = {**place, "off_m": round(off_m, 2), "v": round(speed, 1)}
     if off_m > OFF_ROAD_M:
         track.off_road.append(track.place)
+    if speed >= 0.1:
+        track.across = []
+    elif not track.across:
+        track.across = across(car, cars)
     if speed >= 0.1 or reason(car, cars) is not None:
         track.still_s = 0.0
         return
     track.still_s += EVERY * TICK_S
     track.longest_still_s = max(track.longest_still_s, track.still_s)
     if track.still_s > STUCK_S and track.still_s - EVERY * TICK_S <= STUCK_S:
-        track.stuck.append({**place, "off_m": round(off_m, 2), "junction": lane.is_junction})
+        told = {"off_m": round(off_m, 2), "junction": lane.is_junction}
+        track.stuck.append({**place, **told, "across": across(car, cars)})
 
 
 def feel(world: carla.World, car: carla.Vehicle, track: Track) -> carla.Sensor:
@@ -137,11 +179,15 @@ def feel(world: carla.World, car: carla.Vehicle, track: Track) -> carla.Sensor:
     return sensor
 
 
-def spawn(world: carla.World, count: int, kind: str, seed: int) -> list[carla.Vehicle]:
+def spawn(
+    world: carla.World, count: int, kind: str, base: str | None, seed: int
+) -> list[carla.Vehicle]:
     """Cars on every n-th free spawn point."""
     blueprints = sorted(world.get_blueprint_library().filter(kind), key=lambda b: b.id)
+    if base is not None:
+        blueprints = [b for b in blueprints if b.get_attribute("base_type").as_str() == base]
     if not blueprints:
-        raise SystemExit(f"the server has no blueprint {kind!r}")
+        raise SystemExit(f"the server has no blueprint {kind!r} of base type {base or 'any'}")
     points = world.get_map().get_spawn_points()
     step = max(len(points) // count, 1)
     cars: list[carla.Vehicle] = []
@@ -152,7 +198,28 @@ def spawn(world: carla.World, count: int, kind: str, seed: int) -> list[carla.Ve
     return cars
 
 
-def drive(port: int, count: int, minutes: float, kind: str, seed: int) -> dict[str, object]:
+def unexplained(tracks: dict[int, Track], lost: set[int]) -> dict[str, list[int]]:
+    """The cars whose trouble the log does not explain.
+
+    Stuck or gone with nothing in their way, unless a hit has put them off the road; off the road
+    without a hit shortly before.
+    """
+
+    def was_hit(track: Track, t_s: float) -> bool:
+        return any(0 <= t_s - float(str(hit["t"])) + 1.0 <= PUSHED_S for hit in track.hits)
+
+    pushed = {i for i, t in tracks.items() if t.off_road and was_hit(t, t.off_road[0]["t"])}
+    stuck = {i for i, t in tracks.items() if any(not s["across"] for s in t.stuck)}
+    return {
+        "stuck": sorted(stuck - pushed),
+        "off_road": [i for i, t in tracks.items() if t.off_road and i not in pushed],
+        "lost": [i for i in sorted(lost) if not (tracks[i].stuck or tracks[i].across)],
+    }
+
+
+def drive(
+    port: int, count: int, minutes: float, kind: str, base: str | None, seed: int
+) -> dict[str, object]:
     """Runs the traffic and reports."""
     client = carla.Client("127.0.0.1", port, worker_threads=count + 2)
     client.set_timeout(30.0)
@@ -164,7 +231,7 @@ def drive(port: int, count: int, minutes: float, kind: str, seed: int) -> dict[s
     manager.set_synchronous_mode(True)
     manager.set_random_device_seed(seed)
     try:
-        cars = spawn(world, count, kind, seed)
+        cars = spawn(world, count, kind, base, seed)
         world.tick()
         for car in cars:
             car.set_autopilot(True, manager.get_port())
@@ -212,6 +279,7 @@ def drive(port: int, count: int, minutes: float, kind: str, seed: int) -> dict[s
         },
         "hits": {f"{i} {kinds[i]}": t.hits for i, t in tracks.items() if t.hits},
         "lost": lost,
+        "unexplained": unexplained(tracks, {car.id for car in cars} - alive),
     }  # fmt: skip
 
 
@@ -223,17 +291,18 @@ def main() -> int:
     parser.add_argument("--cars", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=5.0, help="simulated")
     parser.add_argument("--kind", default="vehicle.*", help="blueprints to take in turn")
+    parser.add_argument("--base-type", help="of those: car, truck, van, bus, motorcycle, bicycle")
     parser.add_argument("--seed", type=int, default=0)
     flags = parser.parse_args()
     server, port = (None, flags.port) if flags.port else launch(flags.map)
     try:
-        report = drive(port, flags.cars, flags.minutes, flags.kind, flags.seed)
+        report = drive(port, flags.cars, flags.minutes, flags.kind, flags.base_type, flags.seed)
     finally:
         if server is not None:
             server.terminate()
             server.wait(10)
     print(json.dumps(report, indent=1))
-    return 1 if report["stuck"] or report["off_road"] or report["lost"] else 0
+    return 1 if any(dict(report["unexplained"]).values()) else 0  # type: ignore[call-overload]
 
 
 if __name__ == "__main__":

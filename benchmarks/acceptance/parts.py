@@ -1,18 +1,12 @@
-"""Checks of the parts by themselves: detector, twin, traffic in the town."""
+"""Checks of the parts by themselves: detector and twin."""
 
 from __future__ import annotations
 
 import json
-import re
-import subprocess
 import sys
 
-from acceptance.record import ROOT, Finding, Target, at_least
-from acceptance.work import Failed, Work, say
-
-_TRAFFIC_TRIES = 3
-_TRAFFIC_S = 600.0
-"""Several times what it takes."""
+from acceptance.record import Finding, at_least
+from acceptance.work import Work
 
 
 def detector(work: Work) -> Finding:
@@ -89,31 +83,3 @@ def twin(work: Work) -> Finding:
             at_least(f"{name}: mean colour >= 5 dB worse", worse, 5, " dB"),
         ]
     return Finding(targets, {name: gap.plain() for name, gap in gaps.items()})
-
-
-def traffic(work: Work) -> Finding:
-    """CARLA's TrafficManager with 20 cars for 5 simulated minutes in the town."""
-    script = ROOT / "benchmarks" / "traffic_check.py"
-    command = [sys.executable, str(script), "--cars", "20", "--minutes", "5", "--seed", "0"]
-    ended: subprocess.CompletedProcess[str] | None = None
-    for hung in range(_TRAFFIC_TRIES):
-        try:
-            ended = subprocess.run(
-                command, cwd=ROOT, capture_output=True, text=True, check=False,
-                timeout=_TRAFFIC_S,
-            )  # fmt: skip
-            break
-        except subprocess.TimeoutExpired:
-            # Two threads of CARLA's own client can wait for each other for ever: docs/limits.md.
-            say(f"CARLA's client hung in its TrafficManager ({hung + 1} x)")
-    if ended is None:
-        raise Failed(f"CARLA's client hung in its TrafficManager in {_TRAFFIC_TRIES} attempts")
-    found = re.search(r"\{.*\}", ended.stdout, re.DOTALL)
-    if found is None:
-        raise Failed(f"traffic_check.py said nothing: {ended.stderr.strip()[-200:]}")
-    figures = {**json.loads(found[0]), "client_hung_before": hung}
-    wrong = {name: len(figures[name]) for name in ("stuck", "off_road", "lost")}
-    measured = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in wrong.items())
-    text = "20 cars, 5 simulated minutes: none stuck, off road or lost"
-    is_met = not any(wrong.values()) and figures["simulated_s"] >= 300 and figures["cars"] == 20
-    return Finding([Target(text, measured, is_met)], figures)
