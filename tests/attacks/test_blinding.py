@@ -109,7 +109,9 @@ def test_a_source_by_the_road_is_seen_where_it_stands():
 
 
 def test_a_source_behind_the_car_does_nothing():
-    assert (drive(Blinding(power_mw=500), 1, GREY, x_m=80.0)[0][1]["camera"] == GREY).all()
+    for x_m in (59.3, 80.0):  # beside the camera and just out of its sight, and far behind
+        assert (drive(Blinding(power_mw=500), 1, GREY, x_m=x_m)[0][1]["camera"] == GREY).all()
+    assert (drive(Blinding(power_mw=500), 1, GREY, x_m=58.9)[0][1]["camera"] != GREY).any()
 
 
 def test_a_source_outside_of_the_picture_still_veils_it():
