@@ -9,6 +9,7 @@ import pytest
 from smallstreet import NIGHT, SUN, TICK_S, Street, moment, small_street, wall
 
 from simattack.errors import ConfigError
+from simattack.light import light_of
 from simattack.server.render import GBuffer, View
 from simattack.server.render.edges import soften
 from simattack.server.sensor_blueprints import SENSORS
@@ -108,14 +109,14 @@ def test_one_stop_doubles_the_light_before_the_curve(street: Street) -> None:
     assert light is not None
     shown = shoot(street, eye(**PLAIN, exposure_compensation="1"))
     assert (shown == softened(film.develop(2 * light, DEFAULT), picture)).all()
-    doubled = film.light_of(shown) / np.maximum(light, 1e-6)
+    doubled = light_of(shown) / np.maximum(light, 1e-6)
     clear = (shown > 40) & (shown < 230)
     assert np.median(doubled[clear]) == pytest.approx(2.0, rel=0.02)
 
 
 def test_display_codes_are_read_back_as_the_light_behind_them() -> None:
     codes = np.arange(0, 250, dtype=np.uint8).reshape(1, -1, 1).repeat(3, axis=2)
-    assert (film.develop(film.light_of(codes), DEFAULT) == codes).all()
+    assert (film.develop(light_of(codes), DEFAULT) == codes).all()
 
 
 def test_automatic_exposure_lifts_the_night_by_two_stops_and_no_more(street: Street) -> None:
@@ -126,7 +127,7 @@ def test_automatic_exposure_lifts_the_night_by_two_stops_and_no_more(street: Str
     wide = eye(exposure_min_bright="-8")
     shown = shoot(street, wide, weather=NIGHT)
     assert wide.gain > 5
-    grey = film.light_of(shown) @ np.array([0.2126, 0.7152, 0.0722])
+    grey = light_of(shown) @ np.array([0.2126, 0.7152, 0.0722])
     # The mean of what is metered comes to 18 % grey, as far as 8 bits tell.
     assert 0.1 < np.median(grey) < 0.35
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
+from simattack.light import Light
 from simattack.server.render.view import GBuffer, Mover, View
-from simattack.server.sensors.film import Light
 from simattack.server.sensors.flow import Flow, Indices, Past, bands, pixels_of, velocity
 from simattack.server.sensors.options import DEFAULT, Options
 from simattack.types import Floats

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simattack.light import Light, light_of
 from simattack.server.render.edges import soften
 from simattack.server.render.view import GBuffer, Mover, View
 from simattack.server.sensors import blur, film, glow, lens
@@ -94,7 +95,7 @@ class Eye:
         else:
             step = max(1, min(picture.rgb.shape[:2]) // film.METER_PX)
             light = (
-                film.light_of(picture.rgb[::step, ::step])
+                light_of(picture.rgb[::step, ::step])
                 if picture.light is None
                 else picture.light[::step, ::step]
             )
@@ -169,7 +170,7 @@ class Eye:
 
     def _smeared(self, rgb: Image, streak: Flow) -> Image:
         """Motion blur of a picture that only exists as display codes."""
-        found = blur.smear(film.light_of(rgb), streak)
+        found = blur.smear(light_of(rgb), streak)
         if found is None:
             return rgb
         out = rgb.copy()
@@ -177,7 +178,7 @@ class Eye:
         return out
 
 
-def _light(picture: GBuffer) -> film.Light:
+def _light(picture: GBuffer) -> Light:
     if picture.light is None:
         raise RuntimeError("expected a rich picture to develop")
     return picture.light

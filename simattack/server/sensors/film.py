@@ -1,8 +1,7 @@
 """How light becomes a picture: exposure, white balance and the film's curve.
 
-``Light`` here is linear and in the film's own unit: 1 is what the renderer's declared exposure
-makes of it (shaders/light.glsl), before the curve. Two scales of exposure are anchored where the
-default camera stands, so that it shows daylight as the renderer draws it:
+Light is linear and before the curve, as simattack/light.py has it. Two scales of exposure are
+anchored where the default camera stands, so that it shows daylight as the renderer draws it:
 
 - manual: the gain is 1 at CARLA's default shutter, ISO and f-number. EV100 = log2(N^2 / t * 100
   / S), and one EV100 more halves the light (Lagarde and de Rousiers, Moving Frostbite to PBR,
@@ -19,12 +18,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from simattack.light import Light, coded, film
 from simattack.server.sensors.options import DEFAULT, Options
 from simattack.types import Floats, Image
-
-Light = NDArray[np.float32]
 
 GREY = 0.18
 ANCHOR_EV = DEFAULT.exposure_max_bright
@@ -78,31 +75,11 @@ def adapted(ev: float | None, scene: float, options: Options, dt_s: float) -> fl
     return target if abs(target - ev) < _SETTLED_EV and speed > 0 else ev
 
 
-def film(x: Light) -> Light:
-    """The renderer's curve: exposed light to 0..1, linear; see shaders/light.glsl."""
-    out = x * (2.51 * x + 0.03) / (x * (2.43 * x + 0.59) + 0.14)
-    return np.clip(out, 0.0, 1.0).astype(np.float32, copy=False)
-
-
-def light_of(codes: Image) -> Light:
-    """The light behind display codes; what was too bright for the film comes out as its limit."""
-    return _DECODED[codes]
-
-
-def _decoded() -> Light:
-    f = (np.arange(256) / 255.0) ** 2
-    a, b, c = 2.51 - 2.43 * f, 0.03 - 0.59 * f, -0.14 * f
-    return ((-b + np.sqrt(b * b - 4 * a * c)) / (2 * a)).astype(np.float32)
-
-
-_DECODED = _decoded()
-
-
 def develop(light: Light, options: Options) -> Image:
     """Display codes (H, W, 3) of exposed light."""
     if not options.enable_postprocess_effects:
         # CARLA's render target is linear then, and nothing presses the light into its range.
-        return _coded(np.clip(light, 0.0, 1.0))
+        return coded(np.clip(light, 0.0, 1.0))
     if (options.temp, options.tint) != (DEFAULT.temp, DEFAULT.tint):
         light = np.maximum(light @ white_balance(options.temp, options.tint).T, 0.0)
     shown = film(light)
@@ -113,11 +90,7 @@ def develop(light: Light, options: Options) -> Image:
         shown = np.clip(shown * part, 0.0, 1.0).astype(np.float32)
     # The declared response is a square root at CARLA's default of 2.2.
     power = 0.5 * DEFAULT.gamma / options.gamma
-    return _coded(np.sqrt(shown) if power == 0.5 else shown**power)
-
-
-def _coded(part: Light) -> Image:
-    return np.asarray(part * np.float32(255.0) + np.float32(0.5)).astype(np.uint8)
+    return coded(np.sqrt(shown) if power == 0.5 else shown**power)
 
 
 def unreal_curve(x: Floats, options: Options) -> Floats:

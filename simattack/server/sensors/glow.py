@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from simattack.server.sensors.film import Light
+from simattack.light import Light
 from simattack.server.sensors.options import Options
 
 THRESHOLD = 2.5
