@@ -23,7 +23,9 @@ _WIDTH = 3
 _RAYS = 61
 """Through each pixel's part of the window."""
 _STEP = 4
-"""Side of a cell [px] in which the drops' light is gathered and shown: it is never sharp."""
+"""Side of a cell [px] in which the drops' light is shown: it is never sharp."""
+_USUAL_MM = 1.5
+"""Radius of the drop for which the cells are as wide as its rays lie apart."""
 
 
 @register("attacks", "lens_drops")
@@ -122,8 +124,16 @@ class Drops:
 
     def __init__(self, rows: Array, contact_rad: float, view: View) -> None:
         xp = library(rows)
+        # Rays through the pupil part in a drop: between two of them the scene must not be missed.
+        apart = view.optics.footprint_mm / math.sqrt(_RAYS) / _USUAL_MM
+        apart *= math.sin(contact_rad) * (WATER - 1) * view.focal_px
+        self._cell = min(max(int(apart), _STEP), 8 * _STEP)
+        self._scene = (axis(view.width_px, self._cell, 1), axis(view.height_px, self._cell, 1))
+        self._down = (
+            means(self._scene[0], self._cell, view.width_px),
+            means(self._scene[1], self._cell, view.height_px),
+        )
         self._x, self._y = axis(view.width_px, _STEP, 1), axis(view.height_px, _STEP, 1)
-        self._down = means(self._x, _STEP, view.width_px), means(self._y, _STEP, view.height_px)
         self._up = between(self._x, _STEP, view.width_px), between(self._y, _STEP, view.height_px)
         pupil = like(sunflower(_RAYS) * view.optics.footprint_mm / 2, rows)
         self._seen = []
@@ -156,8 +166,9 @@ class Drops:
             return light
         (down_x, down_y), (up_x, up_y) = self._down, self._up
         cells = like(down_y, light) @ light @ like(down_x, light).T
-        gathered = library(light).zeros_like(cells)
         flat = cells.reshape(*cells.shape[:-2], -1)
+        shape = *light.shape[:-2], len(self._y), len(self._x)
+        gathered = like(np.zeros(shape), light)
         for window, taps in self._seen:
             bent: Array = 0.0
             for weight, index in taps:
@@ -180,9 +191,9 @@ class Drops:
 
     def _taps(self, share: Array, at_x: Array, at_y: Array) -> list[tuple[Array, Array]]:
         """Weights and flat indices of the four cells about each place [px]."""
-        xp, wide = library(at_x), len(self._x)
-        column = xp.clip((at_x - self._x[0]) / _STEP, 0.0, wide - 1.001)
-        row = xp.clip((at_y - self._y[0]) / _STEP, 0.0, len(self._y) - 1.001)
+        xp, (x, y), wide = library(at_x), self._scene, len(self._scene[0])
+        column = xp.clip((at_x - x[0]) / self._cell, 0.0, wide - 1.001)
+        row = xp.clip((at_y - y[0]) / self._cell, 0.0, len(y) - 1.001)
         left, top = whole(column), whole(row)
         right, down = column - left, row - top
         index = top * wide + left
