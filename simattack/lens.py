@@ -27,7 +27,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -193,6 +193,12 @@ class View:
         return overlap(distance_px, radius_px, float(self.step))
 
 
+@lru_cache(maxsize=8)
+def view_of(width_px: int, height_px: int, optics: Optics) -> View:
+    """The view of a picture's size; its cells and disc are worked out once."""
+    return View(width_px, height_px, optics)
+
+
 @dataclass(frozen=True, eq=False)
 class Veil:
     """Light taken and light shed: scene * ``through`` + ambient * ``glow``; (1 or 3, H, W) each."""
@@ -299,6 +305,17 @@ def number(name: str, value: object, low: float, high: float, is_open: bool = Fa
     if not (is_number and low <= value <= high and not (is_open and value == low)):  # type: ignore[operator]
         way = f"above {low:g}, at most {high:g}" if is_open else f"{low:g} to {high:g}"
         raise ValueError(f"{name} must be a number, {way}, got {value!r}")
+
+
+def whole(name: str, value: object, low: int, high: int) -> None:
+    """Check an option: a whole number in ``low``..``high``.
+
+    Raises:
+        ValueError: one line, as of ``number``.
+    """
+    number(name, value, low, high)
+    if value != int(value):  # type: ignore[call-overload]  # number() has seen to it
+        raise ValueError(f"{name} must be whole, got {value!r}")
 
 
 WINDOW = Optics()

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simattack.errors import BudgetError, ConfigError
-from simattack.lens import CLEAN_BELOW, Optics, View, number
+from simattack.lens import CLEAN_BELOW, Optics, View, number, view_of
 from simattack.light import behind, codes_of, light_of, shown
 from simattack.raster import Array
 from simattack.timing import Timer, Timing
@@ -149,14 +149,14 @@ class OnLens:
 
         if parameters is None:
             parameters = torch.as_tensor(self._parameters, device=images.device)
-        view = View(images.shape[3], images.shape[2], self._recipe.optics)
+        view = view_of(images.shape[3], images.shape[2], self._recipe.optics)
         film = self._recipe.film(parameters.double(), self._grain, view, elapsed_s)
         return shown(film.over(behind(images)))
 
     def _see(self, image: NDArray[np.uint8], elapsed_s: float) -> Image:
         key = (image.shape, elapsed_s if self._recipe.is_growing else None)
         if self._film is None or self._film[0] != key:
-            view = View(image.shape[1], image.shape[0], self._recipe.optics)
+            view = view_of(image.shape[1], image.shape[0], self._recipe.optics)
             film = self._recipe.film(self._parameters, self._grain, view, elapsed_s)
             self._film = (key, film)
         light = np.ascontiguousarray(light_of(image).transpose(2, 0, 1))
@@ -168,7 +168,7 @@ class OnLens:
         self._recipe.check(
             parameters,
             self._grain,
-            View(camera.width_px // _COARSE, camera.height_px // _COARSE, self._recipe.optics),
+            view_of(camera.width_px // _COARSE, camera.height_px // _COARSE, self._recipe.optics),
         )
 
 

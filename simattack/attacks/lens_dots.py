@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from simattack.errors import BudgetError
-from simattack.lens import WINDOW, Optics, Veil, View, number
+from simattack.lens import WINDOW, Optics, Veil, View, number, whole
 from simattack.onlens import ALWAYS, OnLens, counts, normalise, within
 from simattack.raster import Array, length, library, like
 from simattack.registry import register
@@ -61,7 +61,7 @@ class LensDots:
 
     def __post_init__(self) -> None:
         normalise(self)
-        number("count", self.count, 1, 100)
+        whole("count", self.count, 1, 100)
         number("radius_mm", self.radius_mm, 0.2, 10.0)
         number("opacity", self.opacity, 0.0, 1.0)
         if isinstance(self.dots, str) or not all(

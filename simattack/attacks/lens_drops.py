@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from simattack.errors import BudgetError
-from simattack.lens import WINDOW, Optics, View, number
+from simattack.lens import WINDOW, Optics, View, number, whole
 from simattack.onlens import ALWAYS, OnLens, limit, normalise
 from simattack.raster import Array, axis, between, length, library, like, means, overlap, same
 from simattack.registry import register
@@ -67,7 +67,7 @@ class LensDrops:
 
     def __post_init__(self) -> None:
         normalise(self)
-        number("count", self.count, 0, 400)
+        whole("count", self.count, 0, 400)
         number("radius_mm", self.radius_mm, 0.3, 20.0)
         number("contact_deg", self.contact_deg, 5.0, 90.0)
         object.__setattr__(self, "count", int(self.count))
@@ -194,7 +194,7 @@ class Drops:
         xp, (x, y), wide = library(at_x), self._scene, len(self._scene[0])
         column = xp.clip((at_x - x[0]) / self._cell, 0.0, wide - 1.001)
         row = xp.clip((at_y - y[0]) / self._cell, 0.0, len(y) - 1.001)
-        left, top = whole(column), whole(row)
+        left, top = floor(column), floor(row)
         right, down = column - left, row - top
         index = top * wide + left
         return [
@@ -259,6 +259,6 @@ def sunflower(count: int) -> Floats:
     return np.asarray(np.sqrt(k / count)[:, None] * np.stack([np.cos(turn), np.sin(turn)], 1))
 
 
-def whole(values: Array) -> Array:
+def floor(values: Array) -> Array:
     """Rounded down, as an index."""
     return values.astype(np.int64) if isinstance(values, np.ndarray) else values.long()

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from simattack.lens import GRADES, WINDOW, Optics, Veil, View, number
+from simattack.lens import GRADES, WINDOW, Optics, Veil, View, number, view_of, whole
 from simattack.onlens import ALWAYS, OnLens, counts, normalise, within
 from simattack.raster import Array, length, library, like
 from simattack.registry import register
@@ -58,7 +58,7 @@ class LensMud:
     def __post_init__(self) -> None:
         normalise(self)
         number("coverage", self.coverage, 0.0, 1.0)
-        number("count", self.count, 1, 200)
+        whole("count", self.count, 1, 200)
         if self.grade not in GRADES:
             raise ValueError(f"grade must be one of {', '.join(GRADES)}, got {self.grade!r}")
         if self.opacity is not None:
@@ -87,7 +87,7 @@ class LensMud:
         grain = np.stack([sizes, rng.uniform(0, 2 * np.pi, sizes.shape)], 1)
         # Where the nearest splash ends at so many times its radius, that many cover the share.
         camera = Camera()
-        view = View(camera.width_px // 4, camera.height_px // 4, self.optics)
+        view = view_of(camera.width_px // 4, camera.height_px // 4, self.optics)
         reach = [
             self._away(row, outline, view) / (row[2] * view.px_per_mm)
             for row, outline in zip(rows, grain, strict=True)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from simattack.errors import BudgetError
-from simattack.lens import WINDOW, Optics, Scatter, Spread, View, number, turned_rad
+from simattack.lens import WINDOW, Optics, Scatter, Spread, View, number, turned_rad, whole
 from simattack.onlens import ALWAYS, OnLens, normalise
 from simattack.raster import Array, length, library, like, overlap
 from simattack.registry import register
@@ -59,7 +59,7 @@ class LensScratches:
 
     def __post_init__(self) -> None:
         normalise(self)
-        number("count", self.count, 0, 400)
+        whole("count", self.count, 0, 400)
         number("width_mm", self.width_mm, 0.001, 2.0)
         number("length_mm", self.length_mm, 0.5, 100.0)
         number("angle_deg", self.angle_deg, -180.0, 180.0)

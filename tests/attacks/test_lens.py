@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -13,6 +14,7 @@ from simattack.errors import BudgetError, ConfigError
 from simattack.lens import GRADES, Optics, View
 from simattack.light import light_of
 from simattack.types import ActorState, Attack, Frame, Pose
+from tests.pinhole import sign
 
 NOBODY = ActorState(0, "", Pose(), (0, 0, 0), (0, 0, 0), (1, 1, 1))
 IMAGE = np.random.default_rng(3).integers(0, 256, (60, 80, 3), np.uint8)
@@ -126,15 +128,46 @@ def test_parameters_stay_in_the_box_and_the_budget(kind):
         running.set(np.full(low.size, np.nan))
     running.set(low - 1)
     assert (running.parameters == low).all()
-    changed = see(running)
     running.set(before)
-    assert (see(running, tick=2) == see(begin(kind, **FULL[kind]))).all() != (
-        changed == see(running, tick=4)
-    ).all()
     if kind in ("lens_blob", "lens_mud", "lens_scratches"):
         with pytest.raises(BudgetError):
             running.set(high)
         assert (running.parameters == before).all()
+
+
+@EACH
+def test_new_parameters_show_from_the_next_capture_on(kind):
+    running = begin(kind, **FULL[kind])
+    before, first = running.parameters, see(running)
+    running.set(registry.build("attacks", kind, FULL[kind], "here").box[0])
+    assert (see(running, tick=1, captured=0) == first).all()
+    assert (see(running, tick=2) != first).any()
+    running.set(before)
+    assert (see(running, tick=4) == first).all()
+
+
+class Street:
+    """A world with one surface."""
+
+    def surface(self, name):
+        assert name == "sign"
+        return sign()
+
+
+def test_it_comes_on_near_its_surface():
+    middle = sign().corners_m.mean(0)
+    recipe = registry.build(
+        "attacks", "lens_blob", {"timing": {"event": "near", "within_m": 20}}, "here"
+    )
+    with pytest.raises(ConfigError, match="needs a surface"):
+        recipe.begin(Street(), np.random.default_rng(0))
+    recipe = dataclasses.replace(recipe, surface="sign")
+    running = recipe.begin(Street(), np.random.default_rng(0))
+    for tick, away_m in enumerate((40.0, 21.0, 19.0, 50.0)):
+        ego = dataclasses.replace(NOBODY, pose=Pose(x_m=middle[0] - away_m, y_m=middle[1]))
+        obs = {"camera": IMAGE, "clock": np.full(2, tick * 0.05)}
+        seen = running.tamper(obs, Frame(tick, tick * 0.05, ego))["camera"]
+        assert (seen == IMAGE).all() == (tick < 2)
 
 
 @EACH
@@ -180,6 +213,7 @@ def test_it_is_an_attack_that_a_scenario_file_can_hold(kind):
         ("lens_condensation", {"contact_deg": 60}, "contact_deg must be a number, 5 to 45"),
         ("lens_scratches", {"width_mm": 0}, "width_mm must be a number, 0.001 to 2, got 0"),
         ("lens_drops", {"count": -1}, "count must be a number, 0 to 400, got -1"),
+        ("lens_mud", {"count": 2.5}, "count must be whole, got 2.5"),
     ],
 )
 def test_a_wrong_option_is_told_in_one_line(kind, options, told):
@@ -329,11 +363,11 @@ def test_mud_covers_the_stated_share():
     coverage = 0.4
     # A tiny aperture: no blur, so that what is covered is seen.
     black = {"coverage": coverage, "opacity": 1.0, "colour": (0, 0, 0)}
-    through, _ = film("lens_mud", 320, 240, **black, optics={"f_number": 600})
-    seen = through.over(np.ones((3, 240, 320)))[0]
+    through, _ = film("lens_mud", 160, 120, **black, optics={"f_number": 600})
+    seen = through.over(np.ones((3, 120, 160)))[0]
     assert (seen < 0.5).mean() == pytest.approx(coverage, abs=0.01)
-    blurred, _ = film("lens_mud", 320, 240, **black)
-    assert 1 - blurred.over(np.ones((3, 240, 320)))[0].mean() == pytest.approx(coverage, abs=0.03)
+    blurred, _ = film("lens_mud", 160, 120, **black)
+    assert 1 - blurred.over(np.ones((3, 120, 160)))[0].mean() == pytest.approx(coverage, abs=0.03)
 
 
 @pytest.mark.parametrize(("grade", "low", "high"), [("semi", 0.02, 0.1), ("opaque", 0.1, 1.0)])
@@ -355,8 +389,8 @@ def test_dust_dims_glass_as_it_was_measured():
 
 
 def test_dust_sheds_what_it_takes_by_its_colour_and_lies_in_patches():
-    through, _ = film("lens_dust", 320, 240, colour=(1, 0.5, 0))
-    seen = through.over(np.ones((3, 240, 320)))
+    through, _ = film("lens_dust", 160, 120, colour=(1, 0.5, 0))
+    seen = through.over(np.ones((3, 120, 160)))
     taken = 1 - seen[2]
     assert np.abs(seen[0] - 1).max() < 1e-9
     assert np.abs(1 - seen[1] - taken / 2).max() < 1e-9
