@@ -11,11 +11,11 @@ PACKAGE = Path(__file__).resolve().parent.parent / "simattack"
 
 FLOORS = {
     "types": 0, "errors": 0, "optimizer": 0,
+    "raster": 1, "lens": 1, "onlens": 1,
     "geometry": 1, "registry": 1, "taxonomy": 1, "resources": 1, "results": 1, "statistics": 1,
     "summary": 3,
     "wording": 1, "figures": 1, "video": 1, "terminal": 1, "recording": 2, "inputs": 4,
     "surfaces": 1, "reading": 1, "patchfile": 1, "placement": 1, "timing": 1, "light": 1,
-    "raster": 1, "lens": 1, "onlens": 1,
     "attacks": 2, "defenses": 2, "detectors": 2, "policies": 2, "metrics": 2, "server": 2,
     "server_process": 2, "sensing": 2, "roadmap": 2, "canvas": 2, "carrier": 2, "session": 2,
     "connection": 2, "standpoints": 2, "printing": 2, "scenario": 2, "actors": 2,
@@ -29,13 +29,13 @@ FLOORS = {
 }  # fmt: skip
 """Rooms by floor; a file may import only from lower floors and from its own room."""
 SIBLINGS = {
+    ("lens", "raster"), ("onlens", "lens"), ("onlens", "raster"), ("onlens", "light"),
+    ("onlens", "timing"),
     ("session", "sensing"), ("session", "roadmap"), ("session", "canvas"),
     ("session", "carrier"), ("carrier", "roadmap"),
     ("session", "server_process"), ("session", "actors"), ("actors", "roadmap"),
     ("session", "connection"), ("connection", "server_process"),
     ("types", "optimizer"),
-    ("lens", "raster"), ("onlens", "lens"), ("onlens", "raster"), ("onlens", "light"),
-    ("onlens", "timing"),
     ("supervisor", "worker"), ("suite", "supervisor"), ("suite", "worker"),
     ("envs", "staging"), ("surfaces", "resources"), ("patchfile", "resources"),
 }  # fmt: skip

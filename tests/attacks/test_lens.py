@@ -388,6 +388,15 @@ def test_dust_dims_glass_as_it_was_measured():
     assert np.ptp(seen) < 1e-9
 
 
+def test_patchy_dust_has_the_stated_mean_load():
+    """Grains of diameter d and density r shade 3 m / (2 r d), of quartz 2650 kg/m3."""
+    options = {"load_g_m2": 5.0, "diameter_um": 20.0, "optics": {"f_number": 600}}
+    through, _ = film("lens_dust", 160, 120, **options, colour=(0, 0, 0), patchiness=0.5)
+    seen = through.over(np.ones((3, 120, 160)))
+    thick = -np.log(seen).mean() * 2 * 2650 * 20e-6 / 3 * 1e3
+    assert thick == pytest.approx(5.0, rel=0.01)
+
+
 def test_dust_sheds_what_it_takes_by_its_colour_and_lies_in_patches():
     through, _ = film("lens_dust", 160, 120, colour=(1, 0.5, 0))
     seen = through.over(np.ones((3, 120, 160)))
@@ -510,6 +519,14 @@ def test_the_world_in_a_drop_is_upside_down():
     seen = through.over(light)[0, :, 320]
     assert seen[220] < 0.1 and seen[260] > 0.9
     assert seen[100] == pytest.approx(1) and seen[400] == pytest.approx(0)
+
+
+def test_drops_do_not_overlap_when_they_fall():
+    rows = begin("lens_drops", seed=4).parameters.reshape(-1, 3)
+    at_mm = rows[:, :2] * [640, 480] / View(640, 480, Optics()).px_per_mm
+    for k, (here, radius) in enumerate(zip(at_mm, rows[:, 2], strict=True)):
+        gaps = np.hypot(*(at_mm[k + 1 :] - here).T) - rows[k + 1 :, 2] - radius
+        assert (gaps > 0).all()
 
 
 def test_a_drop_under_an_even_sky_does_not_show():
