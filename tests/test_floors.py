@@ -11,7 +11,6 @@ PACKAGE = Path(__file__).resolve().parent.parent / "simattack"
 
 FLOORS = {
     "types": 0, "errors": 0, "optimizer": 0,
-    "raster": 1, "lens": 1, "onlens": 1,
     "geometry": 1, "registry": 1, "taxonomy": 1, "resources": 1, "results": 1, "statistics": 1,
     "summary": 3,
     "wording": 1, "figures": 1, "video": 1, "terminal": 1, "recording": 2, "inputs": 4,
@@ -19,6 +18,7 @@ FLOORS = {
     "attacks": 2, "defenses": 2, "detectors": 2, "policies": 2, "metrics": 2, "server": 2,
     "server_process": 2, "sensing": 2, "roadmap": 2, "canvas": 2, "carrier": 2, "session": 2,
     "connection": 2, "standpoints": 2, "printing": 2, "scenario": 2, "actors": 2,
+    "raster": 1, "lens": 1, "onlens": 1,
     "config": 3, "twin": 3, "stack": 3,
     "staging": 4, "envs": 4, "calibration": 4, "overrides": 4,
     "episode": 5, "gap": 5,
