@@ -55,6 +55,14 @@ def shown(light: Tensor) -> Tensor:
     return out.clamp(1e-12, 1.0).sqrt()
 
 
+def behind(values: Tensor) -> Tensor:
+    """The light behind display values in 0..1: ``light_of`` as torch differentiates it."""
+    f = values.clamp(0.0, 1.0) ** 2
+    a, b, c = _A - _C * f, _B - _D * f, -_E * f
+    # The product under the root is 0 at black only; b there is positive.
+    return (-b + (b * b - 4 * a * c).sqrt()) / (2 * a)
+
+
 def _decoded() -> Light:
     f = (np.arange(256) / 255.0) ** 2
     a, b, c = _A - _C * f, _B - _D * f, -_E * f

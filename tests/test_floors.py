@@ -19,6 +19,7 @@ FLOORS = {
     "attacks": 2, "defenses": 2, "detectors": 2, "policies": 2, "metrics": 2, "server": 2,
     "server_process": 2, "sensing": 2, "roadmap": 2, "canvas": 2, "carrier": 2, "session": 2,
     "connection": 2, "standpoints": 2, "printing": 2, "scenario": 2, "actors": 2,
+    "raster": 1, "lens": 1, "onlens": 1,
     "config": 3, "twin": 3, "stack": 3,
     "staging": 4, "envs": 4, "calibration": 4, "overrides": 4,
     "episode": 5, "gap": 5,
@@ -29,6 +30,8 @@ FLOORS = {
 }  # fmt: skip
 """Rooms by floor; a file may import only from lower floors and from its own room."""
 SIBLINGS = {
+    ("lens", "raster"), ("onlens", "lens"), ("onlens", "raster"), ("onlens", "light"),
+    ("onlens", "timing"),
     ("session", "sensing"), ("session", "roadmap"), ("session", "canvas"),
     ("session", "carrier"), ("carrier", "roadmap"),
     ("session", "server_process"), ("session", "actors"), ("actors", "roadmap"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simattack.light import BRIGHTEST, codes_of, film, light_of, shown
+from simattack.light import BRIGHTEST, behind, codes_of, film, light_of, shown
 
 SHADER = Path(__file__).parents[1] / "simattack/server/render/shaders/light.glsl"
 
@@ -51,3 +51,15 @@ def test_torch_shows_what_numpy_codes_and_knows_its_slope():
     middle = slice(20, 300)
     np.testing.assert_allclose(light.grad.numpy()[middle], slope[middle], rtol=0.02)
     assert np.isfinite(light.grad.numpy()).all()
+
+
+def test_torch_finds_the_light_behind_every_code_and_knows_its_slope():
+    torch = pytest.importorskip("torch")
+    values = torch.linspace(0.0, 1.0, 256, dtype=torch.float64, requires_grad=True)
+    light = behind(values)
+    np.testing.assert_allclose(light.detach().numpy(), light_of(np.arange(256)), rtol=1e-5)
+    np.testing.assert_allclose(shown(light).detach().numpy()[1:], values.detach()[1:], rtol=1e-9)
+    light.sum().backward()
+    slope = np.gradient(light.detach().numpy(), values.detach().numpy())
+    np.testing.assert_allclose(values.grad.numpy()[5:-5], slope[5:-5], rtol=0.02)
+    assert np.isfinite(values.grad.numpy()).all()

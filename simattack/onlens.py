@@ -1,0 +1,225 @@
+"""One episode of anything on the camera's window: timing, captures, parameters, and its twin.
+
+A deposit (``attacks/lens_*.py``) says what it is made of and draws its film; what is here is the
+same for all. The film acts on the light of each capture and holds until the next: an image taken
+before the deposit was there stays clean on the ticks that repeat it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simattack.errors import BudgetError, ConfigError
+from simattack.lens import CLEAN_BELOW, Optics, View, number, view_of
+from simattack.light import behind, codes_of, light_of, shown
+from simattack.raster import Array
+from simattack.timing import Timer, Timing
+from simattack.types import Camera, Floats, Frame, Image, Observation, World
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ALWAYS = Timing()
+_COARSE = 4
+"""Budgets are counted on a picture so many times smaller than the car's."""
+_ROUNDING = 0.002
+"""Of a share counted in cells."""
+
+
+class Film(Protocol):
+    """What light becomes on its way through the window."""
+
+    def over(self, light: Array) -> Array:
+        """(..., 3, H, W) linear light."""
+        ...
+
+
+class Deposit(Protocol):
+    """The recipe of something on the window."""
+
+    is_growing: ClassVar[bool]
+    """Whether the film depends on ``elapsed_s``."""
+
+    @property
+    def optics(self) -> Optics: ...
+    @property
+    def timing(self) -> Timing: ...
+    @property
+    def surface(self) -> str: ...
+    @property
+    def box(self) -> tuple[Floats, Floats]:
+        """Lowest and highest parameters (n,)."""
+        ...
+
+    def draw(self, rng: np.random.Generator) -> tuple[Floats, Any]:
+        """Parameters (n,) to begin with, and the grain: what chance fixes for the episode."""
+        ...
+
+    def film(self, parameters: Array, grain: Any, view: View, elapsed_s: float) -> Film:
+        """The film of (n,) float64 parameters, numpy's or torch's."""
+        ...
+
+    def check(self, parameters: Floats, grain: Any, view: View) -> None:
+        """Refuse what breaks the budget.
+
+        Raises:
+            BudgetError: it does.
+        """
+        ...
+
+
+class OnLens:
+    """A deposit in one episode.
+
+    Raises:
+        BudgetError: what was drawn breaks the recipe's budget.
+    """
+
+    def __init__(self, recipe: Deposit, world: World | None, rng: np.random.Generator) -> None:
+        self._recipe = recipe
+        self._kind = str(getattr(recipe, "kind", type(recipe).__name__))
+        place = None
+        if recipe.timing.event == "near" and recipe.surface:
+            if world is None:
+                raise ConfigError("timing 'near' needs a world with surfaces")
+            place = world.surface(recipe.surface).corners_m.mean(0)
+        self._timer = Timer(recipe.timing, place)
+        self._parameters, self._grain = recipe.draw(rng)
+        self._check(self._parameters)
+        self._is_over = False
+        self._captured_s: float | None = None
+        self._image: Image | None = None
+        self._film: tuple[Any, Film] | None = None
+
+    @property
+    def parameters(self) -> Floats:
+        """(n,) those in force."""
+        return self._parameters.copy()
+
+    def tamper(self, obs: Observation, frame: Frame) -> Observation:
+        """The picture through the deposit; the other sensors as they are."""
+        elapsed_s = self._timer.elapsed_s(frame)
+        if self._is_over:
+            return obs
+        captured_s = float(obs["clock"][1])
+        if captured_s != self._captured_s:
+            self._captured_s = captured_s
+            self._image = None if elapsed_s is None else self._see(obs["camera"], elapsed_s)
+        return obs if self._image is None else {**obs, "camera": self._image.copy()}
+
+    def set(self, parameters: Floats) -> None:
+        """New parameters (n,), clipped to the recipe's box; seen from the next capture on.
+
+        Raises:
+            ConfigError: the vector does not fit.
+            BudgetError: they break the budget; the old ones stay.
+        """
+        low, high = self._recipe.box
+        if np.shape(parameters) != low.shape:
+            raise ConfigError(
+                f"expected {low.size} parameters of {self._kind!r}, got {np.size(parameters)}"
+            )
+        wanted = np.asarray(parameters, float).clip(low, high)
+        if not np.isfinite(wanted).all():
+            raise ConfigError(f"expected finite parameters of {self._kind!r}, got {wanted}")
+        self._check(wanted)
+        self._parameters, self._film = wanted, None
+
+    def end(self) -> None:
+        self._is_over = True
+
+    def render(
+        self, images: Tensor, parameters: Tensor | None = None, elapsed_s: float = 0.0
+    ) -> Tensor:
+        """What ``tamper`` makes of images, in torch: with gradients to both arguments.
+
+        Args:
+            images: (B, 3, H, W) in 0..1.
+            parameters: (n,) inside the box, not checked; None: those in force.
+            elapsed_s: since the deposit is on.
+
+        Returns:
+            (B, 3, H, W) in 0..1, not rounded to codes.
+        """
+        import torch
+
+        if parameters is None:
+            parameters = torch.as_tensor(self._parameters, device=images.device)
+        view = view_of(images.shape[3], images.shape[2], self._recipe.optics)
+        film = self._recipe.film(parameters.double(), self._grain, view, elapsed_s)
+        return shown(film.over(behind(images)))
+
+    def _see(self, image: NDArray[np.uint8], elapsed_s: float) -> Image:
+        key = (image.shape, elapsed_s if self._recipe.is_growing else None)
+        if self._film is None or self._film[0] != key:
+            view = view_of(image.shape[1], image.shape[0], self._recipe.optics)
+            film = self._recipe.film(self._parameters, self._grain, view, elapsed_s)
+            self._film = (key, film)
+        light = np.ascontiguousarray(light_of(image).transpose(2, 0, 1))
+        seen = np.maximum(self._film[1].over(light), 0)
+        return np.ascontiguousarray(codes_of(seen.astype(np.float32)).transpose(1, 2, 0))
+
+    def _check(self, parameters: Floats) -> None:
+        camera = Camera()
+        self._recipe.check(
+            parameters,
+            self._grain,
+            view_of(camera.width_px // _COARSE, camera.height_px // _COARSE, self._recipe.optics),
+        )
+
+
+def normalise(recipe: Any) -> None:
+    """Turn the mappings and lists of a scenario file into what a frozen recipe holds.
+
+    Raises:
+        ValueError: one does not fit.
+    """
+    object.__setattr__(recipe, "optics", Optics.of(recipe.optics))
+    object.__setattr__(recipe, "timing", Timing.of(recipe.timing))
+    if not isinstance(recipe.surface, str):
+        raise ValueError(f"surface must be a name, got {recipe.surface!r}")
+    for field in dataclasses.fields(recipe):
+        value = getattr(recipe, field.name)
+        if field.name == "colour":
+            if not isinstance(value, list | tuple) or len(value) != 3:
+                raise ValueError(f"colour needs red, green and blue in 0..1, got {value!r}")
+            for part in value:
+                number("colour", part, 0.0, 1.0)
+            object.__setattr__(recipe, "colour", tuple(float(part) for part in value))
+
+
+def within(name: str, covered: Floats, view: View, most: float, whose: str) -> None:
+    """Refuse what lies on more of the picture than it may, before any blur.
+
+    Args:
+        name: of the attack.
+        covered: (h, w) share of each cell under what is not ``clean`` by the opacity classes.
+        view: whose cells they are.
+        most, whose: the budget and its name.
+
+    Raises:
+        BudgetError: it does.
+    """
+    limit(name, float(view.inside(covered).mean()), most, whose)
+
+
+def counts(opacity: Floats) -> Floats:
+    """1 where an opacity is above ``clean`` by its class, else 0."""
+    return np.asarray(opacity >= CLEAN_BELOW, float)
+
+
+def limit(name: str, share: float, most: float, whose: str) -> None:
+    """Refuse a share of the picture above ``most``.
+
+    Raises:
+        BudgetError: it is above.
+    """
+    if share > most + _ROUNDING:
+        raise BudgetError(
+            f"{name} covers {share:.1%} of the picture, allowed are {most:.0%} ({whose}); "
+            "make it less"
+        )
