@@ -90,7 +90,7 @@ def test_a_wide_front_end_leaves_the_spacing_to_tell():
 
 def test_an_emitter_is_carried_or_stands_where_it_is_put():
     car = Pose(3.0, 4.0, 0.0)
-    assert emitter().distance_to(car, emitter().stand(None)) == 10.0
+    assert emitter().distance_to(car, emitter().stand(np.zeros(3))) == 10.0
     at = emitter(at="place", place_m=(0.0, 0.0, 12.0))
     assert at.distance_to(car, at.stand(None)) == 13.0
     sign = emitter(at="surface")
