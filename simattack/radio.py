@@ -184,10 +184,12 @@ class Outbox:
         return np.full(3, np.inf) if self._choice == "none" else self._last.copy()
 
 
-def surface_place(world: World, surface: str) -> Floats | None:
-    """(3,) the middle of a named surface; None without a name."""
-    if not surface:
-        return None
+def surface_place(world: World, surface: str) -> Floats:
+    """(3,) the middle of a surface.
+
+    Raises:
+        ConfigError: the world has none of that name.
+    """
     middle: Floats = world.surface(surface).corners_m.mean(0)
     return middle
 

@@ -17,6 +17,8 @@ from simattack.envs import observation_space
 from simattack.errors import BudgetError, ConfigError
 from simattack.geodesy import gnss_from_world, world_from_gnss
 from simattack.policies.localisation import Localiser
+from simattack.scenario import Part, Scenario
+from simattack.suite import rehearse
 from simattack.types import ActorState, Attack, Frame, Pose, Surface
 
 ORIGIN = (49.0, 8.0)
@@ -168,6 +170,22 @@ def test_near_is_measured_from_the_surface(kind):
     first = min(f.tick for before, after, f in seen if not same(before, after))
     # (60 - x)^2 + 16 <= 900 from x = 30.27 m on: tick 76 at 0.4 m a tick.
     assert first in (76, 77)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_begins_before_anything_is_driven_at_the_sign_of_the_site(kind):
+    options = STRONG[kind] | {"timing": {"event": "near"}}
+    if kind.startswith("gnss"):
+        options["at"] = "surface"
+    rehearse(
+        Scenario(
+            name="here",
+            sites=("stop_sign_0",),
+            policy=Part("modular"),
+            detector=Part("oracle"),
+            attack=Part(kind, options),
+        )
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
