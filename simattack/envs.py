@@ -6,7 +6,6 @@ a defense. The adversary's own environment is in ``attack_env.py``.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ from simattack.scenario import Scenario
 from simattack.session import Session
 from simattack.stack import streams
 from simattack.staging import stage
+from simattack.surfaces import on_surface
 from simattack.types import (
     Attack,
     CarInfo,
@@ -205,9 +205,7 @@ class Attacked(gym.Wrapper[Any, Any, Any, Any]):
 
     def _begin(self, seed: int) -> None:
         rng = list(streams(seed))[1]
-        attack = self._attack
-        if getattr(attack, "surface", None) == "":
-            attack = _at(attack, self._drive.site)
+        attack = on_surface(self._attack, self._drive.site)
         self._running = attack.begin(self._drive.session, rng)
         if self._parameters is not None:
             self._running.set(self._parameters)
@@ -234,8 +232,3 @@ class Defended(gym.Wrapper[Any, Any, Any, Any]):
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         obs, *rest = self.env.step(action)
         return (self.guard.clean(obs), *rest)  # type: ignore[return-value]
-
-
-def _at(attack: Attack, site: str) -> Attack:
-    """The attack on this episode's own surface."""
-    return dataclasses.replace(attack, surface=site)  # type: ignore[type-var]

@@ -6,6 +6,7 @@ itself. It is the adversary's and the metrics' knowledge of the scene; the car n
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +16,7 @@ from PIL import Image as Pictures
 
 from simattack.errors import ConfigError
 from simattack.resources import find
-from simattack.types import Floats, Image, Surface
+from simattack.types import Attack, Floats, Image, Surface
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,3 +80,10 @@ def _texture(relative: str) -> Image:
         texture = np.asarray(picture.convert("RGB"))
     texture.setflags(write=False)
     return texture
+
+
+def on_surface(attack: Attack, name: str) -> Attack:
+    """The attack put on that surface, if it takes one and names none; "" leaves it as it is."""
+    if not name or getattr(attack, "surface", None) != "":
+        return attack
+    return dataclasses.replace(attack, surface=name)  # type: ignore[type-var]

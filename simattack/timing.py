@@ -1,6 +1,6 @@
 """When an attack is on: from an event, after a delay, for so long, once or again and again.
 
-Every attack on a sensor has an option ``timing``; in YAML:
+For attacks on sensors, which take it as an option ``timing``; in YAML:
 
     timing: {event: near, within_m: 30, duration_s: 2, every_s: 5}
 """

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from simattack import registry
 from simattack.errors import ConfigError
 from simattack.registry import register
+from simattack.surfaces import on_surface
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
 from simattack.types import Attack, Floats, Frame, Observation, Running, World
+
+T = TypeVar("T")
 
 _MOST_KNOWN = (Knowledge.WHITE, Knowledge.GREY, Knowledge.BLACK)
 _MOST_OFTEN = (Frequency.CONTINUOUS, Frequency.ITERATIVE, Frequency.ONE_SHOT)
@@ -22,7 +24,9 @@ _MOST_OFTEN = (Frequency.CONTINUOUS, Frequency.ITERATIVE, Frequency.ONE_SHOT)
 @register("attacks", "several")
 @dataclass(frozen=True)
 class Several:
-    """The attacks in ``parts``, in that order: each finds what those before it left.
+    """The attacks in ``parts``, in that order: each finds the sensors as those before it left them.
+
+    Paint does not mix: of two parts that paint one surface the last one is seen.
 
     Raises:
         ConfigError: at construction: a part is no attack.
@@ -42,15 +46,15 @@ class Several:
 
     @property
     def threat(self) -> ThreatModel:
-        """The first part's place on the axes, with the most that any part needs."""
+        """The most that any part needs; of the rest, what all parts share."""
         threats = [part.threat for part in self.parts]
         answers = dict.fromkeys(name for threat in threats for name in threat.countermeasures)
         return ThreatModel(
-            threats[0].stage if _is_one([t.stage for t in threats]) else Stage.SENSOR,
-            next(k for k in _MOST_KNOWN if any(t.knowledge is k for t in threats)),
-            next(f for f in _MOST_OFTEN if any(t.frequency is f for t in threats)),
-            threats[0].target if _is_one([t.target for t in threats]) else Target.DEGRADE,
-            threats[0].scope if _is_one([t.scope for t in threats]) else Scope.INDIVIDUAL,
+            _shared([t.stage for t in threats], Stage.SENSOR),
+            _most([t.knowledge for t in threats], _MOST_KNOWN),
+            _most([t.frequency for t in threats], _MOST_OFTEN),
+            _shared([t.target for t in threats], Target.DEGRADE),
+            _shared([t.scope for t in threats], Scope.INDIVIDUAL),
             is_physical=all(t.is_physical for t in threats),
             countermeasures=tuple(answers),
         )
@@ -59,10 +63,7 @@ class Several:
         running: list[Running] = []
         try:
             for part, own in zip(self.parts, rng.spawn(len(self.parts)), strict=True):
-                placed = part
-                if getattr(part, "surface", None) == "" and self.surface:
-                    placed = dataclasses.replace(part, surface=self.surface)
-                running.append(placed.begin(world, own))
+                running.append(on_surface(part, self.surface).begin(world, own))
         except BaseException:
             Together(running).end()
             raise
@@ -100,5 +101,10 @@ def _attack(part: Any, index: int) -> Attack:
     return part
 
 
-def _is_one(values: list[Any]) -> bool:
-    return len(set(values)) == 1
+def _shared(values: list[T], otherwise: T) -> T:
+    return values[0] if len(set(values)) == 1 else otherwise
+
+
+def _most(values: list[T], order: tuple[T, ...]) -> T:
+    """The first of ``order`` that any has, its last if none does."""
+    return next((value for value in order if value in values), order[-1])

@@ -49,7 +49,21 @@ HOUSES = (
     ("office", "shop"),
     ("glass", "glass"),
 )
-TINTS = ((1.0, 1.0, 1.0), (1.0, 0.93, 0.86), (0.9, 0.94, 1.0), (0.84, 0.84, 0.84), (1.0, 0.9, 0.76))
+LOOKS = (
+    *HOUSES,
+    ("plaster", "shop"),
+    ("balcony", "shop"),
+    ("plaster", "house"),
+    ("balcony", "house"),
+)
+"""The draw among ``HOUSES`` and a house's number choose one of these."""
+TINTS = (
+    (1.0, 1.0, 1.0),
+    (1.0, 0.90, 0.80),
+    (0.86, 0.93, 1.0),
+    (0.80, 0.80, 0.80),
+    (1.0, 0.87, 0.70),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -308,7 +322,7 @@ def _house(
     town: Town, pose: Pose, size: tuple[float, float, float], rng: np.random.Generator
 ) -> None:
     number = sum(o.tag == BUILDING for o in town.objects)
-    facade, low = HOUSES[int(rng.integers(len(HOUSES)))]
+    facade, low = LOOKS[(int(rng.integers(len(HOUSES))) + 3 * number) % len(LOOKS)]
     mesh = f"building_{number:03d}"
     town.meshes[mesh] = building(size, facade, low, int(rng.integers(1 << 30)))
     tint = TINTS[int(rng.integers(len(TINTS)))]

@@ -27,19 +27,22 @@ class Scale:
     surface: str = ""
     is_refused: bool = False
     stage: Stage = Stage.SENSOR
+    often: Frequency = Frequency.ONE_SHOT
+    is_physical: bool = True
+    draws: int = 1
     log: list[str] = field(default_factory=list, compare=False)
 
     @property
     def threat(self):
         return ThreatModel(
-            self.stage, Knowledge.BLACK, Frequency.ONE_SHOT, Target.DEGRADE, Scope.UNIVERSAL,
-            countermeasures=("jpeg",),
+            self.stage, Knowledge.BLACK, self.often, Target.DEGRADE, Scope.UNIVERSAL,
+            is_physical=self.is_physical, countermeasures=("jpeg",),
         )  # fmt: skip
 
     def begin(self, world, rng):
         if self.is_refused:
             raise BudgetError("too much")
-        self.log.append(f"begin {self.surface} {rng.random():.12f}")
+        self.log.append(f"begin {self.surface} {rng.random(self.draws)[-1]:.12f}")
         return Scaled(self)
 
 
@@ -125,3 +128,32 @@ def test_the_threat_is_the_parts_most():
         threat = white
 
     assert Several((Scale(), Knows())).threat.knowledge is Knowledge.WHITE
+
+
+def test_the_threat_is_as_often_and_as_physical_as_its_parts_and_shares_their_stage():
+    scene = Scale(stage=Stage.SCENE)
+    assert Several((scene, scene)).threat.stage is Stage.SCENE
+    often = Several((Scale(), Scale(often=Frequency.CONTINUOUS), Scale(often=Frequency.ITERATIVE)))
+    assert often.threat.frequency is Frequency.CONTINUOUS
+    assert Several((Scale(), Scale())).threat.is_physical
+    assert not Several((Scale(), Scale(is_physical=False))).threat.is_physical
+
+
+def test_what_one_part_draws_changes_nothing_for_the_next():
+    told = []
+    for draws in (1, 7):
+        log = []
+        Several((Scale(draws=draws), Scale(log=log))).begin(None, np.random.default_rng(5))
+        told.append(log)
+    assert told[0] == told[1]
+
+
+def test_parameters_are_refused_in_one_line():
+    running = Several((Scale(),)).begin(None, np.random.default_rng(0))
+    with pytest.raises(ConfigError, match="tune its parts alone"):
+        running.set(np.zeros(3))
+
+
+def test_without_parts_it_needs_the_least_as_a_list_of_attacks_tells_it():
+    threat = object.__new__(Several).threat
+    assert (threat.knowledge, threat.frequency) == (Knowledge.BLACK, Frequency.ONE_SHOT)

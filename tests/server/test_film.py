@@ -125,7 +125,7 @@ def test_automatic_exposure_lifts_the_night_by_two_stops_and_no_more(street: Str
     assert camera.gain == pytest.approx(4.0)
     wide = eye(exposure_min_bright="-8")
     shown = shoot(street, wide, weather=NIGHT)
-    assert wide.gain > 8
+    assert wide.gain > 5
     grey = film.light_of(shown) @ np.array([0.2126, 0.7152, 0.0722])
     # The mean of what is metered comes to 18 % grey, as far as 8 bits tell.
     assert 0.1 < np.median(grey) < 0.35

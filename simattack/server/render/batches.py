@@ -141,6 +141,7 @@ class Fixed:
         context: moderngl.Context,
         programs: Sequence[moderngl.Program],
         pieces: Sequence[Piece],
+        lights: float = 0.0,
     ) -> None:
         triangles = np.concatenate([p.triangles for p in pieces])
         count = [len(p.triangles) for p in pieces]
@@ -160,11 +161,12 @@ class Fixed:
         packed = np.concatenate([triangles, codes], axis=1)[vertex]
         kept, number = unique_rows(packed)
         packed = packed[kept]
+        code = np.array([[0.0], [0.0], [lights]])
         self._buffers = [
             context.buffer(np.ascontiguousarray(packed[:, :-2]).tobytes()),
             context.buffer(np.ascontiguousarray(packed[:, -2:]).tobytes()),
             context.buffer(number.astype(np.uint32).tobytes()),
-            context.buffer(rows(np.eye(4)[None], *np.ones((3, 1, 3)), *np.zeros((3, 1))).tobytes()),
+            context.buffer(rows(np.eye(4)[None], *np.ones((3, 1, 3)), *code).tobytes()),
         ]
         self._arrays: dict[int, moderngl.VertexArray] = {}
         for program in programs:

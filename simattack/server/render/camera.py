@@ -59,6 +59,13 @@ def view_projection(view: View) -> Floats:
     return out
 
 
+def rays(view: View) -> Floats:
+    """(3, 3) from a place in clip space (x, y, 1) to the ray that is seen there."""
+    forward, right, up = rotation(view.pose).T
+    half = np.tan(view.fov_rad / 2)
+    return np.stack([half * right, -half * view.height_px / view.width_px * up, forward], 1)
+
+
 def frustum(view: View) -> tuple[Floats, Floats]:
     """Inward unit normals (5, 3) and offsets (5,) of the pyramid: near, left, right, top, bottom.
 

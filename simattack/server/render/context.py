@@ -12,6 +12,7 @@ import numpy as np
 from simattack.errors import RenderError
 from simattack.server.render.daylight import Daylight
 from simattack.server.render.edges import soften
+from simattack.server.render.response import settle
 from simattack.server.render.view import GBuffer
 from simattack.types import Floats, Image
 
@@ -84,11 +85,18 @@ def _source(name: str) -> str:
     return (resources.files(__package__) / "shaders" / name).read_text()
 
 
-def program(context: moderngl.Context, vertex: str, fragment: str) -> moderngl.Program:
-    """Compile two shader files; fragments without a version line get the light functions."""
+def program(
+    context: moderngl.Context, vertex: str, fragment: str, lamps: int = 0
+) -> moderngl.Program:
+    """Compile two shader files; fragments without a version line get the light functions.
+
+    With ``lamps``, so many lamps light what is drawn. Software rasterisers pay for them even while
+    they are dark.
+    """
     text = _source(fragment)
     if not text.startswith("#version"):
-        text = "#version 330\n" + _source("light.glsl") + text
+        define = f"#define LAMPS {lamps}\n" if lamps else ""
+        text = "#version 330\n" + define + _source("light.glsl") + text
     return context.program(vertex_shader=_source(vertex), fragment_shader=text)
 
 
@@ -108,7 +116,32 @@ class Target:
         if is_rich:
             light = context.texture(size, 4, dtype="f4")
             self._layers += [light, context.texture(size, 4), context.texture(size, 4)]
+        self._context = context
+        self._over: tuple[moderngl.Framebuffer, moderngl.Texture] | None = None
         self.frame = context.framebuffer(self._layers, context.depth_renderbuffer(size))
+
+    def shown(self) -> tuple[moderngl.Framebuffer, moderngl.Texture]:
+        """A frame over the colour alone, and a copy of the colour drawn so far.
+
+        ``half`` is ready from then on: a frame of half the size.
+        """
+        if self._over is None:
+            copy = self._context.texture(self.size, 4)
+            copy.filter = (moderngl.LINEAR, moderngl.LINEAR)
+            copy.repeat_x = copy.repeat_y = False
+            only = self._context.framebuffer([self.color])
+            self._over = (only, copy)
+            half = self._context.texture(((self.size[0] + 1) // 2, (self.size[1] + 1) // 2), 4)
+            half.repeat_x = half.repeat_y = False
+            self.half = self._context.framebuffer([half])
+            self.half_color = half
+            self._copied = self._context.framebuffer([copy])
+            for texture in (self.depth, self.code):
+                texture.filter = (moderngl.NEAREST, moderngl.NEAREST)
+                texture.repeat_x = texture.repeat_y = False
+        only, copy = self._over
+        self._context.copy_framebuffer(self._copied, only)
+        return only, copy
 
     def read(self) -> GBuffer:
         """What was drawn into it, outlines softened."""
@@ -121,23 +154,25 @@ class Target:
         self.frame.read_into(code, components=4, attachment=2)
         # As one little-endian number a pixel: tag, id low, id high, 255.
         packed = code.view("<u4")[..., 0]
-        soften(rgb, packed)
         number = ((packed >> 8) & 0xFFFF).astype(np.uint32)
         tag = np.ascontiguousarray(code[..., 0])
         if not self.is_rich:
+            soften(rgb, packed)
             return GBuffer(rgb, depth, tag, number)
         light = np.empty((height, width, 3), np.float32)
         normal, paint = np.empty_like(rgb), np.empty_like(rgb)
         self.frame.read_into(light, components=3, attachment=3, dtype="f4")
+        settle(light, rgb)
+        soften(rgb, packed)
         self.frame.read_into(normal, components=3, attachment=4, alignment=1)
         self.frame.read_into(paint, components=3, attachment=5, alignment=1)
         return GBuffer(rgb, depth, tag, number, light, normal, paint)
 
 
-def color_mask(target: Target, is_code: bool) -> None:
-    """Let drawing touch all attachments, or the colour only, coded and as light."""
+def color_mask(target: Target, is_code: bool, is_light: bool = True) -> None:
+    """Let drawing touch all attachments, or the colour only: coded and as light, or coded."""
     on, rest = (True,) * 4, (is_code,) * 4
-    more = (on, rest, rest) if target.is_rich else ()
+    more = ((is_light,) * 4, rest, rest) if target.is_rich else ()
     # One mask for each attachment; they are drawn to together.
     target.frame.color_mask = (on, rest, rest, *more)
 

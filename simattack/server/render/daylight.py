@@ -25,10 +25,14 @@ class Daylight:
     fog: tuple[float, float]
     """Density [1/m], distance where it begins [m]."""
     wetness: float
+    water: float
+    """How much of the ground lies under puddles, 0..1."""
     cloudiness: float
     fogginess: float
     """How much of the sky fog hides, 0..1."""
     is_night: bool
+    needs_lamps: bool
+    """Whether it is so dark that lamps light up what is around them."""
     exposure: float = 0.72
 
 
@@ -46,7 +50,7 @@ def daylight(weather: Weather) -> Daylight:
     sun = np.array(
         [np.cos(lifted) * np.cos(azimuth), np.cos(lifted) * np.sin(azimuth), np.sin(lifted)]
     )
-    day = float(np.clip((high + 0.1) / 0.3, 0.06, 1.0))
+    day = float(np.clip((high + 0.1) / 0.3, 0.075, 1.0))
     warmth = float(np.clip(1 - high / 0.45, 0, 1)) if high > 0 else 0.0
     sun_color = (1 - warmth) * np.array([1.0, 0.95, 0.86]) + warmth * np.array([1.0, 0.72, 0.44])
     strength = 2.25 * float(np.clip(high * 6 + 0.25, 0, 1)) if high >= 0 else 0.12
@@ -73,7 +77,9 @@ def daylight(weather: Weather) -> Daylight:
         haze=haze,
         fog=(density, weather.fog_distance if thick > 0 else 0.0),
         wetness=wet,
+        water=float(np.clip(weather.precipitation_deposits / 100, 0, 1)),
         cloudiness=cloud,
         fogginess=float(np.clip(thick * 3, 0, 1)),
         is_night=high < 0,
+        needs_lamps=high < 0.14,
     )

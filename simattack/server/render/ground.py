@@ -5,7 +5,8 @@ All surfaces take their texture coordinates from world x and y, so lanes join wi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -80,6 +81,37 @@ def _ribbon(ribbon: Ribbon) -> tuple[str, Vertices]:
     return "road", strip(ribbon.left, ribbon.right, "asphalt", ASPHALT_TILE_M)
 
 
+_ACROSS = (0.0, 0.13, 0.27, 0.42, 0.58, 0.73, 0.87, 1.0)
+_TONES = (0.92, 0.98, 1.07, 0.93, 0.93, 1.07, 0.98, 0.92)
+"""Tone of a lane from edge to edge: dust, polished tracks of wheels, oil between them."""
+
+
+def _worn(ribbon: Ribbon) -> Vertices:
+    """A lane as traffic leaves it. Its ends are plain, as crossings are, whose lanes overlap."""
+    span = ribbon.right - ribbon.left
+    edges = [ribbon.left + t * span for t in _ACROSS]
+    ends = np.ones(len(span))
+    ends[[0, -1]] = 0.0
+    # Slow waves: no two stretches wear alike.
+    wave = np.sin(0.11 * ribbon.left[:, 0] + 0.07 * ribbon.left[:, 1]) + np.sin(
+        0.043 * ribbon.left[:, 1] - 0.031 * ribbon.left[:, 0] + 1.0
+    )
+    out = []
+    for (a, tone_a), (b, tone_b) in pairwise(zip(edges, _TONES, strict=True)):
+        mesh = strip(a, b, "asphalt", ASPHALT_TILE_M)
+        shades = [1 + ends * (t - 1) * (1 + 0.35 * wave) + 0.02 * ends * wave
+                  for t in (tone_a, tone_b)]  # fmt: skip
+        # strip() lays out a, b, c, a, c, d; those that it turned over run backwards.
+        corner = np.stack([shades[0][:-1], shades[1][:-1], shades[1][1:], shades[0][1:]], 1)
+        tone = corner[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
+        quad = np.stack([a[:-1], b[:-1], b[1:], a[:-1], b[1:], a[1:]], 1).reshape(-1, 3, 3)
+        is_turned = np.abs(quad[:, 0] - mesh[::3, :3]).max(axis=1) > 1e-3
+        tone[is_turned] = tone[is_turned, ::-1]
+        mesh[:, 8:11] *= tone.reshape(-1, 1)
+        out.append(mesh)
+    return join(out)
+
+
 def _grass(road: Road) -> Vertices:
     points = np.concatenate([r.left for r in road.ribbons])
     low, high = (
@@ -129,11 +161,15 @@ def ground(road: Road, first_id: int) -> list[Piece]:
         "sidewalk": [],
         "grass": [_grass(road)],
     }
+    worn = [kinds["road"][0]]
     for ribbon in road.ribbons:
         if ribbon.is_junction and ribbon.kind == "none":
             continue  # what a crossing has between its lanes is paved, not green
         kind, mesh = _ribbon(ribbon)
         kinds[kind].append(mesh)
+        if kind == "road":
+            is_lane = ribbon.kind == "driving" and not ribbon.is_junction
+            worn.append(_worn(ribbon) if is_lane else mesh)
     paint = [marking(m) for m in road.markings]
     paint += [zebra(c) for c in road.crosswalks]
     paint += [polygon(np.asarray(s), WHITE_PAINT) for s in stop_lines(road)]
@@ -145,7 +181,8 @@ def ground(road: Road, first_id: int) -> list[Piece]:
         for k, (kind, parts) in enumerate(kinds.items())
     ]
     _SURFACES[road] = [(p.triangles[:, :3].reshape(-1, 3, 3).copy(), p.tag) for p in pieces]
-    return pieces
+    # Rays need no paint: the lanes they meet are the plain ones, of the same shape.
+    return [replace(p, triangles=join(worn)) if p.tag == tags["road"] else p for p in pieces]
 
 
 _SURFACES: WeakKeyDictionary[Road, list[tuple[NDArray[np.float32], int]]] = WeakKeyDictionary()

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from simattack.server.render import bodies, people, street, two_wheelers, vehicles
+from simattack.server.render import bodies, people, plants, street, two_wheelers, vehicles
 from simattack.server.render.mesh import Mesh, Vertices, moved
 from simattack.server.render.view import Mover
 
@@ -35,24 +35,25 @@ def triangles(name: str, is_far: bool) -> Vertices:
         body = CAR_KINDS[rest]
         return vehicles.car_far(body) if is_far else vehicles.car(body)
     if kind == "walker":
-        return people.walker(int(rest), is_far)
+        step, _, wear = rest.partition(":")
+        return people.walker(int(step), is_far, int(wear or 0))
     if kind == "face":
         return street.sign_face(rest)
     if kind == "back":
         return street.sign_back(rest)
     if kind.startswith("tree_"):
-        return street.tree(int(kind[5:]), is_far)
+        return plants.tree(int(kind[5:]), is_far)
     if kind == "barrier":
         return moved(street.barrier(), (0, 0, 0), np.pi / 2)
     if kind == "bush":
-        return street.bush(3)
+        return plants.bush(3)
     lod = {
         "van": vehicles.van,
         "bus": vehicles.bus,
         "truck": vehicles.truck,
         "bicycle": two_wheelers.bicycle,
         "motorcycle": two_wheelers.motorcycle,
-        "conifer": street.conifer,
+        "conifer": plants.conifer,
     }
     if kind in lod:
         return lod[kind](is_far)
@@ -85,7 +86,8 @@ def model(mover: Mover) -> Model:
     if mover.mesh == "walker":
         n = people.PHASES
         step = n if mover.gait_phase == 0.0 else round(mover.gait_phase / (2 * np.pi) * n) % n
-        return Model(f"walker:{step}", people.WALKER_SIZE)
+        # Who it is shows in what it wears, whatever its pose.
+        return Model(f"walker:{step}:{mover.id * 11 % len(people.KINDS)}", people.WALKER_SIZE)
     sizes = {
         "van": (bodies.VAN.length_m, bodies.VAN.width_m + 0.3, bodies.VAN.height_m),
         "bus": (bodies.BUS.length_m, bodies.BUS.width_m + 0.2, bodies.BUS.height_m + 0.15),

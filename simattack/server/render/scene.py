@@ -9,14 +9,15 @@ every time: nothing depends on what was drawn before. Painted faces are sampled 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
-from simattack.geometry import matrix, rotation
-from simattack.server.render import batches, camera, library, textures
+from simattack.geometry import matrix
+from simattack.server.render import batches, camera, contact, library, rain, textures
 from simattack.server.render.batches import Fixed, Instanced
 from simattack.server.render.context import (
     Target,
@@ -27,12 +28,15 @@ from simattack.server.render.context import (
     write,
 )
 from simattack.server.render.daylight import Daylight, daylight
-from simattack.server.render.faces import Face, base_picture
 from simattack.server.render.ground import Piece, ground
+from simattack.server.render.lamplight import MOST, around, set_lamps, touched
 from simattack.server.render.look import PLAIN, Look
 from simattack.server.render.marks import Pen
 from simattack.server.render.mesh import PART_FIRST, PART_OWN
-from simattack.server.render.placed import Drawn, Group, lit_lamps, place, visible
+from simattack.server.render.mirror import Mirror
+from simattack.server.render.painted import Painted
+from simattack.server.render.placed import Group, lit_lamps, place, visible
+from simattack.server.render.shadows import Shadows
 from simattack.server.render.view import GBuffer, Mover, View
 from simattack.server.road import Road
 from simattack.types import Floats, Weather
@@ -40,24 +44,30 @@ from simattack.types import Floats, Weather
 if TYPE_CHECKING:  # town.py builds on this package's meshes, so only its names are used here
     from simattack.server.town import SceneryObject, Town
 
-SHADOW_PX = 768
-SHADOW_HALF_M = 36.0
-SHADOW_AHEAD_M = 28.0
-"""The shadowed square's middle lies so far before the camera."""
-SHADOW_STEP_M = 8.0
-"""The middle moves in such steps, so that the fixed things' shadows can be kept."""
-SHADOW_REACH_M = 130.0
-SHADOWS_KEPT = 8
-"""For cameras that look several ways; 3 MB each."""
+P = ParamSpec("P")
+T = TypeVar("T")
+
 FIXED_NEAR_M = 70.0
 """Houses and ground up to here are drawn before those beyond, which they hide."""
-FACE_REACH_M = 250.0
 SHADE: Mapping[str, float] = {"car": 0.72, "van": 0.72, "bus": 0.7, "truck": 0.7, "walker": 0.35}
 LAMP_BIT = {0: 1 << 8, 1: 1 << 9, 2: 1 << 10}
 """Traffic light state -> the bit of its lamp; other states are dark."""
 TERRAIN = 10
 """CARLA's label of the ground beside the roads."""
 STREET_LAMP_BIT = 1 << 11
+
+
+def _current(
+    method: Callable[Concatenate[Renderer, P], T],
+) -> Callable[Concatenate[Renderer, P], T]:
+    """Makes the renderer's context the thread's own while it works: several may share a thread."""
+
+    @wraps(method)
+    def inner(self: Renderer, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._context:
+            return method(self, *args, **kwargs)
+
+    return inner
 
 
 class Renderer:
@@ -78,6 +88,9 @@ class Renderer:
         self._surface = program(c, "surface.vert", "surface.frag")
         self._depth = program(c, "depth.vert", "depth.frag")
         self._face = program(c, "face.vert", "face.frag")
+        self._lit_surface = program(c, "surface.vert", "surface.frag", MOST)
+        self._lit_face = program(c, "face.vert", "face.frag", MOST)
+        self._solid = (self._surface, self._lit_surface, self._depth)
         self._sky = program(c, "sky.vert", "sky.frag")
         self._shade = program(c, "shade.vert", "shade.frag")
         self._pen = Pen(c)
@@ -88,46 +101,49 @@ class Renderer:
         self._pictures.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
         quad = c.buffer(np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32).tobytes())
         self._sky_quad = c.vertex_array(self._sky, [(quad, "2f", "position")])
-        self._shadow, self._shadow_frame = self._shadow_map()
-        self._fixed_shadows: dict[tuple[float, ...], moderngl.Framebuffer] = {}
-        """Of the fixed things alone, by what they depend on; the last one used comes last."""
+        self._mirror = Mirror(c, quad)
+        self._shadows = Shadows(c, self._depth, self._instances)
         self._targets: dict[tuple[int, int, bool], Target] = {}
         self._instanced: dict[tuple[str, bool], Instanced] = {}
-        self._face_arrays: dict[str, moderngl.VertexArray] = {}
-        self._faces: dict[str, Face] = {}
+        self._painted = Painted(c)
         self._fixed: list[Fixed] = []
         self._groups: list[Group] = []
         self._town: Town | None = None
+        self._road: Road | None = None
+        self._contact: Fixed | None = None
         self._hidden: frozenset[int] = frozenset()
-        self._face_objects: list[SceneryObject] = []
         self.paintable: tuple[str, ...] = ()
 
+    @_current
     def load(self, road: Road, town: Town) -> None:
         """Replace everything that does not move, and forget all paint."""
         # First what may fail: the old scene stays if it does.
         earth = [p for p in ground(road, 20000) if road.generation.is_visible or p.tag == TERRAIN]
         for fixed in self._fixed:
             fixed.release()
-        for face in self._faces.values():
-            face.release()
-        self._faces.clear()
-        self._town = town
-        self._fixed = [Fixed(self._context, (self._surface, self._depth), earth)] if earth else []
+        self._painted.forget_all()
+        self._town, self._road = town, road
+        self._fixed = [Fixed(self._context, self._solid, earth)] if earth else []
         self._has_houses = False
         self._furnish(town, frozenset())
-        self.paintable = tuple(o.name for o in self._face_objects)
+        self.paintable = self._painted.names
 
     def _furnish(self, town: Town, hidden: frozenset[int]) -> None:
         """Make ready all objects of the town but the hidden ones."""
         self._hidden = hidden
-        self._forget_shadows()
+        self._shadows.forget()
         if self._has_houses:
             self._fixed.pop(0).release()
         shown = [o for o in town.objects if o.id not in hidden]
         pieces = [_baked(o, town) for o in shown if o.mesh in town.meshes]
         self._has_houses = bool(pieces)
         if pieces:
-            self._fixed.insert(0, Fixed(self._context, (self._surface, self._depth), pieces))
+            self._fixed.insert(0, Fixed(self._context, self._solid, pieces))
+        if self._contact is not None:
+            self._contact.release()
+        assert self._road is not None
+        shade = contact.shades(self._road, town, hidden)
+        self._contact = Fixed(self._context, (self._shade,), shade, 1.0) if shade else None
         by_mesh: dict[str, list[SceneryObject]] = {}
         for o in shown:
             if o.mesh not in town.meshes and not o.paintable:
@@ -135,9 +151,9 @@ class Renderer:
         self._groups = [
             Group(name, objects, library.mesh(name)) for name, objects in by_mesh.items()
         ]
-        self._face_objects = [o for o in shown if o.paintable]
-        self._face_corners = np.array([o.corners_m for o in self._face_objects]).reshape(-1, 4, 3)
+        self._painted.place([o for o in shown if o.paintable])
 
+    @_current
     def paint(self, name: str, rgba: NDArray[np.uint8], is_single: bool = False) -> None:
         """Show a picture (H, W, 4) or (H, W, 3) on a face, from its square's top left corner.
 
@@ -150,17 +166,14 @@ class Renderer:
         is_board = name.startswith("Actor_") and name[6:].isdigit()
         if name not in self.paintable and not is_board:
             raise KeyError(f"no paintable object {name!r}")
-        if name in self._faces:
-            self._faces[name].paint(rgba, is_single)
-        else:
-            self._faces[name] = Face(self._context, rgba, is_single)
+        self._painted.paint(name, rgba, is_single)
 
+    @_current
     def forget(self, name: str) -> None:
         """Give a face its own picture back."""
-        face = self._faces.pop(name, None)
-        if face is not None:
-            face.release()
+        self._painted.forget(name)
 
+    @_current
     def render(
         self,
         view: View,
@@ -184,7 +197,8 @@ class Renderer:
         eye = np.array([view.pose.x_m, view.pose.y_m, view.pose.z_m])
         to_clip = camera.view_projection(view)
         drawn = place(movers)
-        to_shadow = self._draw_shadows(view, light, drawn)
+        houses = self._fixed[0] if self._has_houses else None
+        to_shadow = self._shadows.draw(view, light, drawn, self._groups, houses)
         target = self._target(view.width_px, view.height_px, is_rich)
         c = self._context
         target.frame.use()
@@ -194,58 +208,47 @@ class Renderer:
         c.front_face = "ccw"
         target.frame.clear(depth=1.0)
         self._pictures.use(0)
-        self._shadow.use(1)
-        for each in (self._surface, self._face):
+        self._shadows.texture.use(1)
+        lamps = around(view, movers, self._groups, light, look)
+        plain = self._surface
+        surface, face = (self._lit_surface, self._lit_face) if lamps else (plain, self._face)
+        for each in {plain, surface, face}:
             set_light(each, light)
+            if lamps and each is not plain:
+                set_lamps(each, lamps)
             write(each, "world_to_clip", to_clip)
             write(each, "world_to_shadow", to_shadow)
             each["shadow"] = 1
-        self._surface["pictures"] = 0
-        self._surface["eye"] = tuple(eye)
-        self._surface["wetness"] = light.wetness
+        for each in {plain, surface}:
+            each["pictures"] = 0
+            each["eye"] = tuple(eye)
+            each["wetness"] = light.wetness
         inside = _culler(view)
         for name, is_far, instances in visible(drawn, eye, inside):
-            self._instances(name, is_far).draw(self._surface, instances)
-        self._draw_groups(eye, inside, lights, light, look)
+            self._instances(name, is_far).draw(surface, instances)
+        self._draw_groups(surface, eye, inside, lights, light, look)
         for is_near in (True, False):
             for fixed in self._fixed:
                 near = np.linalg.norm(fixed.centres - eye, axis=1) < FIXED_NEAR_M
                 seen = inside(fixed.centres, fixed.radii)
-                fixed.draw(self._surface, seen & (near == is_near))
-        self._draw_faces(view, eye, inside, movers)
+                seen &= near == is_near
+                is_lit = touched(lamps, fixed.centres, fixed.radii)
+                fixed.draw(surface, seen & is_lit)
+                fixed.draw(plain, seen & ~is_lit)
+        self._painted.draw(face, view, eye, inside, movers)
         self._draw_sky(view, light)
-        self._draw_shade(target, movers, eye, to_clip, light)
+        if light.wetness > 0:
+            self._mirror.draw(target, view, light, self._pictures)
+        self._draw_shade(target, movers, eye, inside, to_clip, light)
         if look.marks is not None:
             self._pen.draw(target, view, to_clip, look.marks)
-        return target.read()
+        picture = target.read()
+        rain.fall(picture, view, weather, light)
+        return picture
 
     def release(self) -> None:
         """Give the graphics card's memory back."""
         self._context.release()
-
-    def _shadow_map(self) -> tuple[moderngl.Texture, moderngl.Framebuffer]:
-        texture = self._context.depth_texture((SHADOW_PX, SHADOW_PX))
-        texture.compare_func = "<="
-        texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
-        texture.repeat_x = texture.repeat_y = False
-        # Nothing is drawn into the colour, but only a frame that has one can be copied.
-        color = self._context.texture((SHADOW_PX, SHADOW_PX), 1)
-        frame = self._context.framebuffer([color], texture)
-        frame.color_mask = (False,) * 4
-        return texture, frame
-
-    def _blank_shadow(self) -> moderngl.Framebuffer:
-        """A shadow map to draw into; the one not used for longest, if there are enough."""
-        if len(self._fixed_shadows) < SHADOWS_KEPT:
-            return self._shadow_map()[1]
-        return self._fixed_shadows.pop(next(iter(self._fixed_shadows)))
-
-    def _forget_shadows(self) -> None:
-        for frame in self._fixed_shadows.values():
-            for attachment in (*frame.color_attachments, frame.depth_attachment):
-                attachment.release()
-            frame.release()
-        self._fixed_shadows.clear()
 
     def _target(self, width_px: int, height_px: int, is_rich: bool) -> Target:
         key = (width_px, height_px, is_rich)
@@ -256,48 +259,13 @@ class Renderer:
     def _instances(self, name: str, is_far: bool) -> Instanced:
         key = (name, is_far)
         if key not in self._instanced:
-            programs = (self._shade,) if name == "shade" else (self._surface, self._depth)
+            programs = (self._shade,) if name == "shade" else self._solid
             self._instanced[key] = Instanced(self._context, programs, library.mesh(name, is_far))
         return self._instanced[key]
 
-    def _draw_shadows(self, view: View, light: Daylight, drawn: Drawn) -> Floats:
-        """Fill the shadow map; returns (4, 4) world to its clip space."""
-        forward = rotation(view.pose)[:, 0]
-        flat = forward[:2] / max(float(np.linalg.norm(forward[:2])), 1e-6)
-        ahead = np.array([view.pose.x_m, view.pose.y_m]) + SHADOW_AHEAD_M * flat
-        middle = np.round(np.array([*ahead, view.pose.z_m]) / SHADOW_STEP_M) * SHADOW_STEP_M
-        to_shadow = camera.shadow_projection(middle, light.sun, SHADOW_HALF_M, SHADOW_REACH_M)
-        c = self._context
-        c.enable_only(moderngl.DEPTH_TEST)
-        write(self._depth, "world_to_shadow", to_shadow)
-
-        def inside(centres: Floats, radii: Floats) -> NDArray[np.bool_]:
-            at = centres @ to_shadow[:2, :3].T + to_shadow[:2, 3]
-            return np.asarray((np.abs(at) < 1 + radii[:, None] / SHADOW_HALF_M).all(axis=1))
-
-        key = (*middle, *light.sun)
-        fixed = self._fixed_shadows.pop(key, None)
-        if fixed is None:
-            fixed = self._blank_shadow()
-            fixed.use()
-            fixed.clear(depth=1.0)
-            for group in self._groups:
-                seen = inside(group.centres, group.radii)
-                is_far = np.isfinite(group.far_m)
-                self._instances(group.name, bool(is_far)).draw(self._depth, group.rows[seen])
-            if self._has_houses:
-                houses = self._fixed[0]
-                houses.draw(self._depth, inside(houses.centres, houses.radii))
-        self._fixed_shadows[key] = fixed
-        c.copy_framebuffer(self._shadow_frame, fixed)
-        self._shadow_frame.use()
-        for name, placed in drawn.items():
-            seen = inside(placed.centres, placed.radii)
-            self._instances(name, True).draw(self._depth, placed.rows[seen])
-        return to_shadow
-
     def _draw_groups(
         self,
+        surface: moderngl.Program,
         eye: Floats,
         inside: Callable[[Floats, Floats], NDArray[np.bool_]],
         lights: Mapping[str, int],
@@ -319,85 +287,13 @@ class Renderer:
                 instances = instances.copy()
                 instances[:, 27] = STREET_LAMP_BIT
             near = away < group.far_m
-            self._instances(group.name, False).draw(self._surface, instances[seen & near])
+            self._instances(group.name, False).draw(surface, instances[seen & near])
             if np.isfinite(group.far_m):
-                self._instances(group.name, True).draw(self._surface, instances[seen & ~near])
-
-    def _draw_faces(
-        self,
-        view: View,
-        eye: Floats,
-        inside: Callable[[Floats, Floats], NDArray[np.bool_]],
-        movers: Sequence[Mover],
-    ) -> None:
-        middles = self._face_corners.mean(axis=1)
-        radii = np.linalg.norm(self._face_corners[:, 0] - middles, axis=1)
-        near = np.linalg.norm(middles - eye, axis=1) < FACE_REACH_M
-        for k in np.flatnonzero(inside(middles, radii) & near):
-            o = self._face_objects[k]
-            self._draw_face(view, eye, o.name, o.mesh, o.transform, o.texture or "", o.tag, o.id)
-        for mover in movers:
-            if mover.mesh != "board":
-                continue
-            length, width, height = mover.size_m
-            for side in (-1.0, 1.0):
-                # Both sides show the picture the right way round to whoever looks at them.
-                scale = np.diag([1.0, width, height, 1.0])
-                shift = np.eye(4)
-                shift[0, 3], shift[2, 3] = -length / 2, height / 2
-                turn = np.diag([-side, -side, 1.0, 1.0])
-                model = matrix(mover.pose) @ turn @ shift @ scale
-                self._draw_face(
-                    view, eye, f"Actor_{mover.id}", "face:square", model, "", mover.tag, mover.id
-                )
-
-    def _draw_face(
-        self,
-        view: View,
-        eye: Floats,
-        name: str,
-        mesh: str,
-        model: Floats,
-        texture: str,
-        tag: int,
-        number: int,
-    ) -> None:
-        unit = np.array(
-            [[0, -0.5, 0.5, 1], [0, 0.5, 0.5, 1], [0, 0.5, -0.5, 1], [0, -0.5, -0.5, 1]]
-        )
-        corners = (unit @ model.T)[:, :3]
-        normal = -model[:3, 0] / np.linalg.norm(model[:3, 0])
-        if normal @ (eye - corners[0]) < 1e-3:
-            return
-        if name not in self._faces:
-            # Signs of one kind share their own picture until one of them is painted.
-            name = f"base:{texture}"
-            if name not in self._faces:
-                self._faces[name] = Face(self._context, base_picture(texture))
-        face = self._faces[name]
-        face.use(2)
-        p = self._face
-        p["picture"] = 2
-        write(p, "model", model)
-        write(p, "pixel_to_texture", camera.pixels_to_texture(view, corners))
-        p["texels"], p["last_level"] = face.texels, face.last_level
-        p["normal"] = tuple(normal)
-        p["code"] = (tag / 255, (number & 255) / 255, (number >> 8) / 255)
-        if mesh not in self._face_arrays:
-            points = library.mesh(mesh)
-            self._face_arrays[mesh] = self._context.vertex_array(
-                p,
-                [(self._context.buffer(points.vertices[:, :3].tobytes()), "3f", "position")],
-                self._context.buffer(points.indices.tobytes()),
-            )
-        self._face_arrays[mesh].render()
+                self._instances(group.name, True).draw(surface, instances[seen & ~near])
 
     def _draw_sky(self, view: View, light: Daylight) -> None:
-        forward, right, up = rotation(view.pose).T
-        half = np.tan(view.fov_rad / 2)
-        rays = np.stack([half * right, -half * view.height_px / view.width_px * up, forward], 1)
         set_light(self._sky, light)
-        write(self._sky, "clip_to_ray", rays)
+        write(self._sky, "clip_to_ray", camera.rays(view))
         self._sky["pictures"] = 0
         self._sky["cloudiness"], self._sky["fogginess"] = light.cloudiness, light.fogginess
         c = self._context
@@ -407,7 +303,13 @@ class Renderer:
         c.depth_func = "<"
 
     def _draw_shade(
-        self, target: Target, movers: Sequence[Mover], eye: Floats, to_clip: Floats, light: Daylight
+        self,
+        target: Target,
+        movers: Sequence[Mover],
+        eye: Floats,
+        inside: Callable[[Floats, Floats], NDArray[np.bool_]],
+        to_clip: Floats,
+        light: Daylight,
     ) -> None:
         """Darken the ground under and around bodies, in colour only."""
         close = [
@@ -415,22 +317,24 @@ class Renderer:
             for m in movers
             if m.mesh in SHADE and np.hypot(m.pose.x_m - eye[0], m.pose.y_m - eye[1]) < 90
         ]
-        if not close:
-            return
-        models = np.stack(
-            [matrix(m.pose) @ np.diag([m.size_m[0], m.size_m[1], 1.0, 1.0]) for m in close]
-        )
-        models[:, 2, 3] += 0.022
-        strength = np.array([SHADE[m.mesh] for m in close])
-        instances = batches.plain_rows(models, strength)
         set_light(self._shade, light)
         write(self._shade, "world_to_clip", to_clip)
         c = self._context
         c.enable_only(moderngl.DEPTH_TEST | moderngl.BLEND)
         c.blend_func = moderngl.SRC_ALPHA, moderngl.ONE_MINUS_SRC_ALPHA
-        color_mask(target, is_code=False)
+        color_mask(target, is_code=False, is_light=False)
         target.frame.depth_mask = False
-        self._instances("shade", False).draw(self._shade, instances)
+        if self._contact is not None:
+            still = self._contact
+            near = np.linalg.norm(still.centres - eye, axis=1) < contact.REACH_M + still.radii
+            still.draw(self._shade, near & inside(still.centres, still.radii))
+        if close:
+            models = np.stack(
+                [matrix(m.pose) @ np.diag([m.size_m[0], m.size_m[1], 1.0, 1.0]) for m in close]
+            )
+            models[:, 2, 3] += 0.022
+            strength = np.array([SHADE[m.mesh] for m in close])
+            self._instances("shade", False).draw(self._shade, batches.plain_rows(models, strength))
         color_mask(target, is_code=True)
         target.frame.depth_mask = True
 

@@ -1,4 +1,4 @@
-"""Street furniture: trees, lamps, signs, traffic lights, buildings, props.
+"""Street furniture: lamps, signs, traffic lights, buildings, props.
 
 Signs and lights face -x in their own frame: their x axis is the yaw of the traffic that reads
 them, so a reader sees +y on the right. Origin on the ground.
@@ -27,116 +27,7 @@ from simattack.types import Floats
 
 STEEL: Color = (0.32, 0.33, 0.35)
 BLACK: Color = (0.012, 0.012, 0.012)
-BARK: Color = (0.075, 0.05, 0.032)
 RED_BIT, YELLOW_BIT, GREEN_BIT = 8, 9, 10
-
-
-def _blob(
-    centre: Floats,
-    radius: float,
-    rng: np.random.Generator,
-    sides: int,
-    rings: int,
-    low_z: float,
-    high_z: float,
-) -> Vertices:
-    """A lump of leaves, darker towards the bottom of the crown."""
-    polar = np.linspace(0.0, np.pi, rings + 1)[1:-1]
-    around = np.arange(sides) * 2 * np.pi / sides
-    shape = np.stack(
-        [
-            np.sin(polar)[:, None] * np.cos(around),
-            np.sin(polar)[:, None] * np.sin(around),
-            np.broadcast_to(-np.cos(polar)[:, None] * 0.85, (rings - 1, sides)),
-        ],
-        2,
-    )
-    points = centre + shape * radius * (1 + 0.34 * (rng.random((rings - 1, sides, 1)) - 0.5))
-    out = skin(points, crease_rad=2.0, layer=LAYERS["leaf"])
-    shade = 0.5 + 0.6 * np.clip((out[:, 2] - low_z) / (high_z - low_z), 0, 1)
-    out[:, 8:11] *= (shade * rng.uniform(0.85, 1.15))[:, None]
-    out[:, 6] = np.arctan2(out[:, 1] - centre[1], out[:, 0] - centre[0]) / np.pi * 1.5
-    out[:, 7] = (out[:, 2] - centre[2]) / radius * 0.7
-    # Cut the triangles that wrap round: their coordinates would run the whole texture backwards.
-    u = out[:, 6].reshape(-1, 3)
-    u += np.where(u.max(axis=1, keepdims=True) - u > 1.5, 3.0, 0.0)
-    out[:, 6] = u.ravel()
-    return out
-
-
-def tree(seed: int, is_far: bool = False) -> Vertices:
-    """A broad-leaved tree, 6 to 7 m high, crown from 2.3 m up."""
-    rng = np.random.default_rng(seed)
-    out = [
-        tube(
-            [(0, 0, 0), (0.02, 0.03, 1.4), (0.0, 0.08, 3.6)],
-            [0.19, 0.14, 0.09],
-            5 if is_far else 8,
-            BARK,
-        )
-    ]
-    for k in range(14):
-        turn = k * 2.4
-        out_m = 1.25 * np.sqrt((k % 7 + 0.3) / 7)
-        z = 3.1 + 2.6 * (k / 13) + rng.normal(0, 0.15)
-        shrink = 1.0 - 0.45 * abs(k / 13 - 0.4)
-        centre = np.array([out_m * np.cos(turn) * shrink, out_m * np.sin(turn) * shrink, z])
-        radius = rng.uniform(0.7, 1.0) * shrink
-        if is_far and k % 2:
-            continue
-        out.append(
-            _blob(
-                centre,
-                radius * (1.25 if is_far else 1.0),
-                rng,
-                5 if is_far else 8,
-                4 if is_far else 6,
-                2.4,
-                6.2,
-            )
-        )
-    return join(out)
-
-
-def conifer(is_far: bool = False) -> Vertices:
-    """A fir, 7 m high."""
-    rng = np.random.default_rng(5)
-    sides = 7 if is_far else 12
-    out = [tube([(0, 0, 0), (0, 0, 1.6)], [0.17, 0.13], 6, BARK)]
-    for k, (z, top, radius) in enumerate(
-        ((0.9, 3.0, 1.7), (2.0, 4.2, 1.4), (3.1, 5.4, 1.1), (4.3, 6.9, 0.75))
-    ):
-        angle = (np.arange(sides) + 0.5 * k) * 2 * np.pi / sides
-        r = radius * (1 + 0.25 * (rng.random(sides) - 0.5))
-        low = np.stack(
-            [r * np.cos(angle), r * np.sin(angle), np.full(sides, z) + 0.2 * rng.random(sides)], 1
-        )
-        tip = np.broadcast_to([0.0, 0.0, top], low.shape)
-        tri = np.stack([low, np.roll(low, -1, axis=0), tip], 1)
-        uv = np.stack(
-            [
-                np.stack([np.arange(sides), np.arange(sides) + 1.0, np.arange(sides) + 0.5], 1)
-                * 0.35,
-                np.broadcast_to([1.2, 1.2, 0.0], (sides, 3)),
-            ],
-            2,
-        )
-        out.append(smooth(tri, (0.55, 0.68, 0.6), crease_rad=2.0, layer=LAYERS["leaf"], uv=uv))
-        under = np.stack(
-            [low, np.broadcast_to([0, 0, z + 0.6], low.shape), np.roll(low, -1, axis=0)], 1
-        )
-        out.append(smooth(under, (0.12, 0.15, 0.12), layer=LAYERS["leaf"]))
-    return join(out)
-
-
-def bush(seed: int) -> Vertices:
-    """A bush, 2 m wide and 1 m high."""
-    rng = np.random.default_rng(seed)
-    out = [
-        _blob(np.array([x, rng.normal(0, 0.1), 0.45]), rng.uniform(0.5, 0.65), rng, 7, 5, -0.1, 1.0)
-        for x in (-0.5, 0.0, 0.5)
-    ]
-    return join(out)
 
 
 def lamp() -> Vertices:
@@ -306,6 +197,13 @@ def building(size_m: tuple[float, float, float], facade: str, ground: str, seed:
         ),
         box((w * 0.3, -d * 0.25, h + 0.7), (1.4, 1.4, 0.9), (0.35, 0.35, 0.36)),
     ]
+    # The sky's light fails towards the ground and under the cornices.
+    for part, edges, tones in (
+        (out[0], (floor, h - 1.2, h), (1.0, 1.0, 0.72)),
+        (out[1], (0.0, 0.9, floor - 0.5, floor), (0.62, 0.9, 1.0, 0.7)),
+    ):
+        wall = np.abs(part[:, 5]) < 0.5
+        part[wall, 8:11] *= np.interp(part[wall, 2], edges, tones)[:, None]
     mesh = join(out)
     # One storey of the ground texture spans its whole height.
     low = mesh[:, 11] == LAYERS[ground]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
+from simattack.server.render import carskins
 from simattack.types import Floats, Image
 
 SIZE_PX = 512
@@ -33,6 +34,9 @@ LAYERS: dict[str, int] = {
             "glass",
             "shop",
             "house",
+            "plaster",
+            "balcony",
+            *carskins.BODIES,
         )
     )
 }
@@ -57,7 +61,7 @@ def _tinted(color: tuple[float, float, float], shade: Floats) -> Image:
 
 def _asphalt() -> Image:
     shade = noise([(512, 0.34), (256, 0.26), (48, 0.05), (9, 0.08), (4, 0.08)], 1)
-    image = Picture.fromarray(_tinted((104, 103, 102), shade))
+    image = Picture.fromarray(_tinted((110, 109, 108), shade))
     draw = ImageDraw.Draw(image)
     rng = np.random.default_rng(4)
     for _ in range(3):  # cracks
@@ -68,7 +72,17 @@ def _asphalt() -> Image:
             nx, ny = x + 6 * np.cos(turn), y + 6 * np.sin(turn)
             draw.line([(x, y), (nx, ny)], fill=(74, 73, 72), width=1)
             x, y = nx, ny
-    return np.asarray(image)
+    # Mended patches, sealed joints, drops of oil.
+    for _ in range(2):
+        x, y = (int(v) for v in rng.integers(60, 380, 2))
+        w, h = (int(v) for v in rng.integers(40, 110, 2))
+        box = (x, y, x + w, y + h)
+        part = image.crop(box)
+        image.paste(part.point(lambda v: int(v * 0.93)), box)
+        draw.rectangle(box, outline=(84, 83, 82), width=1)
+    spots = noise([(24, 1.0), (60, 0.5)], 41)
+    stain = np.clip((spots - 0.44) * 1.6, 0, 0.14)
+    return (np.asarray(image) * (1 - stain[..., None])).astype(np.uint8)
 
 
 def _facade(
@@ -95,6 +109,11 @@ def _facade(
     picture = Picture.fromarray(image)
     draw = ImageDraw.Draw(picture)
     cw, ch = n / columns, n / storeys
+    streaks = noise([(96, 0.5), (24, 0.3)], seed + 7)[:1]
+    for j in range(storeys):  # a line of stone at each floor
+        z = int((j + 1) * ch) - 3
+        draw.rectangle([0, z, n, z + 3], fill=tuple(int(c * 0.86) for c in wall))
+        draw.line([0, z + 4, n, z + 4], fill=tuple(int(c * 0.66) for c in wall), width=1)
     for i in range(columns):
         for j in range(storeys):
             x0, y0 = i * cw + cw * (1 - width) / 2, j * ch + ch * (1 - height) / 2
@@ -103,6 +122,11 @@ def _facade(
             draw.rectangle(
                 [x0 - 4, y1 + 7, x1 + 4, y1 + 11], fill=tuple(int(c * 0.62) for c in wall)
             )
+            # Rain has run down from the sill's ends.
+            for x in (x0 - 2, x1 - 4):
+                kept = 0.86 + 0.1 * float(streaks[0, int(x) % n])
+                stain = tuple(int(c * kept) for c in wall)
+                draw.rectangle([x, y1 + 12, x + 5, min(y1 + 12 + 0.3 * ch, n)], fill=stain)
             g = int(52 + 38 * rng.random())
             draw.rectangle([x0, y0, x1, y1], fill=(g, g + 8, g + 18))
             a = rng.random() * 0.4
@@ -120,7 +144,33 @@ def _facade(
                 draw.rectangle(
                     [x0, y0, x1, y0 + (y1 - y0) * rng.uniform(0.2, 0.6)], fill=(196, 190, 176)
                 )
+            elif rng.random() < 0.5:  # curtains
+                for x in (x0, x1 - 0.2 * span):
+                    draw.rectangle([x, y0, x + 0.2 * span, y1], fill=(168, 160, 150))
             draw.line([(x0 + x1) / 2, y0, (x0 + x1) / 2, y1], fill=frame, width=3)
+            draw.line([x0, y0 + 0.35 * (y1 - y0), x1, y0 + 0.35 * (y1 - y0)], fill=frame, width=2)
+            # The wall is thick: its edge shades the window from above and from one side.
+            draw.rectangle([x0, y0, x1, y0 + 5], fill=(26, 28, 32))
+            draw.rectangle([x0, y0, x0 + 3, y1], fill=(34, 36, 40))
+    return np.asarray(picture)
+
+
+def _balconies() -> Image:
+    """Flats: wide windows behind balconies with their shade below."""
+    n = SIZE_PX
+    wall = (176, 170, 158)
+    picture = Picture.fromarray(_facade(wall, 15, 3, 4, 0.66, 0.66, frame=(236, 236, 232)))
+    draw = ImageDraw.Draw(picture)
+    for i in range(3):
+        for j in range(4):
+            x0, x1 = i * n / 3 + 18, (i + 1) * n / 3 - 18
+            z = (j + 1) * n / 4 - 6
+            draw.rectangle([x0, z, x1, z + 6], fill=(206, 204, 200))
+            if z + 24 < n:
+                draw.rectangle([x0, z + 7, x1, z + 24], fill=(96, 93, 88))
+            for x in np.arange(x0, x1, 8):
+                draw.line([x, z - 40, x, z], fill=(58, 60, 64), width=2)
+            draw.line([x0, z - 40, x1, z - 40], fill=(48, 50, 54), width=4)
     return np.asarray(picture)
 
 
@@ -203,6 +253,8 @@ def surfaces() -> Image:
         "brick": _facade((146, 84, 66), 11, 4, 4, 0.42, 0.58, bricks=True),
         "stucco": _facade((206, 192, 160), 12, 4, 4, 0.4, 0.56),
         "office": _facade((150, 152, 152), 13, 5, 4, 0.78, 0.56, frame=(112, 114, 116)),
+        "plaster": _facade((222, 216, 204), 14, 5, 4, 0.34, 0.66, frame=(120, 96, 78)),
+        "balcony": _balconies(),
         "glass": _glass_front(),
         "shop": _shop(),
         "house": _house(),
@@ -210,6 +262,8 @@ def surfaces() -> Image:
     slabs = _tinted((172, 169, 162), noise([(512, 0.2), (64, 0.12), (8, 0.12)], 3)).copy()
     slabs[:: SIZE_PX // 4] = slabs[:, :: SIZE_PX // 4] = 128
     pictures["concrete"] = slabs
+    for name, body in carskins.BODIES.items():
+        pictures[name] = carskins.paint_on(body, SIZE_PX)
     for name, image in pictures.items():
         out[int(LAYERS[name])] = image
     return out

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from simattack.server.render.bodies import BUS, VAN, Body, Curve
+from simattack.server.render.bodies import BUS, VAN, Body
+from simattack.server.render.carskins import BODIES, FRONT, REAR, SIDE, coordinates, curve, lamps
 from simattack.server.render.mesh import (
     PART_GLASS,
     PART_LAMP,
@@ -20,14 +21,20 @@ from simattack.server.render.mesh import (
     Color,
     Vertices,
     box,
+    capsule,
     join,
     quad,
     skin,
+    smooth,
     wheel,
 )
+from simattack.server.render.textures import LAYERS
 from simattack.types import Floats
 
-GLASS: Color = (0.012, 0.016, 0.02)
+GLASS: Color = (0.022, 0.027, 0.032)
+CABIN: Color = (0.36, 0.38, 0.40)
+"""Times what a side window's picture shows."""
+KINDS = {id(body): name for name, body in BODIES.items()}
 TRIM: Color = (0.012, 0.012, 0.013)
 DARK: Color = (0.006, 0.006, 0.006)
 CHROME: Color = (0.34, 0.35, 0.37)
@@ -37,10 +44,6 @@ TAIL: Color = (0.42, 0.012, 0.012)
 AMBER: Color = (0.42, 0.12, 0.01)
 LOW_BEAM, BRAKE, RIGHT, LEFT, REVERSE = 1, 3, 4, 5, 6
 """Bit numbers of CARLA's VehicleLightState."""
-
-
-def _curve(knots: Curve, x: Floats) -> Floats:
-    return np.interp(x, [k[0] for k in knots], [k[1] for k in knots])
 
 
 def _inside(x: Floats, stretches: Sequence[tuple[float, float]]) -> NDArray[np.bool_]:
@@ -70,9 +73,9 @@ def _stations(body: Body, arch_points: int) -> Floats:
 
 def _shell(body: Body, arch_points: int) -> Vertices:
     x = _stations(body, arch_points)
-    sill, belt = _curve(body.sill, x), _curve(body.belt, x)
-    roof = np.maximum(_curve(body.roof, x), belt + 0.012)
-    half = _curve(body.half_width, x) * body.width_m / 2
+    sill, belt = curve(body.sill, x), curve(body.belt, x)
+    roof = np.maximum(curve(body.roof, x), belt + 0.012)
+    half = curve(body.half_width, x) * body.width_m / 2
     low = sill.copy()
     arch = body.wheel_radius_m * 1.17
     for axle in body.axles:
@@ -108,8 +111,6 @@ def _shell(body: Body, arch_points: int) -> Vertices:
     for k in (0, 1, around - 2, around - 1):  # underside
         # Not the outermost stretches: they lend their colours to the nose's and the tail's caps.
         color[1:-1, k], part[1:-1, k] = DARK, PART_OWN
-    for k in (2, around - 3):  # dirt and shade towards the ground
-        color[:, k] = 0.82
     tall = ((roof - belt) > 0.1)[1:] & ((roof - belt) > 0.1)[:-1]
     window = tall & _inside(middle, [body.windows])
     pillar = _inside(middle, body.pillars)
@@ -119,8 +120,142 @@ def _shell(body: Body, arch_points: int) -> Vertices:
     screen = _inside(middle, body.glass_tops)
     for k in range(6, around - 6):
         color[screen, k], part[screen, k] = GLASS, PART_GLASS
-    shell = skin(rings, color, part, crease_rad=0.6)
-    return shell
+    return _painted(body, skin(rings, color, part, crease_rad=0.6))
+
+
+def _painted(body: Body, shell: Vertices) -> Vertices:
+    """The shell under its picture: the side's, the front's or the rear's by where a face looks."""
+    out = shell.copy()
+    tri = out[:, :3].reshape(-1, 3, 3).astype(float)
+    face = np.cross(tri[:, 1] - tri[:, 0], tri[:, 2] - tri[:, 0])
+    face /= np.linalg.norm(face, axis=1, keepdims=True) + 1e-12
+    part = out[::3, 12]
+    middle = tri.mean(axis=1)
+    belt = curve(body.belt, middle[:, 0])
+    layer = LAYERS[KINDS[id(body)]]
+    is_side = (np.abs(face[:, 1]) > 0.6) & (part != PART_OWN)
+    is_end = (np.abs(face[:, 0]) > 0.45) & (part == PART_PAINT) & (middle[:, 2] < belt + 0.25)
+    is_end &= np.abs(middle[:, 0]) > 0.36 * body.length_m
+    for chosen, side in (
+        (is_side & ~is_end, SIDE),
+        (is_end & (face[:, 0] > 0), FRONT),
+        (is_end & (face[:, 0] < 0), REAR),
+    ):
+        rows = np.repeat(chosen, 3)
+        out[rows, 6:8] = coordinates(body, out[rows, :3].astype(float), side)
+        out[rows, 11] = layer
+    # Through the side windows one sees the cabin that the picture shows.
+    glass = np.repeat(is_side & (part == PART_GLASS), 3)
+    out[glass, 8:11] = CABIN
+    return out
+
+
+def _half_width(body: Body, x: Floats, z: Floats) -> Floats:
+    """How far the body reaches to the side at ``x`` and height ``z``; below 0 outside of it."""
+    sill, belt = curve(body.sill, x), curve(body.belt, x)
+    roof = np.maximum(curve(body.roof, x), belt + 0.012)
+    half = curve(body.half_width, x) * body.width_m / 2
+    top = half * (1 - body.tumblehome * np.clip((roof - belt) / 0.35, 0, 1))
+    up = np.clip((z - belt) / np.maximum(roof - belt, 1e-3), 0, 1)
+    above = half * 0.95 + (top * 0.9 - half * 0.95) * up
+    out = np.where(z > belt, above, half * 0.985)
+    return np.where((z < sill) | (z > roof), -1.0, out)
+
+
+def _patch(
+    body: Body,
+    y: tuple[float, float],
+    z: tuple[float, float],
+    color: Color,
+    part: float,
+    is_front: bool,
+    cells: tuple[int, int],
+    layer: float,
+    proud_m: float = 0.022,
+) -> Vertices:
+    """A piece of the nose or the tail that follows the body's skin, a few millimetres before it."""
+    sign = 1.0 if is_front else -1.0
+    across, up = np.meshgrid(np.linspace(*y, cells[0] + 1), np.linspace(*z, cells[1] + 1))
+    x = sign * np.linspace(body.length_m / 2, body.length_m / 2 - 0.75, 376)
+    reach = _half_width(body, x[:, None, None], up[None])
+    inside = reach >= np.abs(across)
+    first = np.where(inside.any(axis=0), inside.argmax(axis=0), len(x) - 1)
+    p = np.stack([x[first] + sign * proud_m, across, up], 2)
+    a, b, c, d = p[:-1, :-1], p[:-1, 1:], p[1:, 1:], p[1:, :-1]
+    tri = np.stack([np.stack([a, b, c], 2), np.stack([a, c, d], 2)], 2).reshape(-1, 3, 3)
+    tri = tri if is_front else tri[:, ::-1]
+    side = FRONT if is_front else REAR
+    uv = coordinates(body, tri.reshape(-1, 3), side).reshape(-1, 3, 2)
+    return smooth(tri, color, part, layer, 1.2, uv)
+
+
+def _lights(body: Body, is_far: bool) -> Vertices:
+    """Head and tail lamps, blinkers, number plates, as parts of the skin."""
+    layer = LAYERS[KINDS[id(body)]]
+    fine, coarse = ((3, 2), (3, 2)) if is_far else ((8, 4), (8, 4))
+    (y0, y1, z0, z1), (t0, t1, u0, u1) = lamps(body)
+    out = []
+    for s, blink in ((-1, LEFT), (1, RIGHT)):
+
+        def both(a: float, b: float, s: int = s) -> tuple[float, float]:
+            return (a, b) if s > 0 else (-b, -a)
+
+        split = y1 - 0.18 * (y1 - y0)
+        out += [
+            _patch(body, both(y0, split), (z0, z1), HEAD, PART_LAMP + LOW_BEAM, True, fine, layer),
+            _patch(body, both(split, y1), (z0, z1), AMBER, PART_LAMP + blink, True, (2, 2), layer),
+            _patch(body, both(t0, t1), (u0, u1), TAIL, PART_LAMP + BRAKE, False, coarse, layer),
+        ]
+        if not is_far:
+            inner = both(t0 + 0.15 * (t1 - t0), t0 + 0.5 * (t1 - t0))
+            low = (u0 + 0.04, u0 + 0.38 * (u1 - u0))
+            out.append(
+                _patch(body, inner, low, AMBER, PART_LAMP + blink, False, (2, 1), layer, 0.03)
+            )
+    if not is_far:
+        white = LAYERS["white"]
+        for is_front, z in ((True, z0 - 0.14), (False, u0 - 0.07)):
+            out.append(
+                _patch(
+                    body, (-0.26, 0.26), (z - 0.055, z + 0.055), PLATE, PART_OWN, is_front, (2, 1),
+                    white, 0.012,
+                )
+            )  # fmt: skip
+            out.append(
+                _patch(
+                    body, (-0.2, 0.2), (z - 0.025, z + 0.025), (0.06, 0.06, 0.08), PART_OWN,
+                    is_front, (2, 1), white, 0.022,
+                )
+            )  # fmt: skip
+    return join(out)
+
+
+def _mirrors(body: Body) -> Vertices:
+    x = body.windows[1] - 0.15
+    z = float(curve(body.belt, np.array([x]))[0]) + 0.08
+    out = []
+    for s in (-1, 1):
+        y = s * (body.width_m / 2 + 0.06)
+        out.append(
+            capsule(
+                (x, y - s * 0.03, z), (x - 0.02, y + s * 0.05, z), 0.075, 0.065, 7,
+                part=PART_PAINT, flatten=(0.7, 1.0),
+            )
+        )  # fmt: skip
+        out.append(
+            box((x + 0.03, s * (body.width_m / 2 - 0.03), z - 0.05), (0.06, 0.12, 0.04), TRIM)
+        )
+        out.append(
+            quad(
+                [
+                    (x - 0.07, y + d, z + e)
+                    for d, e in ((0.05, -0.045), (-0.05, -0.045), (-0.05, 0.045), (0.05, 0.045))
+                ],
+                color=CHROME,
+                part=PART_GLASS,
+            )
+        )
+    return join(out)
 
 
 def _wheels(body: Body, sides: int) -> Vertices:
@@ -153,87 +288,14 @@ def _lamp_pair(
     )
 
 
-def _front_and_rear(body: Body, head_z: float, tail_z: float) -> Vertices:
-    """Lamps, grille, bumpers, number plates, mirrors, door lines and handles."""
-    half, width = body.length_m / 2, body.width_m
-    n, t = half - 0.10, -half + 0.07
-    out = [
-        _lamp_pair(
-            n - 0.04, 0.345 * width, head_z, (0.26, 0.19 * width, 0.14), HEAD, (LOW_BEAM, LOW_BEAM)
-        ),
-        _lamp_pair(n - 0.06, 0.425 * width, head_z - 0.09, (0.2, 0.05, 0.04), AMBER, (LEFT, RIGHT)),
-        _lamp_pair(t, 0.36 * width, tail_z, (0.19, 0.2 * width, 0.16), TAIL, (BRAKE, BRAKE)),
-        _lamp_pair(
-            t - 0.005, 0.29 * width, tail_z, (0.185, 0.05 * width, 0.08), AMBER, (LEFT, RIGHT)
-        ),
-        box((half - 0.035, 0, head_z - 0.22), (0.08, 0.5 * width, 0.15), TRIM),
-        box((half - 0.06, 0, head_z - 0.01), (0.13, 0.36 * width, 0.09), TRIM),
-        box((half - 0.005, 0, head_z - 0.01), (0.03, 0.1, 0.06), CHROME),
-        box((half - 0.01, 0, head_z - 0.16), (0.05, 0.5, 0.11), PLATE),
-        box((-half + 0.005, 0, tail_z - 0.1), (0.05, 0.5, 0.11), PLATE),
-        box((-half + 0.03, 0, 0.44), (0.12, 0.72 * width, 0.14), TRIM),
-    ]
-    mirror_x = body.windows[1] - 0.15
-    mirror_z = float(_curve(body.belt, np.array([mirror_x]))[0]) + 0.07
-    for s in (-1, 1):
-        out.append(
-            box((mirror_x, s * (width / 2 + 0.07), mirror_z), (0.14, 0.2, 0.13), part=PART_PAINT)
-        )
-    return join(out)
-
-
-def _door_lines(body: Body, doors: Sequence[float]) -> Vertices:
-    out = []
-    for x in doors:
-        half = float(_curve(body.half_width, np.array([x]))[0]) * body.width_m / 2
-        low = float(_curve(body.sill, np.array([x]))[0]) + 0.1
-        belt = float(_curve(body.belt, np.array([x]))[0])
-        mid = low - 0.1 + (belt - low + 0.1) * 0.55
-        for s in (-1, 1):
-            y = s * (half + 0.004)
-            lower = [
-                (x - s * 0.008, y * 0.992, low),
-                (x + s * 0.008, y * 0.992, low),
-                (x + s * 0.008, y, mid),
-                (x - s * 0.008, y, mid),
-            ]
-            upper = [
-                (x - s * 0.008, y, mid),
-                (x + s * 0.008, y, mid),
-                (x + s * 0.008, y * 0.987, belt - 0.06),
-                (x - s * 0.008, y * 0.987, belt - 0.06),
-            ]
-            out += [quad(lower[::-1], color=TRIM), quad(upper[::-1], color=TRIM)]
-            out.append(box((x + 0.16, y * 0.99, belt - 0.13), (0.17, 0.02, 0.03), TRIM))
-    return join(out)
-
-
 def car(body: Body) -> Vertices:
     """A car or van with every detail."""
-    head = float(_curve(body.belt, np.array([body.length_m / 2 - 0.1]))[0]) - 0.06
-    tail = float(_curve(body.belt, np.array([-body.length_m / 2 + 0.08]))[0]) - 0.12
-    a, b = body.axles
-    return join(
-        [
-            _shell(body, 11),
-            _wheels(body, 20),
-            _front_and_rear(body, head, tail),
-            _door_lines(body, (b - 0.55, -0.36, a + 0.28)),
-        ]
-    )
+    return join([_shell(body, 11), _wheels(body, 20), _lights(body, False), _mirrors(body)])
 
 
 def car_far(body: Body) -> Vertices:
     """The same silhouette and colours out of a few hundred triangles."""
-    head = float(_curve(body.belt, np.array([body.length_m / 2 - 0.1]))[0]) - 0.06
-    tail = float(_curve(body.belt, np.array([-body.length_m / 2 + 0.08]))[0]) - 0.12
-    n, t, w = body.length_m / 2 - 0.10, -body.length_m / 2 + 0.07, body.width_m
-    lamps = [
-        _lamp_pair(n - 0.02, 0.335 * w, head, (0.22, 0.2 * w, 0.14), HEAD, (LOW_BEAM, LOW_BEAM)),
-        _lamp_pair(t, 0.36 * w, tail, (0.19, 0.22 * w, 0.16), TAIL, (BRAKE, BRAKE)),
-        box((n + 0.07, 0, head - 0.22), (0.08, 0.5 * w, 0.15), TRIM),
-    ]
-    return join([_shell(body, 5), _wheels(body, 8), *lamps])
+    return join([_shell(body, 5), _wheels(body, 8), _lights(body, True)])
 
 
 def van(is_far: bool = False) -> Vertices:
@@ -241,16 +303,7 @@ def van(is_far: bool = False) -> Vertices:
     if is_far:
         return car_far(VAN)
     back = [box((-2.8, s * 0.45, 1.75), (0.03, 0.72, 0.6), GLASS, part=PART_GLASS) for s in (-1, 1)]
-    return join(
-        [
-            _shell(VAN, 9),
-            _wheels(VAN, 18),
-            _front_and_rear(VAN, 0.92, 1.05),
-            *back,
-            box((-2.805, 0, 1.4), (0.02, 0.03, 1.7), TRIM),
-            _door_lines(VAN, (0.3, -0.9)),
-        ]
-    )
+    return join([car(VAN), *back])
 
 
 def bus(is_far: bool = False) -> Vertices:
@@ -265,11 +318,7 @@ def bus(is_far: bool = False) -> Vertices:
             (half + 0.03, 0, 2.82), (0.05, 1.3, 0.14), (0.9, 0.42, 0.04), part=PART_LAMP + LOW_BEAM
         ),
         box((-half, 0, 2.2), (0.04, 1.9, 0.8), GLASS, part=PART_GLASS),
-        _lamp_pair(half - 0.02, 0.95, 0.78, (0.1, 0.4, 0.2), HEAD, (LOW_BEAM, LOW_BEAM)),
-        _lamp_pair(-half + 0.02, 1.08, 1.1, (0.08, 0.2, 0.5), TAIL, (BRAKE, BRAKE)),
-        _lamp_pair(-half + 0.02, 1.08, 1.55, (0.08, 0.2, 0.2), AMBER, (LEFT, RIGHT)),
-        box((half + 0.01, 0, 0.62), (0.04, 0.52, 0.12), PLATE),
-        box((half, 0, 0.45), (0.06, 2.2, 0.14), TRIM),
+        _lights(BUS, is_far),
         box((0, 0, 3.15), (4.0, 1.6, 0.2), (0.5, 0.5, 0.5)),
         box((-half, 0, 0.7), (0.04, 1.6, 0.4), TRIM),
     ]

@@ -33,7 +33,7 @@ void main() {
     float sunlit = inside ? texture(shadow, vec3(s.xy, s.z - 0.0006)) : 1.0;
     vec3 direct = sun_light * (max(dot(normal, sun), 0.0) * sunlit);
     vec3 ambient = mix(ground_light, sky_light, normal.z * 0.5 + 0.5);
-    vec3 light = t * t * (ambient + direct);
+    vec3 light = t * t * (ambient + direct + lamp_light(v_world, normal));
     vec3 seen_light = mix(haze, light, clearness(z));
     out_color = vec4(response(seen_light), 1.0);
     out_light = vec4(seen_light * exposure, 1.0);

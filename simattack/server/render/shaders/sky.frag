@@ -17,7 +17,11 @@ void main() {
     float edge = mix(0.72, 0.2, cloudiness);
     float cover = smoothstep(edge, edge + 0.3, lump) * smoothstep(0.0, 0.22, d.z);
     light = mix(light, sky_light * 0.9 + sun_light * 0.22, cover * 0.85);
-    light += sun_light * pow(max(dot(d, sun), 0.0), 500.0) * 3.0 * (1.0 - cloudiness);
+    float toward = max(dot(d, sun), 0.0);
+    float halo = toward * toward * toward;
+    halo = halo * halo * halo;
+    // The disc, and the air around it that scatters forwards.
+    light += sun_light * (pow(toward, 500.0) * 3.0 + 0.10 * halo) * (1.0 - cloudiness);
     light = mix(light, haze, fogginess);
     out_color = vec4(response(light), 1.0);
     out_light = vec4(light * exposure, 1.0);

@@ -1,7 +1,7 @@
 in vec3 v_normal;
 in vec2 v_uv;
 in vec3 v_world;
-flat in vec3 v_color;
+in vec3 v_color;
 flat in float v_layer;
 flat in float v_shine;
 flat in vec3 v_code;
@@ -29,14 +29,14 @@ void main() {
     vec3 direct = sun_light * (facing * sunlit);
     vec3 ambient = mix(ground_light, sky_light, n.z * 0.5 + 0.5);
     float road = v_layer == 1.0 ? wetness : 0.0;
-    vec3 light = albedo * (1.0 - 0.55 * road) * (ambient + direct);
+    vec3 light = albedo * (1.0 - 0.55 * road) * (ambient + direct + lamp_light(v_world, n));
     // A loop, not a branch: software rasterisers skip an empty loop, but run both sides of a branch.
     for (int k = v_shine > 0.5 || road > 0.0 ? 1 : 0; k > 0; --k) {
         vec3 to_eye = normalize(eye - v_world);
         vec3 r = reflect(-to_eye, n);
         float grazing = 1.0 - max(dot(n, to_eye), 0.0);
         float g2 = grazing * grazing;
-        float mirror = 0.035 + 0.5 * g2 * g2 * grazing;
+        float mirror = 0.05 + 0.6 * g2 * g2 * grazing;
         vec3 seen = mix(ground_light * 0.35, sky(r.z), smoothstep(-0.08, 0.12, r.z));
         float glint = pow(max(dot(r, sun), 0.0), 180.0) * sunlit;
         float amount = v_shine > 0.5 ? 1.0 : road * 0.8;

@@ -15,7 +15,7 @@ uniform mat4 world_to_clip;
 out vec3 v_normal;
 out vec2 v_uv;
 out vec3 v_world;
-flat out vec3 v_color;
+out vec3 v_color;
 flat out float v_layer;
 flat out float v_shine;  // 0 dull, 1 shiny, 2 shines by itself
 flat out vec3 v_code;
