@@ -350,6 +350,11 @@ class Session:
                 self._road = RoadMap(self._carla, self._world.get_map())
         return self._road
 
+    @property
+    def geo_origin(self) -> tuple[float, float]:
+        """Latitude and longitude [deg] of the world's origin."""
+        return self.road.geo_origin
+
     def route_to(self, surface_name: str, start_before_m: float, beyond_m: float = 30.0) -> Route:
         """The lane's centre from ``start_before_m`` before a stop line to ``beyond_m`` past it.
 

@@ -21,7 +21,7 @@ from simattack.scenario import Conditions, Scenario
 from simattack.summary import summarise
 from simattack.supervisor import Outcome, Supervisor
 from simattack.surfaces import approaches
-from simattack.types import Image, Surface
+from simattack.types import Image, Surface, World
 from simattack.worker import Job, OpenRemote, Tools, one_thread, open_embedded, run_episode
 
 
@@ -117,7 +117,8 @@ def rehearse(scenario: Scenario) -> None:
         for arm in scenario.arms():
             if arm.attack is not None:
                 attack = arm.attack.build("attacks", f"scenario {scenario.name!r}")
-                attack.begin(_Easel(scenario.map, site), np.random.default_rng(0)).end()
+                easel: World = _Easel(scenario.map, site)
+                attack.begin(easel, np.random.default_rng(0)).end()
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ class _Easel:
 
     map_name: str
     site: str
+    geo_origin: tuple[float, float] = (0.0, 0.0)
+    """Nobody drives here, so anywhere will do."""
 
     def surface(self, name: str) -> Surface:
         wanted = name or self.site

@@ -52,7 +52,7 @@ Observation = Mapping[str, NDArray[Any]]
 """What the car senses at one tick, by sensor name; a member of ``DriveEnv.observation_space``.
 
 ``camera``  (480, 640, 3) uint8 RGB; the newest image, repeated on ticks between two captures
-``gnss``    (3,) float64 latitude [deg], longitude [deg], altitude [m]
+``gnss``    (3,) float64 latitude [deg], longitude [deg], altitude [m]; all inf without a fix
 ``imu``     (7,) float64 acceleration x y z [m/s2], angular rate x y z [rad/s], compass [rad]
 ``speed``   (1,) float64 wheel speed [m/s], never negative
 ``clock``   (2,) float64 time since the episode began [s], time of capture of ``camera`` [s]
@@ -250,6 +250,11 @@ class Verdict:
 
 class World(Protocol):
     """What an attack may touch: the scene, through the client. ``session.Session`` is one."""
+
+    @property
+    def geo_origin(self) -> tuple[float, float]:
+        """Latitude and longitude [deg] of the world's origin, the same as a route's."""
+        ...
 
     def surface(self, name: str) -> Surface:
         """The catalogue's surface of that name; ``ConfigError`` names the nearest match."""

@@ -11,30 +11,9 @@ from collections import deque
 
 import numpy as np
 
+from simattack.geodesy import EARTH_RADIUS_M as EARTH_RADIUS_M
+from simattack.geodesy import world_from_gnss as world_from_gnss
 from simattack.types import Floats, Observation
-
-EARTH_RADIUS_M = 6378137.0 * 0.9996
-"""CARLA's maps: a sphere of WGS 84's equatorial radius, with UTM's scale on the meridian."""
-
-
-def world_from_gnss(
-    latitude_deg: float, longitude_deg: float, origin_deg: tuple[float, float]
-) -> Floats:
-    """(2,) world x, y [m] of a fix.
-
-    +x raises the longitude and +y the latitude. The transverse Mercator's first curvature term is
-    kept: it is worth 2 cm at 500 m, the next one nothing.
-
-    Source: Snyder, Map Projections: A Working Manual (1987), eq. 8-1 and 8-3, to second order.
-    """
-    x = (
-        np.deg2rad(longitude_deg - origin_deg[1])
-        * EARTH_RADIUS_M
-        * np.cos(np.deg2rad(latitude_deg))
-    )
-    y = np.deg2rad(latitude_deg - origin_deg[0]) * EARTH_RADIUS_M
-    y += x**2 * np.tan(np.deg2rad(origin_deg[0])) / (2 * EARTH_RADIUS_M)
-    return np.array([x, y])
 
 
 def yaw_from_compass(compass_rad: float) -> float:
@@ -75,8 +54,13 @@ class Localiser:
     def pose(self) -> Floats:
         """(3,) x, y [m], yaw [rad] in the world, of the car frame's origin."""
         if self._state is None:
-            raise RuntimeError("no observation yet; call update first")
+            raise RuntimeError("no observation with a fix yet; call update first")
         return self._state
+
+    @property
+    def has_pose(self) -> bool:
+        """Whether there has been a fix to begin with."""
+        return self._state is not None
 
     @property
     def odometry(self) -> Floats:
@@ -84,10 +68,15 @@ class Localiser:
         return self._odometry
 
     def update(self, obs: Observation) -> None:
-        """Take in one tick's sensors."""
+        """Take in one tick's sensors; a fix that is no number is none, and is left out."""
         time_s = float(obs["clock"][0])
-        fix = world_from_gnss(float(obs["gnss"][0]), float(obs["gnss"][1]), self._origin_deg)
+        has_fix = bool(np.isfinite(obs["gnss"][:2]).all())
         yaw = yaw_from_compass(float(obs["imu"][6]))
+        if has_fix:
+            fix = world_from_gnss(float(obs["gnss"][0]), float(obs["gnss"][1]), self._origin_deg)
+        if self._state is None and not has_fix:
+            self._time_s = time_s
+            return
         if self._state is None:
             self._state = np.array([fix[0], fix[1], yaw])
             self._spread = np.diag([self._gnss_var, self._gnss_var, self._compass_var])
@@ -95,7 +84,10 @@ class Localiser:
             self._predict(
                 float(obs["speed"][0]), float(obs["imu"][5]), max(time_s - self._time_s, 0.0)
             )
-            self._correct(fix, yaw)
+            if has_fix:
+                self._correct(fix, yaw)
+            else:
+                self._correct_yaw(yaw)
         self._time_s = time_s
         self._history.append((time_s, self._odometry.copy()))
         while self._history[0][0] < time_s - self.MEMORY_S:
@@ -140,6 +132,16 @@ class Localiser:
         keep = np.eye(3) - gain
         # Joseph's form stays symmetric and positive in floating point.
         self._spread = keep @ self._spread @ keep.T + gain @ noise @ gain.T
+
+    def _correct_yaw(self, yaw_rad: float) -> None:
+        """The compass alone; it tells of x and y only what they share with the heading."""
+        assert self._state is not None
+        column = self._spread[:, 2]
+        gain = column / (column[2] + self._compass_var)
+        self._state = self._state + gain * _wrap(yaw_rad - self._state[2])
+        self._state[2] = _wrap(self._state[2])
+        keep = np.eye(3) - np.outer(gain, [0.0, 0.0, 1.0])
+        self._spread = keep @ self._spread @ keep.T + self._compass_var * np.outer(gain, gain)
 
 
 def into_frame(points: Floats, pose: Floats) -> Floats:

@@ -137,6 +137,8 @@ class ModularDriver:
         dt_s = self._car.tick_s if self._time_s is None else max(time_s - self._time_s, 0.0)
         self._time_s = time_s
         self._localiser.update(obs)
+        if not self._localiser.has_pose:
+            return np.array([0.0, 0.0, 1.0])  # it stands until it first knows where it is
         pose, speed = self._localiser.pose, float(obs["speed"][0])
         self._s_m, _ = self._path.locate(pose[:2], self._s_m)
         if np.isfinite(captured_s) and (self._captured_s is None or captured_s > self._captured_s):

@@ -91,3 +91,38 @@ def test_a_first_fix_at_the_seam_of_the_compass_does_not_turn_the_car_round():
 def test_a_pose_is_refused_before_the_first_observation():
     with pytest.raises(RuntimeError, match="call update first"):
         _ = Localiser(ORIGIN, 0.5, 0.02).pose
+
+
+def test_without_a_fix_it_goes_on_by_wheels_gyroscope_and_compass():
+    localiser = Localiser(ORIGIN, 0.5, 0.02)
+    for tick in range(40):
+        localiser.update(observation(tick * 0.05, tick * 0.4, speed=8.0))
+    for tick in range(40, 140):
+        blind = observation(tick * 0.05, speed=8.0)
+        blind["gnss"] = np.full(3, np.nan if tick % 2 else np.inf)
+        localiser.update(blind)
+    assert localiser.pose == pytest.approx([139 * 0.4, 0, 0], abs=0.02)
+    # 5 s at 8 m/s by wheels of 1.5 cm a root of a metre, and by a compass that holds the heading.
+    assert 0.09 < np.sqrt(localiser._spread[0, 0]) < 0.2
+    assert np.sqrt(localiser._spread[2, 2]) < 0.01
+
+
+def test_the_compass_alone_still_turns_the_pose():
+    localiser = Localiser(ORIGIN, 0.5, 0.02)
+    localiser.update(observation(0.0))
+    for tick in range(1, 60):
+        blind = observation(tick * 0.05, yaw=0.1)
+        blind["gnss"] = np.full(3, np.inf)
+        localiser.update(blind)
+    assert localiser.pose[2] == pytest.approx(0.1, abs=0.02)
+
+
+def test_the_first_fix_may_come_late():
+    localiser = Localiser(ORIGIN, 0.5, 0.02)
+    blind = observation(0.0, speed=8.0)
+    blind["gnss"] = np.full(3, np.inf)
+    localiser.update(blind)
+    assert not localiser.has_pose
+    localiser.update(observation(0.05, 12.0, 3.0, speed=8.0))
+    assert localiser.has_pose
+    assert localiser.pose[:2] == pytest.approx([12.0, 3.0], abs=0.01)
