@@ -32,7 +32,7 @@ class LensDust:
     load [g/m2].
 
     Source: random discs cover 1 - exp(-area a square metre) (Hall, Introduction to the Theory of
-    Coverage Processes, 1988); Mastekbayasa & Kumar, Solar Energy 68(2), 2000: 3.72 g/m2 of natural
+    Coverage Processes, 1988); Mastekbayeva & Kumar, Solar Energy 68(2), 2000: 3.72 g/m2 of natural
     dust take transmittance from 87.9 % to 75.8 %, which a diameter of 15 um gives. Simplified:
     shadows by geometry alone, no forward diffraction, the veil of the scene's mean light; the
     pattern (log-normal, 4 to 40 mm) is assumed.

@@ -219,7 +219,7 @@ def test_the_saturated_spot_is_the_whole_of_its_pixels():
         ({"at": 3, "distance_m": 2}, "at needs two numbers"),
         ({"wavelength_nm": 905}, "wavelength_nm must be a number, from 400 to 700, got 905"),
         ({"duty": 1.5}, "duty must be"),
-        ({"timing": 3}, "timing must be a mapping"),
+        ({"timing": 3}, "field 'timing': expected a mapping"),
         ({"exposure_s": 0}, "exposure_s must be"),
     ],
 )
