@@ -84,8 +84,8 @@ class Blinding:
     duty: float = 0.5
     """Part of a period for which it is on."""
     scatter: float = 0.04
-    """Part of the light that the glass scatters: 2 % a clean lens (ISO 9358 finds 1 to 3 % of
-    veiling glare), 2 % a worn windscreen (the most that UN Regulation 43 lets pass)."""
+    """Part of the light that the glass scatters: 2 % a clean lens, 2 % a worn windscreen; both
+    assumed."""
     core_px: float = 0.7
     """Standard deviation of a point's sharp image; assumed."""
     adaptation_s: float | None = 0.5

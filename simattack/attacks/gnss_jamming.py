@@ -25,8 +25,7 @@ from simattack.timing import Timer, Timing
 from simattack.types import Floats, Frame, Observation, World
 
 MAX_POWER_MW = 1000.0
-"""Jammers sold for cars radiate 1 mW to 1 W (assumed from memory of Mitch et al., Signal
-Characteristics of Civil GPS Jammers, ION GNSS 2011, whose strongest had 0.64 W)."""
+"""What a jammer that is plugged into a car radiates at most (assumed)."""
 
 
 @register("attacks", "gnss_jamming")

@@ -29,8 +29,7 @@ ANTENNAS = ("car", "place")
 MAX_POWER_MW = 1000.0
 """The same as a jammer's."""
 TAKEOVER_DB = 2.0
-"""By which the replayed signals must be the stronger (Tippenhauer et al., On the Requirements for
-Successful GPS Spoofing Attacks, CCS 2011; from memory)."""
+"""By which the replayed signals must be the stronger (assumed)."""
 MAX_DELAY_S = 3600.0
 """Orbits broadcast for the time of recording hold for hours; no episode is longer."""
 

@@ -29,10 +29,9 @@ AXES = ("car", "start", "world")
 MAX_POWER_MW = 1000.0
 """The same as a jammer's; far more than is needed."""
 TAKEOVER_DB = 2.0
-"""By which the false signals must be the stronger (Tippenhauer et al., On the Requirements for
-Successful GPS Spoofing Attacks, CCS 2011; from memory)."""
+"""By which the false signals must be the stronger (assumed)."""
 SEAMLESS_M = 500.0
-"""A greater jump makes the receiver lose lock first (the same; from memory)."""
+"""A greater jump makes the receiver lose lock first (assumed)."""
 MAX_RATE_MPS = 4 * 1.0 * CHIP_M / 4
 """Speed of dragging at which a first-order code loop of 1 Hz lags by a quarter of a chip, the end
 of a discriminator with early and late half a chip apart: error = speed / 4B (Kaplan & Hegarty,

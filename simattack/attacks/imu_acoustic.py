@@ -15,7 +15,7 @@ from simattack.timing import Timer, Timing
 from simattack.types import Floats, Frame, Observation, World
 
 MAX_SOUND_DBSPL = 140.0
-"""At 1 m, of the loudest source that Son et al. (2015) reckon with for a range of about 40 m."""
+"""At 1 m, of a loud source that one person can carry (assumed)."""
 AXES = ("x", "y", "z")
 WAVES = ("sine", "side_swing")
 _CLOSEST_M = 0.01
@@ -44,10 +44,8 @@ PARTS = {
     "adxl103": Part(0, 5500.0, 5.0, 4.97, 115.0, 1.7 * 9.80665, 2 * 1.7 * 9.80665 / 4096),
     "l3g4200d": Part(3, 8100.0, 20.0, 0.5, 110.0, math.radians(2000), math.radians(0.07)),
 }
-"""``adxl103``: an accelerometer; amplitude measured by Guo et al., Sensors 21 (2021) 945; resonance
-and range of its data sheet, from memory; quality and a converter of 12 bits assumed.
-``l3g4200d``: a gyroscope; resonant from 7.9 to 8.3 kHz (Son et al. 2015, from memory), hence middle
-and quality; range and step of its data sheet, from memory; amplitude assumed."""
+"""``adxl103``: an accelerometer; its amplitude was measured by Guo et al., Sensors 21 (2021) 945.
+``l3g4200d``: a gyroscope. All their other figures are assumed."""
 
 
 @register("attacks", "imu_acoustic")

@@ -64,8 +64,7 @@ class Interference:
     modulation_hz: float | None = None
     """Of the injected envelope; None for noise, a value of its own for every row."""
     coupling_per_vpm: float = 0.001
-    """Part of the sensor's full scale for 1 V/m; assumed. At the 30 V/m that cars' electronics must
-    stand (UN Regulation 10) it is 3 %."""
+    """Part of the sensor's full scale for 1 V/m; assumed. At 30 V/m it is 3 %."""
     loss_field_vpm: float | None = None
     """A field at which two in three rows of the sensor are lost; None if none ever is. The
     chance is 1 - exp(-(E / this)^2); assumed."""

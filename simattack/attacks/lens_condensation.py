@@ -32,8 +32,8 @@ class LensCondensation:
     share of the glass under water.
 
     Source: Snell's law; the share: breath figures settle where droplets merge as fast as they
-    grow, at 1 - t / 200 degrees of the glass (Zhao & Beysens, Langmuir 11, 1995: 0.55 at 90,
-    from memory). Simplified: the disc is even (exact for thin caps), no reflection, nothing drips;
+    grow, at 1 - t / 200 degrees of the glass (assumed). Simplified: the disc is even (exact for
+    thin caps), no reflection, nothing drips;
     the pattern (8 to 60 mm) is assumed.
 
     Raises:

@@ -40,7 +40,7 @@ class LensDots:
     """
 
     MOST_DOTS: ClassVar[int] = 10
-    """Li et al. need no more to reach most of their effect (from memory)."""
+    """Assumed: what somebody can stick on unseen."""
     MOST_OPACITY: ClassVar[float] = 0.5
     """Translucent: more than half of the light passes (assumed)."""
     MOST_COVERAGE: ClassVar[float] = 0.25
@@ -50,7 +50,7 @@ class LensDots:
     dots: tuple[tuple[float, ...], ...] = ()
     """Seven numbers a dot, as above; empty for ``count`` random ones."""
     count: int = 9
-    """Of the random dots; nine are what a public remake of Li et al. uses."""
+    """Of the random dots."""
     radius_mm: float = 1.3
     """Of the random dots: a window 30 mm away shows 18.5 px a millimetre."""
     opacity: float = 0.4

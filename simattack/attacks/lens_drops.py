@@ -39,10 +39,9 @@ class LensDrops:
     r / (sin(t) (n - 1)), so near that it turns the world over. A ray that the rim reflects
     totally is dark. Parameters: x, y in 0..1 of the picture and radius [mm] of each drop.
 
-    Source: Snell's law in vector form; a drop as a cap: Halimeh & Roser, IV 2009; its picture as a
-    blurred, contracted one mixed with the clear one: You et al., TPAMI 38(9), 2016 (both from
-    memory). Simplified: no thickness, no reflection at the front, no motion of the drop; what lies
-    beyond the picture looks like its edge; drops are expected not to overlap.
+    Source: Snell's law in vector form; that a drop is a cap of a sphere is assumed. Simplified: no
+    thickness, no reflection at the front, no motion of the drop; what lies beyond the picture looks
+    like its edge; drops are expected not to overlap.
 
     Raises:
         ValueError: at construction: a value makes no sense.

@@ -43,8 +43,7 @@ class LensDust:
     """
 
     MOST_LOAD_G_M2: ClassVar[float] = 16.0
-    """About the heaviest natural load reported for glass (Elminir et al. 2006: 15.84 g/m2,
-    from memory)."""
+    """About the heaviest natural load on glass (assumed)."""
     is_growing: ClassVar[bool] = False
 
     load_g_m2: float = 8.0

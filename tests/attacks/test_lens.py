@@ -453,7 +453,7 @@ def test_condensation_makes_a_disc_of_a_point_and_loses_no_light():
 
 
 def test_the_most_condensation_is_where_breath_figures_settle():
-    """Zhao & Beysens 1995: 1 - t / 200 degrees of the glass."""
+    """The share said in the docstring: 1 - t / 200 degrees of the glass."""
     begin("lens_condensation", contact_deg=40, coverage=0.8)
     with pytest.raises(BudgetError, match=r"80\.0%"):
         begin("lens_condensation", contact_deg=40, coverage=0.81)
