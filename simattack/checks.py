@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TypeGuard
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a finite number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def number(name: str, value: object, low: float = 0.0, high: float = math.inf) -> None:
@@ -11,8 +17,7 @@ def number(name: str, value: object, low: float = 0.0, high: float = math.inf) -
     Raises:
         ValueError: names the option, what was expected and what came.
     """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and low <= value <= high:  # type: ignore[arg-type,operator]
+    if is_number(value) and low <= value <= high:
         return
     span = f"{low:g} or more" if math.isinf(high) else f"from {low:g} to {high:g}"
     raise ValueError(f"{name} must be a number, {span}, got {value!r}")

@@ -32,6 +32,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from simattack.checks import is_number
 from simattack.raster import (
     Array,
     axis,
@@ -301,8 +302,7 @@ def number(name: str, value: object, low: float, high: float, is_open: bool = Fa
     Raises:
         ValueError: one line: the name, what was expected and what came.
     """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (is_number and low <= value <= high and not (is_open and value == low)):  # type: ignore[operator]
+    if not (is_number(value) and low <= value <= high and not (is_open and value == low)):
         way = f"above {low:g}, at most {high:g}" if is_open else f"{low:g} to {high:g}"
         raise ValueError(f"{name} must be a number, {way}, got {value!r}")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simattack.checks import choice, is_number, number
 from simattack.errors import ConfigError
 from simattack.types import Floats, Pose, World
 
@@ -109,8 +110,7 @@ class Emitter:
     """On top of free space: a car's body, walls."""
 
     def __post_init__(self) -> None:
-        if self.at not in PLACES:
-            raise ValueError(f"at must be one of {', '.join(PLACES)}, got {self.at!r}")
+        choice("at", self.at, PLACES)
         require_not_negative(self, "power_mw", "distance_m", "loss_db")
         if (self.at == "place") != (self.place_m is not None):
             raise ValueError(
@@ -201,14 +201,20 @@ def require_not_negative(options: object, *names: str) -> None:
         ValueError: names the first.
     """
     for name in names:
-        value = getattr(options, name)
-        if not is_number(value) or value < 0:
-            raise ValueError(f"{name} must be a number, 0 or more, got {value!r}")
+        number(name, getattr(options, name))
 
 
-def is_number(value: object) -> bool:
-    """Whether it is a finite number; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def fitted(parameters: Floats, box: tuple[Floats, Floats], expected: str) -> Floats:
+    """(n,) parameters, held within their box.
+
+    Raises:
+        ConfigError: not as many as the box has.
+    """
+    low, high = box
+    if np.shape(parameters) != low.shape:
+        raise ConfigError(f"expected {expected}, got {np.size(parameters)} numbers")
+    held: Floats = np.asarray(parameters, float).clip(low, high)
+    return held
 
 
 def triple(name: str, value: object) -> tuple[float, float, float] | None:

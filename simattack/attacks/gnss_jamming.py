@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simattack.errors import BudgetError, ConfigError
+from simattack.checks import choice
+from simattack.errors import BudgetError
 from simattack.geodesy import moved
 from simattack.radio import (
     QUALITY,
@@ -15,6 +16,7 @@ from simattack.radio import (
     Outbox,
     code_noise_m,
     effective_cn0_dbhz,
+    fitted,
     require_not_negative,
     surface_place,
     triple,
@@ -104,10 +106,7 @@ class GnssJamming:
                 "track_dbhz <= acquire_dbhz <= cn0_dbhz expected, got "
                 f"{self.track_dbhz}, {self.acquire_dbhz}, {self.cn0_dbhz}"
             )
-        if self.lost_fix not in Outbox.CHOICES:
-            raise ValueError(
-                f"lost_fix must be one of {', '.join(Outbox.CHOICES)}, got {self.lost_fix!r}"
-            )
+        choice("lost_fix", self.lost_fix, Outbox.CHOICES)
 
     @property
     def emitter(self) -> Emitter:
@@ -201,10 +200,7 @@ class Jammed:
         Raises:
             ConfigError: not one number.
         """
-        low, high = self._recipe.box
-        if np.shape(parameters) != low.shape:
-            raise ConfigError(f"expected a power (1,) [mW], got {np.size(parameters)} numbers")
-        self._power_mw = float(np.asarray(parameters, float).clip(low, high)[0])
+        self._power_mw = float(fitted(parameters, self._recipe.box, "a power (1,) [mW]")[0])
 
     def end(self) -> None:
         self._is_over = True

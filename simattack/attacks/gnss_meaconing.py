@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simattack.errors import BudgetError, ConfigError
+from simattack.checks import choice, is_number
+from simattack.errors import BudgetError
 from simattack.geodesy import moved
 from simattack.radio import (
     LIGHT_MPS,
     Emitter,
     Lock,
     Outbox,
-    is_number,
+    fitted,
     require_not_negative,
     surface_place,
     triple,
@@ -95,10 +96,7 @@ class GnssMeaconing:
             if not is_number(getattr(self, name)):
                 raise ValueError(f"{name} must be a number, got {getattr(self, name)!r}")
         for name, choices in (("antenna", ANTENNAS), ("lost_fix", Outbox.CHOICES)):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}"
-                )
+            choice(name, getattr(self, name), choices)
         if (self.antenna == "place") != (self.antenna_m is not None):
             raise ValueError(
                 f"antenna_m needs x, y, z with antenna 'place' and None otherwise, got "
@@ -179,10 +177,7 @@ class Meaconed:
         Raises:
             ConfigError: not one number.
         """
-        low, high = self._recipe.box
-        if np.shape(parameters) != low.shape:
-            raise ConfigError(f"expected a power (1,) [mW], got {np.size(parameters)} numbers")
-        self._power_mw = float(np.asarray(parameters, float).clip(low, high)[0])
+        self._power_mw = float(fitted(parameters, self._recipe.box, "a power (1,) [mW]")[0])
 
     def end(self) -> None:
         self._is_over = True

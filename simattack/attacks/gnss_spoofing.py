@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simattack.errors import BudgetError, ConfigError
+from simattack.checks import choice, is_number
+from simattack.errors import BudgetError
 from simattack.geodesy import moved
 from simattack.radio import (
     CHIP_M,
     Emitter,
     Lock,
     Outbox,
-    is_number,
+    fitted,
     require_not_negative,
     surface_place,
     triple,
@@ -115,10 +116,7 @@ class GnssSpoofing:
             ("profile", PROFILES),
             ("lost_fix", Outbox.CHOICES),
         ):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}"
-                )
+            choice(name, getattr(self, name), choices)
         if self.profile == "exponential" and not (
             self.growth > 1 and self.start_m > 0 and self.step_s > 0
         ):
@@ -232,10 +230,7 @@ class Spoofed:
         Raises:
             ConfigError: not two numbers.
         """
-        low, high = self._recipe.box
-        if np.shape(parameters) != low.shape:
-            raise ConfigError(f"expected right, ahead (2,) [m], got {np.size(parameters)} numbers")
-        self._whole_m = np.asarray(parameters, float).clip(low, high)
+        self._whole_m = fitted(parameters, self._recipe.box, "right, ahead (2,) [m]")
 
     def end(self) -> None:
         self._is_over = True

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simattack.errors import BudgetError, ConfigError
-from simattack.radio import is_number, require_not_negative, surface_place
+from simattack.checks import choice, is_number
+from simattack.errors import BudgetError
+from simattack.radio import fitted, require_not_negative, surface_place
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
 from simattack.timing import Timer, Timing
@@ -101,10 +102,7 @@ class ImuAcoustic:
     def __post_init__(self) -> None:
         object.__setattr__(self, "timing", Timing.of(self.timing))
         for name, choices in (("part", tuple(PARTS)), ("axis", AXES), ("wave", WAVES)):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}"
-                )
+            choice(name, getattr(self, name), choices)
         require_not_negative(self, "sound_dbspl", "distance_m", "loss_db", "sample_hz")
         for name in ("alias_hz", "clock_ppm"):
             if not is_number(getattr(self, name)):
@@ -204,10 +202,7 @@ class Shaken:
         Raises:
             ConfigError: not one number.
         """
-        low, high = self._recipe.box
-        if np.shape(parameters) != low.shape:
-            raise ConfigError(f"expected a level (1,) [dB SPL], got {np.size(parameters)} numbers")
-        level = float(np.asarray(parameters, float).clip(low, high)[0])
+        level = float(fitted(parameters, self._recipe.box, "a level (1,) [dB SPL]")[0])
         self._amplitude = self._recipe.amplitude(level)
 
     def end(self) -> None:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from simattack.checks import choice
 from simattack.lens import WINDOW, Optics, Veil, View, number
 from simattack.onlens import ALWAYS, OnLens, limit, normalise
 from simattack.raster import Array, edge_spread, library, like
@@ -54,8 +55,7 @@ class LensBlockage:
 
     def __post_init__(self) -> None:
         normalise(self)
-        if self.side not in SIDES:
-            raise ValueError(f"side must be one of {', '.join(SIDES)}, got {self.side!r}")
+        choice("side", self.side, SIDES)
         number("coverage", self.coverage, 0.0, 1.0)
         number("rate_per_s", self.rate_per_s, 0.0, 100.0)
         number("opacity", self.opacity, 0.0, 1.0)

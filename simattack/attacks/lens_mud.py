@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from simattack.checks import choice
 from simattack.lens import GRADES, WINDOW, Optics, Veil, View, number, view_of, whole
 from simattack.onlens import ALWAYS, OnLens, counts, normalise, within
 from simattack.raster import Array, length, library, like
@@ -59,8 +60,7 @@ class LensMud:
         normalise(self)
         number("coverage", self.coverage, 0.0, 1.0)
         whole("count", self.count, 1, 200)
-        if self.grade not in GRADES:
-            raise ValueError(f"grade must be one of {', '.join(GRADES)}, got {self.grade!r}")
+        choice("grade", self.grade, tuple(GRADES))
         if self.opacity is not None:
             number("opacity", self.opacity, 0.0, 1.0)
         object.__setattr__(self, "count", int(self.count))
