@@ -27,6 +27,10 @@ from numpy.typing import NDArray
 from simattack.optimizer import Objective as Objective
 from simattack.optimizer import Optimizer as Optimizer
 from simattack.optimizer import Step as Step
+from simattack.sensors import Camera as Camera
+from simattack.sensors import Lidar as Lidar
+from simattack.sensors import Pose as Pose
+from simattack.sensors import Radar as Radar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,36 +59,13 @@ Observation = Mapping[str, NDArray[Any]]
 ``gnss``    (3,) float64 latitude [deg], longitude [deg], altitude [m]; all inf without a fix
 ``imu``     (7,) float64 acceleration x y z [m/s2], angular rate x y z [rad/s], compass [rad]
 ``speed``   (1,) float64 wheel speed [m/s], never negative
-``clock``   (2,) float64 time since the episode began [s], time of capture of ``camera`` [s]
+``lidar``   (channels, columns, 2) float32 newest scan, see ``sensors``
+``radar``   (slots, 4) float32 newest returns, see ``sensors``
+``clock``   (2,) float64 time since the episode began [s], time of capture of camera, LiDAR and
+            radar, which look together [s]
+
+A sensor that the scenario leaves out is not in it; the clock always is.
 """
-
-
-@dataclass(frozen=True)
-class Pose:
-    """Where something is and how it is turned; world frame unless said otherwise."""
-
-    x_m: float = 0.0
-    y_m: float = 0.0
-    z_m: float = 0.0
-    pitch_rad: float = 0.0
-    yaw_rad: float = 0.0
-    roll_rad: float = 0.0
-
-
-@dataclass(frozen=True)
-class Camera:
-    """A pinhole camera without distortion, fixed to the car."""
-
-    width_px: int = 640
-    height_px: int = 480
-    fov_rad: float = float(np.deg2rad(60.0))
-    """Horizontal field of view."""
-    mount: Pose = Pose(x_m=0.9, z_m=1.5)
-    """In the car frame."""
-
-    @property
-    def focal_px(self) -> float:
-        return float(self.width_px / 2 / np.tan(self.fov_rad / 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +156,9 @@ class CarInfo:
     """What a car knows about itself without any sensor."""
 
     camera: Camera = Camera()
+    lidar: Lidar | None = None
+    """None: the car has none, and neither has the observation."""
+    radar: Radar | None = None
     length_m: float = 4.7
     width_m: float = 1.9
     wheelbase_m: float = 2.9

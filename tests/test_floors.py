@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "simattack"
 
 FLOORS = {
-    "types": 0, "errors": 0, "optimizer": 0, "checks": 0,
+    "types": 0, "sensors": 0, "errors": 0, "optimizer": 0, "checks": 0,
     "geometry": 1, "registry": 1, "taxonomy": 1, "resources": 1, "results": 1, "statistics": 1,
     "summary": 3,
     "wording": 1, "figures": 1, "video": 1, "terminal": 1, "recording": 2, "inputs": 4,
@@ -37,7 +37,7 @@ SIBLINGS = {
     ("session", "carrier"), ("carrier", "roadmap"),
     ("session", "server_process"), ("session", "actors"), ("actors", "roadmap"),
     ("session", "connection"), ("connection", "server_process"),
-    ("types", "optimizer"),
+    ("types", "optimizer"), ("types", "sensors"),
     ("timing", "reading"),
     ("supervisor", "worker"), ("suite", "supervisor"), ("suite", "worker"),
     ("envs", "staging"), ("surfaces", "resources"), ("patchfile", "resources"),
