@@ -69,7 +69,7 @@ class Lidar:
     @property
     def elevation_rad(self) -> NDArray[np.float64]:
         """(channels,) up positive, highest first."""
-        return np.linspace(self.upper_rad, self.lower_rad, self.channels)
+        return np.asarray(np.linspace(self.upper_rad, self.lower_rad, self.channels), float)
 
     @property
     def azimuth_rad(self) -> NDArray[np.float64]:
@@ -80,15 +80,14 @@ class Lidar:
         """(channels, columns, 3) unit vectors of all firings, in the sensor's frame."""
         up, right = self.elevation_rad[:, None], self.azimuth_rad[None]
         level = np.cos(up)
-        return np.stack(
-            np.broadcast_arrays(level * np.cos(right), level * np.sin(right), np.sin(up)), axis=-1
-        )
+        parts = np.broadcast_arrays(level * np.cos(right), level * np.sin(right), np.sin(up))
+        return np.asarray(np.stack(parts, axis=-1), np.float64)
 
     def points(self, scan: NDArray[Any]) -> NDArray[np.float64]:
         """(N, 3) where the firings that came back hit, in the car frame [m], row by row."""
         hit = scan[..., 0] > 0
-        local = self.directions()[hit] * scan[hit][:, :1]
-        return np.asarray(local + (self.mount.x_m, self.mount.y_m, self.mount.z_m))
+        mount = np.array([self.mount.x_m, self.mount.y_m, self.mount.z_m])
+        return np.asarray(self.directions()[hit] * scan[hit][:, :1] + mount)
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ class Frame:
 class CarInfo:
     """What a car knows about itself without any sensor."""
 
-    camera: Camera = Camera()
+    camera: Camera = Camera()  # noqa: RUF009  # frozen, as RUF009 cannot see across files
     lidar: Lidar | None = None
     """None: the car has none, and neither has the observation."""
     radar: Radar | None = None
