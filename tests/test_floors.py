@@ -17,6 +17,7 @@ FLOORS = {
     "surfaces": 1, "reading": 1, "patchfile": 1, "placement": 1, "timing": 1, "light": 1,
     "shutter": 1, "beam": 1,
     "geodesy": 1, "radio": 1,
+    "emplacement": 1, "looks": 1, "laser": 1, "silhouette": 1, "radarlink": 1,
     "attacks": 2, "defenses": 2, "detectors": 2, "policies": 2, "metrics": 2, "server": 2,
     "server_process": 2, "sensing": 2, "roadmap": 2, "canvas": 2, "carrier": 2, "session": 2,
     "connection": 2, "standpoints": 2, "printing": 2, "scenario": 2, "actors": 2,
@@ -39,6 +40,8 @@ SIBLINGS = {
     ("session", "connection"), ("connection", "server_process"),
     ("types", "optimizer"), ("types", "sensors"),
     ("timing", "reading"),
+    ("emplacement", "geometry"), ("emplacement", "radio"), ("laser", "beam"),
+    ("looks", "shutter"), ("looks", "timing"),
     ("supervisor", "worker"), ("suite", "supervisor"), ("suite", "worker"),
     ("envs", "staging"), ("surfaces", "resources"), ("patchfile", "resources"),
 }  # fmt: skip
