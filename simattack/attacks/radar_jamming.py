@@ -49,7 +49,7 @@ class RadarJamming:
     MAX_MW = 100_000.0
     """An amplifier of 0.1 W at 77 GHz behind a horn of 30 dBi; assumed."""
 
-    power_mw: float = 1000.0
+    power_mw: float = 10_000.0
     """Radiated (EIRP), of all its noise."""
     band_hz: float = 1e9
     """Over which the noise is spread."""
