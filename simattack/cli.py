@@ -122,7 +122,10 @@ def optimize(
     scenario: _Name,
     name: str,
     out: Path = Path("patches"),
+    method: str | None = None,
     iterations: int | None = None,
+    labels: str | None = None,
+    cells: int | None = None,
     size_m: float | None = None,
     pieces: int | None = None,
     gap_m: float | None = None,
@@ -136,7 +139,7 @@ def optimize(
     port: int = 2000,
     restart: bool = False,
 ) -> int:
-    """Make a sticker that hides a scenario's signs, by gradients through the measured camera.
+    """Make a sticker that hides a scenario's signs, through the measured camera.
 
     Writes <out>/<name>.png and its card; an interrupted run goes on from its last checkpoint.
     Curves for TensorBoard lie in <out>/<name>.run.
@@ -145,7 +148,10 @@ def optimize(
         scenario: Says which signs, which detector and which map.
         name: Of the new patch.
         out: Folder for it.
-        iterations: Steps of the optimiser; more make a stronger patch.
+        method: How, such as adam, pgd, lbfgs, cma, nes, square; see `simattack list optimize`.
+        iterations: Steps of the optimiser, or looks of one without gradients.
+        labels: What a method without gradients is told: scores, or hard labels only.
+        cells: Of the picture, along its longer side; fewer make a smaller search.
         size_m: Side of the square sticker, or of the whole set, in metres.
         pieces: Stickers of the set along each side; 1 for a single one.
         gap_m: Between neighbours of a set.
@@ -178,7 +184,10 @@ def optimize(
     if guard is not None and not hasattr(guard, "surrogate"):
         raise ConfigError(f"--defense {defense}: has no surrogate that gradients go through")
     given = {
+        "method": method,
         "iterations": iterations,
+        "labels": labels,
+        "cells": cells,
         "size_m": None if size_m is None else (size_m, size_m),
         "pieces": pieces,
         "gap_m": gap_m,
@@ -318,7 +327,16 @@ def replay(
 
 def list_(
     what: tyro.conf.Positional[
-        Literal["attacks", "defenses", "detectors", "policies", "scenarios", "suites", "patches"]
+        Literal[
+            "attacks",
+            "defenses",
+            "detectors",
+            "policies",
+            "optimize",
+            "scenarios",
+            "suites",
+            "patches",
+        ]
     ],
 ) -> int:
     """List what there is to choose from, by the names that YAML and flags take.

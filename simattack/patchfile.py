@@ -40,6 +40,8 @@ class PatchCard:
     """Where on the face its middle goes: u right, v down, each 0..1."""
     optimizer: str = ""
     iterations: int = 0
+    queries: int = 0
+    """Of the detector, where the optimizer had no gradients."""
     seed: int | None = None
     detector: str = ""
     """Name of the weights it was made against."""
