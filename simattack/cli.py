@@ -122,6 +122,8 @@ def optimize(
     scenario: _Name,
     name: str,
     out: Path = Path("patches"),
+    goal: str | None = None,
+    label: str | None = None,
     method: str | None = None,
     iterations: int | None = None,
     labels: str | None = None,
@@ -134,12 +136,13 @@ def optimize(
     seed: int = 0,
     defense: str | None = None,
     detector: str | None = None,
+    also: tuple[str, ...] = (),
     trust_pickle: bool = False,
     host: str | None = None,
     port: int = 2000,
     restart: bool = False,
 ) -> int:
-    """Make a sticker that hides a scenario's signs, through the measured camera.
+    """Make a sticker for a scenario's signs that fools its detector, through the measured camera.
 
     Writes <out>/<name>.png and its card; an interrupted run goes on from its last checkpoint.
     Curves for TensorBoard lie in <out>/<name>.run.
@@ -148,6 +151,8 @@ def optimize(
         scenario: Says which signs, which detector and which map.
         name: Of the new patch.
         out: Folder for it.
+        goal: hide, appear, misclassify or overload.
+        label: Class to be seen, for appear and misclassify.
         method: How, such as adam, pgd, lbfgs, cma, nes, square; see `simattack list optimize`.
         iterations: Steps of the optimiser, or looks of one without gradients.
         labels: What a method without gradients is told: scores, or hard labels only.
@@ -160,6 +165,7 @@ def optimize(
         seed: Of every random draw.
         defense: Make it get past this defense, too.
         detector: Weights of your own (.safetensors, .pt) instead of the scenario's.
+        also: More weights; the sticker has to fool all of them.
         trust_pickle: Load a .pt file, which can run any code that is in it.
         host: Use a running CARLA server instead of an embedded one.
         port: Of that server.
@@ -180,10 +186,16 @@ def optimize(
             f"optimising needs a detector with gradients, such as yolo; got "
             f"{chosen.detector.kind!r}"
         )
+    networks = tuple(
+        chosen.detector.with_options(weights=weights).build("detectors", f"--also {weights}")
+        for weights in also
+    )
     guard = None if defense is None else Part(defense).build("defenses", "--defense")
     if guard is not None and not hasattr(guard, "surrogate"):
         raise ConfigError(f"--defense {defense}: has no surrogate that gradients go through")
     given = {
+        "goal": goal,
+        "label": label,
         "method": method,
         "iterations": iterations,
         "labels": labels,
@@ -203,7 +215,14 @@ def optimize(
     )
     with session, Stages() as stages:
         path = sticker.optimize_sticker(
-            session, network, plan, out, name, guard, not restart, stages.show
+            session,
+            (network, *networks) if networks else network,
+            plan,
+            out,
+            name,
+            guard,
+            not restart,
+            stages.show,
         )
     sys.stdout.write(f"patch: {path}\ncard: {path.with_suffix('.json')}\n")
     return 0

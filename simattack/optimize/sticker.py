@@ -14,6 +14,7 @@ from simattack import registry
 from simattack.calibration import calibrate
 from simattack.gap import DISTANCE_M, UNSEEN_WEATHERS, measure_gap, saturated
 from simattack.optimize import runs
+from simattack.optimize.goals import Aim, RawDetector
 from simattack.optimize.layout import Layout
 from simattack.optimize.objective import LABELS, Asked, Hiding, ScoringDetector
 from simattack.optimize.runs import Report
@@ -40,10 +41,12 @@ WEATHERS: tuple[Weather, ...] = (
 )
 """That stickers are optimised in."""
 _LOSS = (
-    "hiding: mean of the best scores near the target, half the weight on the worse half of a "
+    "mean of the best scores near the target, half the weight on the worse half of a "
     "batch; non-printability; total variation"
 )
 _CHECKPOINT_VERSION = 2
+_NOBODY: Any = object()
+"""Stands for a detector where only goal and label are looked at."""
 _HELD_OUT_EVERY = 4
 
 
@@ -63,6 +66,10 @@ class StickerPlan:
     centre: tuple[float, float] = (0.5, 0.5)
     cells: int = 117
     """Of the picture, along its longer side."""
+    goal: str = "hide"
+    """What the detector is to say; see ``goals``."""
+    label: str = ""
+    """Class to be seen, of a goal that wants one."""
     method: str = "adam"
     """How, by its name in the registry: with gradients, or by queries alone."""
     options: tuple[tuple[str, Any], ...] = ()
@@ -100,6 +107,7 @@ class StickerPlan:
             raise ValueError(
                 f"pieces must be at least 1 and gap_m not negative: {self.pieces}, {self.gap_m}"
             )
+        Aim((_NOBODY,), self.goal, self.label)
         if self.labels not in LABELS:
             raise ValueError(f"labels must be one of {', '.join(LABELS)}, got {self.labels!r}")
         _ = self.layout, self.optimizer
@@ -132,7 +140,7 @@ class StickerPlan:
 
 def optimize_sticker(
     session: Scene,
-    detector: ScoringDetector,
+    detector: ScoringDetector | tuple[RawDetector, ...],
     plan: StickerPlan,
     out_dir: Path,
     name: str,
@@ -140,7 +148,9 @@ def optimize_sticker(
     resume: bool = True,
     report: Report | None = None,
 ) -> Path:
-    """A sticker that hides the plan's signs; the path of its picture, with the card beside it.
+    """A sticker that reaches the plan's goal; the path of its picture, with the card beside it.
+
+    Several detectors are an ensemble: each of them has to fall for it.
 
     The twin, checkpoints and TensorBoard's curves lie in ``out_dir/<name>.run``. An interrupted
     run goes on from its last checkpoint and ends with the same picture.
@@ -156,6 +166,9 @@ def optimize_sticker(
         place(session.surface(site), plan.size_m, blank, plan.centre)
     inputs = _inputs(plan, detector, defense)
     runs.claim(folder, inputs, resume)
+    members = _members(detector)
+    is_plain = plan.goal == "hide" and len(members) == 1
+    aim: ScoringDetector = members[0] if is_plain else Aim(members, plan.goal, plan.label)
     twin = _twin(session, plan, folder, report)
     # Whole rounds over the sites, so that each site has views on both sides.
     rounds = np.array([view.shot for view in twin.views]) // len(plan.sites)
@@ -163,7 +176,7 @@ def optimize_sticker(
     objective = Hiding(
         twin=twin.select(np.flatnonzero(~held_out)),
         held_out=twin.select(np.flatnonzero(held_out)),
-        detector=detector,
+        detector=aim,
         layout=plan.layout,
         transforms=plan.transforms,
         printability=plan.printability,
@@ -178,7 +191,7 @@ def optimize_sticker(
     best = _optimize(objective if has_gradients else asked, method, plan, folder, report)
     picture = plan.layout.picture(best.point)
     scores = objective.buckets(objective.scores(best.point))
-    gap = _gap(session, detector, plan, picture, report)
+    gap = _gap(session, aim, plan, picture, report)
     card = PatchCard(
         width_m=plan.size_m[0],
         height_m=plan.size_m[1],
@@ -188,10 +201,13 @@ def optimize_sticker(
         iterations=best.iteration,
         queries=0 if has_gradients else best.iteration * asked.images,
         seed=plan.seed,
-        detector=str(getattr(detector, "weights", type(detector).__name__)),
+        detector="+".join(str(getattr(m, "weights", type(m).__name__)) for m in members),
         detector_sha256=inputs["detector_sha256"],
         defense=inputs["defense"],
-        loss=_LOSS if has_gradients else f"hiding: {plan.labels} of {asked.images} views a look",
+        goal=f"{plan.goal} {plan.label}".strip(),
+        loss=f"{plan.goal}: {_LOSS}"
+        if has_gradients
+        else f"{plan.goal}: {plan.labels} of {asked.images} views a look",
         sites=plan.sites,
         eot={key: float(value) for key, value in asdict(plan.transforms).items()},
         scores={f"{near}_m": round(score, 4) for near, score in scores.items()},
@@ -223,17 +239,20 @@ def scorer_of(detector: ScoringDetector) -> Callable[[Image, Sequence[Detections
     return score
 
 
-def _inputs(
-    plan: StickerPlan, detector: ScoringDetector, defense: Differentiable | None
-) -> dict[str, Any]:
-    path = getattr(detector, "path", None)
+def _inputs(plan: StickerPlan, detector: Any, defense: Differentiable | None) -> dict[str, Any]:
+    paths = [getattr(member, "path", None) for member in _members(detector)]
     return {
         "plan": json.loads(json.dumps(asdict(plan))),
-        "detector_sha256": sha256(path) if isinstance(path, Path) else "",
+        "detector_sha256": "+".join(sha256(path) for path in paths if isinstance(path, Path)),
         "defense": "" if defense is None else str(getattr(defense, "kind", defense)),
         "defense_options": "" if defense is None else repr(defense),
         "version": _CHECKPOINT_VERSION,
     }
+
+
+def _members(detector: Any) -> tuple[Any, ...]:
+    """The detectors of an ensemble, or the one."""
+    return tuple(detector) if isinstance(detector, tuple) else (detector,)
 
 
 def _twin(session: Scene, plan: StickerPlan, folder: Path, report: Report | None) -> Twin:

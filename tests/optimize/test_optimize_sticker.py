@@ -12,7 +12,7 @@ from simattack.optimize.objective import Asked, Hiding
 from simattack.optimize.sticker import StickerPlan, optimize_sticker
 from simattack.patchfile import load_patch
 from simattack.standpoints import standpoints
-from simattack.types import Weather
+from simattack.types import CLASS_NAMES, Weather
 from tests.pinhole import PinholeScene
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -217,7 +217,28 @@ def test_a_search_by_queries_hides_the_target_and_tells_how_often_it_asked(tmp_p
     assert (card.optimizer, card.iterations, card.queries) == ("square", 120, 360)
     red, green, blue = load_patch(tmp_path / "p.png").image.reshape(-1, 3).mean(0)
     assert red < 100 and min(green, blue) > 150
-    assert card.loss == "hiding: scores of 3 views a look"
+    assert card.loss == "hide: scores of 3 views a look"
+
+
+def test_a_sticker_for_another_goal_and_two_detectors_says_so_on_its_card(tmp_path):
+    class Reddish(Redness):
+        weights = "reddish"
+
+        def raw(self, images):
+            boxes = torch.tensor([[[0.0, 0.0, 256.0, 256.0]]]).repeat(len(images), 1, 1)
+            reds = images[:, 0].mean((1, 2)) - images[:, 1:].mean((1, 2, 3))
+            logits = torch.zeros(len(images), 1, len(CLASS_NAMES)) - 3
+            return boxes, logits + 40 * reds[:, None, None]
+
+    plan = dataclasses.replace(PLAN, goal="appear", label="person")
+    path = optimize_sticker(PinholeScene(), (Reddish(), Reddish()), plan, tmp_path, "p")
+    card = load_patch(path).card
+    assert (card.goal, card.detector) == ("appear person", "reddish+reddish")
+    assert card.loss.startswith("appear: ")
+    red, green, blue = load_patch(path).image.reshape(-1, 3).mean(0)
+    assert red > 215 and max(green, blue) < 40
+    with pytest.raises(ValueError, match="label"):
+        dataclasses.replace(PLAN, goal="appear")
 
 
 def test_hard_labels_tell_in_how_many_views_the_target_is_found(twin):
