@@ -44,7 +44,16 @@ SIBLINGS = {
 }  # fmt: skip
 """Pairs on one floor that may see each other: (who, whom)."""
 CARLA = {"session.py", "server/road.py", "policies/leaderboard_agent.py"}
-LATE = ("torch", "ultralytics", "torchvision", "onnxruntime", "carla", "embreex")
+LATE = (
+    "cma",
+    "nevergrad",
+    "torch",
+    "ultralytics",
+    "torchvision",
+    "onnxruntime",
+    "carla",
+    "embreex",
+)
 """Imported inside functions only: they take seconds, or are not everywhere."""
 
 FILES = sorted(PACKAGE.rglob("*.py"))
