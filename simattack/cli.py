@@ -122,7 +122,12 @@ def optimize(
     scenario: _Name,
     name: str,
     out: Path = Path("patches"),
+    goal: str | None = None,
+    label: str | None = None,
+    method: str | None = None,
     iterations: int | None = None,
+    labels: str | None = None,
+    cells: int | None = None,
     size_m: float | None = None,
     pieces: int | None = None,
     gap_m: float | None = None,
@@ -131,12 +136,13 @@ def optimize(
     seed: int = 0,
     defense: str | None = None,
     detector: str | None = None,
+    also: tuple[str, ...] = (),
     trust_pickle: bool = False,
     host: str | None = None,
     port: int = 2000,
     restart: bool = False,
 ) -> int:
-    """Make a sticker that hides a scenario's signs, by gradients through the measured camera.
+    """Make a sticker for a scenario's signs that fools its detector, through the measured camera.
 
     Writes <out>/<name>.png and its card; an interrupted run goes on from its last checkpoint.
     Curves for TensorBoard lie in <out>/<name>.run.
@@ -145,7 +151,12 @@ def optimize(
         scenario: Says which signs, which detector and which map.
         name: Of the new patch.
         out: Folder for it.
-        iterations: Steps of the optimiser; more make a stronger patch.
+        goal: hide, appear, misclassify or overload.
+        label: Class to be seen, for appear and misclassify.
+        method: How, such as adam, pgd, lbfgs, cma, nes, square; see `simattack list optimize`.
+        iterations: Steps of the optimiser, or looks of one without gradients.
+        labels: What a method without gradients is told: scores, or hard labels only.
+        cells: Of the picture, along its longer side; fewer make a smaller search.
         size_m: Side of the square sticker, or of the whole set, in metres.
         pieces: Stickers of the set along each side; 1 for a single one.
         gap_m: Between neighbours of a set.
@@ -154,6 +165,7 @@ def optimize(
         seed: Of every random draw.
         defense: Make it get past this defense, too.
         detector: Weights of your own (.safetensors, .pt) instead of the scenario's.
+        also: More weights; the sticker has to fool all of them.
         trust_pickle: Load a .pt file, which can run any code that is in it.
         host: Use a running CARLA server instead of an embedded one.
         port: Of that server.
@@ -174,11 +186,20 @@ def optimize(
             f"optimising needs a detector with gradients, such as yolo; got "
             f"{chosen.detector.kind!r}"
         )
+    networks = tuple(
+        chosen.detector.with_options(weights=weights).build("detectors", f"--also {weights}")
+        for weights in also
+    )
     guard = None if defense is None else Part(defense).build("defenses", "--defense")
     if guard is not None and not hasattr(guard, "surrogate"):
         raise ConfigError(f"--defense {defense}: has no surrogate that gradients go through")
     given = {
+        "goal": goal,
+        "label": label,
+        "method": method,
         "iterations": iterations,
+        "labels": labels,
+        "cells": cells,
         "size_m": None if size_m is None else (size_m, size_m),
         "pieces": pieces,
         "gap_m": gap_m,
@@ -194,7 +215,14 @@ def optimize(
     )
     with session, Stages() as stages:
         path = sticker.optimize_sticker(
-            session, network, plan, out, name, guard, not restart, stages.show
+            session,
+            (network, *networks) if networks else network,
+            plan,
+            out,
+            name,
+            guard,
+            not restart,
+            stages.show,
         )
     sys.stdout.write(f"patch: {path}\ncard: {path.with_suffix('.json')}\n")
     return 0
@@ -318,7 +346,16 @@ def replay(
 
 def list_(
     what: tyro.conf.Positional[
-        Literal["attacks", "defenses", "detectors", "policies", "scenarios", "suites", "patches"]
+        Literal[
+            "attacks",
+            "defenses",
+            "detectors",
+            "policies",
+            "optimize",
+            "scenarios",
+            "suites",
+            "patches",
+        ]
     ],
 ) -> int:
     """List what there is to choose from, by the names that YAML and flags take.

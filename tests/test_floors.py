@@ -16,7 +16,7 @@ FLOORS = {
     "wording": 1, "figures": 1, "video": 1, "terminal": 1, "recording": 2, "inputs": 4,
     "surfaces": 1, "reading": 1, "patchfile": 1, "placement": 1, "timing": 1, "light": 1,
     "shutter": 1, "beam": 1,
-    "geodesy": 1, "radio": 1,
+    "geodesy": 1, "radio": 1, "echoes": 1,
     "emplacement": 1, "looks": 1, "laser": 1, "silhouette": 1, "radarlink": 1,
     "attacks": 2, "defenses": 2, "detectors": 2, "policies": 2, "metrics": 2, "server": 2,
     "server_process": 2, "sensing": 2, "roadmap": 2, "canvas": 2, "carrier": 2, "session": 2,
@@ -47,7 +47,16 @@ SIBLINGS = {
 }  # fmt: skip
 """Pairs on one floor that may see each other: (who, whom)."""
 CARLA = {"session.py", "server/road.py", "policies/leaderboard_agent.py"}
-LATE = ("torch", "ultralytics", "torchvision", "onnxruntime", "carla", "embreex")
+LATE = (
+    "cma",
+    "nevergrad",
+    "torch",
+    "ultralytics",
+    "torchvision",
+    "onnxruntime",
+    "carla",
+    "embreex",
+)
 """Imported inside functions only: they take seconds, or are not everywhere."""
 
 FILES = sorted(PACKAGE.rglob("*.py"))
