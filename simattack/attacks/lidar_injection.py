@@ -68,6 +68,8 @@ class LidarInjection:
         BudgetError: at ``begin``: more points, a wider sector or more power than there is.
     """
 
+    needs = ("lidar",)
+
     MAX_W = 75.0
     """Peak of a pulsed laser diode of 905 nm; assumed."""
 
@@ -91,8 +93,8 @@ class LidarInjection:
     scan_std_m: float = 0.35
     """Timing error that all points of a scan share; Sato et al. have 35 cm (as quoted by others).
     """
-    intensity: float = 0.5
-    """Of the points told, 0..1."""
+    intensity: float | None = None
+    """Of the points told, 0..1; None: as CARLA has it of their range, exp(-0.004 r)."""
     power_w: float = 20.0
     """Peak of its pulses."""
     divergence_mrad: float = 10.0
@@ -127,7 +129,8 @@ class LidarInjection:
         number("success", self.success, 0.0, 1.0)
         number("point_std_m", self.point_std_m, 0.0, 10.0)
         number("scan_std_m", self.scan_std_m, 0.0, 10.0)
-        number("intensity", self.intensity, 0.0, 1.0)
+        if self.intensity is not None:
+            number("intensity", self.intensity, 0.0, 1.0)
         _ = self.beam, self.emplacement
         object.__setattr__(self, "place_m", self.emplacement.place_m)
         object.__setattr__(self, "receiver", option(self.receiver, Receiver, "receiver"))
@@ -259,7 +262,8 @@ class Injecting:
             return None
         std_m = np.hypot(r.point_std_m, lidar.range_std_m)
         told_m = (range_m + shared_m + std_m * own)[is_told]
-        told = np.stack([told_m, np.full_like(told_m, r.intensity)], 1)
+        bright = np.exp(-0.004 * told_m) if r.intensity is None else r.intensity
+        told = np.stack(np.broadcast_arrays(told_m, bright), 1)
         told[(told_m <= 0) | (told_m > lidar.range_m)] = 0.0
         out = scan.copy()
         out[is_told] = told

@@ -51,6 +51,8 @@ class LidarRemoval:
         BudgetError: at ``begin``: a wider sector or more power than there is.
     """
 
+    needs = ("lidar",)
+
     MAX_W = 75.0
     """Peak of a pulsed laser diode of 905 nm; assumed."""
     MAX_MEAN_W = 2.0

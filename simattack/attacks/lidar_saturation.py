@@ -45,6 +45,8 @@ class LidarSaturation:
         BudgetError: at ``begin``: more power than anybody would carry.
     """
 
+    needs = ("lidar",)
+
     MAX_W = 20.0
     """A diode laser of light that runs on a battery; assumed."""
 

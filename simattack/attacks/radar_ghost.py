@@ -49,6 +49,8 @@ class RadarGhost:
         BudgetError: at ``begin``: more power than anybody would carry, or a shift beyond it.
     """
 
+    needs = ("radar",)
+
     MAX_MW = 100_000.0
     """An amplifier of 0.1 W at 77 GHz behind a horn of 30 dBi; assumed."""
     MAX_MPS = 100.0
@@ -197,11 +199,11 @@ class Repeating:
         ghost[:, 1] = sight.azimuth_rad + math.radians(r.azimuth_std_deg) * scatter[:, 1]
         ghost[:, 2] = sight.elevation_rad
         ghost[:, 3] = velocity_mps + r.velocity_std_mps * scatter[:, 2]
-        genuine = returns[returns[:, 0] > 0]
-        # A radar that has no slot left tells the strongest first, which a ghost is.
-        both = np.concatenate([genuine[: max(len(returns) - len(ghost), 0)], ghost])
+        both = np.concatenate([returns[returns[:, 0] > 0], ghost])
+        # As a radar tells them: nearest first, and the farthest are left out for want of a slot.
+        both = both[np.argsort(both[:, 0], kind="stable")][: len(returns)]
         out = np.zeros_like(returns)
-        out[: len(both)] = both[: len(out)]
+        out[: len(both)] = both
         return out
 
     def _velocity_mps(self, frame: Frame, azimuth_rad: float) -> float:

@@ -46,6 +46,8 @@ class RadarJamming:
         BudgetError: at ``begin``: more power than anybody would carry.
     """
 
+    needs = ("radar",)
+
     MAX_MW = 100_000.0
     """An amplifier of 0.1 W at 77 GHz behind a horn of 30 dBi; assumed."""
 

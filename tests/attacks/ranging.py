@@ -31,10 +31,8 @@ def returns(*rows, slots=128):
     return out
 
 
-RETURNS = returns(
-    (19.9 - 2.4, 0.0, 0.0, -10.0), (9.6, 0.104, 0.03, -10.0), (60.0, -0.02, 0.0, -9.8)
-)
-"""Of the car's rear, the walker, and a wall far ahead."""
+RETURNS = returns((9.6, 0.104, 0.03, -10.0), (17.5, 0.0, 0.0, -10.0), (60.0, -0.02, 0.0, -9.8))
+"""Of the walker, the car's rear, and a wall far ahead."""
 
 
 def sensed(tick, scan=None, seen=RETURNS):

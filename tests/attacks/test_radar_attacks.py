@@ -116,12 +116,15 @@ def test_a_ghost_is_no_stronger_than_what_it_imitates():
     assert attack.snr(20.0, 10.0) == pytest.approx(echo_w / attack.radar.noise_w)
 
 
-def test_genuine_returns_stay_and_a_full_radar_drops_its_last():
-    told = left(RadarGhost(), RETURNS)
-    assert (told[:3] == RETURNS[:3]).all() and len(told) == 7
+def test_a_ghost_stands_among_genuine_returns_by_its_range():
+    told = left(RadarGhost(**QUIET), RETURNS)
+    assert told[:, 0].tolist() == pytest.approx([9.6, 17.5, 20.0, 60.0]) and told.shape == (4, 4)
+    assert (told[[0, 1, 3]] == RETURNS[[0, 1, 2]]).all()
+
+
+def test_for_a_ghost_a_full_radar_leaves_out_the_farthest():
     full = returns(*[(30.0 + k, 0.0, 0.0, 0.0) for k in range(8)], slots=8)
-    told = left(RadarGhost(**QUIET), full)
-    assert told[:, 0].tolist() == [30, 31, 32, 33, 34, 35, 36, 20]
+    assert left(RadarGhost(**QUIET), full)[:, 0].tolist() == [20, 30, 31, 32, 33, 34, 35, 36]
 
 
 def test_a_ghost_that_has_come_near_is_over():

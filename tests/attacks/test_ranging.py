@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from simattack import registry
+from simattack.envs import observation_space
 from simattack.errors import BudgetError, ConfigError
 from simattack.scenario import Part, Scenario
 from simattack.suite import rehearse
 from simattack.taxonomy import Stage
-from simattack.types import Attack
+from simattack.types import Attack, CarInfo, Lidar, Radar
 from tests.attacks.driveby import Street
 from tests.attacks.ranging import drive, frame, sensed
 
@@ -78,11 +81,13 @@ def test_without_power_every_byte_stays(name, less):
 def test_with_power_its_own_sensor_changes_within_its_shape(name):
     told, _ = drive(made(name))
     assert not any(same(*pair) for pair in told)
+    space = observation_space(CarInfo(lidar=Lidar(), radar=Radar()))
     for clean, tampered in told:
         assert set(tampered) == set(clean)
         for key, value in tampered.items():
             assert (value.shape, value.dtype) == (clean[key].shape, clean[key].dtype)
             assert key == sensor(name) or value is clean[key]
+        assert space[sensor(name)].contains(tampered[sensor(name)])
         assert np.isfinite(tampered[sensor(name)]).all()
         assert 0 <= tampered[sensor(name)][..., 0].min()
         assert tampered[sensor(name)][..., 0].max() <= 100.0
@@ -152,7 +157,12 @@ def test_it_begins_before_anything_is_driven_at_the_sign_of_the_site(name):
     kind, options = STRONG[name]
     part = Part(kind, options | {"at": "surface"})
     parts = {"policy": Part("modular"), "detector": Part("oracle"), "attack": part}
-    rehearse(Scenario(name="here", sites=("stop_sign_0",), **parts))
+    scenario = Scenario(name="here", sites=("stop_sign_0",), **parts)
+    scenario.check()
+    rehearse(scenario)
+    without = dataclasses.replace(scenario, sensors=("camera",))
+    with pytest.raises(ConfigError, match=sensor(name)):
+        without.check()
 
 
 @pytest.mark.parametrize(
