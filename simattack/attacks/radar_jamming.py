@@ -8,7 +8,8 @@ A return stays if its echo is still ``snr_db`` above both; so within the burn-th
 are seen, beyond it they vanish. A beam that looks elsewhere hears the jammer weaker, down to its
 sidelobes. How much a return's target sends back is told by the truth about what it lies on.
 
-Simplified: every return of a target has all of its radar cross section, which does not fade; the
+Simplified: every return of a target has all of its radar cross section, which does not fade; what
+the radar would not see by these figures without a jammer goes with the first noise of one; the
 threshold follows the noise (CFAR), so that noise makes no returns of its own; nothing saturates.
 """
 
@@ -145,8 +146,6 @@ class Jamming:
         jamming_w = r.radar.jamming_w(r.power_mw, sight.distance_m, r.band_hz)
         noise_w = r.radar.noise_w + jamming_w * r.radar.beside(azimuth - sight.azimuth_rad)
         echo_w = r.radar.echo_w(range_m, self._rcs_m2(range_m, azimuth, altitude, pose, frame))
-        # What has been told was strong enough without the jammer.
-        echo_w = np.maximum(echo_w, r.radar.noise_w * r.radar.snr)
         left = seen[echo_w >= noise_w * r.radar.snr]
         if len(left) == len(seen):
             return None

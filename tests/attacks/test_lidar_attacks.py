@@ -121,6 +121,16 @@ def test_what_stands_comes_nearer_and_what_moves_along_does_not():
     assert first - last == pytest.approx(0.0, abs=0.2)
 
 
+def test_a_thing_is_put_elsewhere_while_it_is_seen():
+    def move(running, tick):
+        if tick == 4:
+            running.set(np.array([20.0, 5.0, 0.0]))
+
+    told, _ = drive(LidarInjection(ahead_m=12.0, **SURE), 5, steps=move)
+    first, last = (told[k][1]["lidar"][..., 0].min() for k in (0, 4))
+    assert (first, last) == pytest.approx((14.4, 7.4), abs=0.3)  # 2.35 m to the bumper
+
+
 def test_a_pulse_that_is_weaker_than_the_echo_changes_nothing():
     """As strong as the echo from 20 m: what is farther away is overwritten, what is nearer not."""
     bare = LidarInjection(power_w=1.0, outline="wall", **SURE)

@@ -60,8 +60,7 @@ def test_a_beam_that_looks_elsewhere_hears_less():
     assert left(attack, aside)[:, 1] == pytest.approx([0.2])
 
 
-def test_what_was_told_is_as_strong_as_the_threshold_at_least():
-    """A return from beyond the link's own range is one until a jammer is heard."""
+def test_what_the_link_would_not_see_itself_goes_with_the_first_noise():
     weak = returns((99.0, 0.0, 0.0, 0.0))
     link = RadarLink(eirp_dbm=0.0)
     assert link.detection_m(3.0) < 99.0
