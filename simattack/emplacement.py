@@ -9,7 +9,7 @@ import numpy as np
 
 from simattack.checks import choice, number
 from simattack.geometry import to_body, to_world
-from simattack.radio import surface_place, triple
+from simattack.radio import triple
 from simattack.types import ActorState, Floats, Frame, Pose, World
 
 PLACES = ("car", "surface", "place", "actor")
@@ -65,7 +65,8 @@ class Emplacement:
             ConfigError: the world has no surface of that name.
         """
         if self.at == "surface":
-            return surface_place(world, surface)
+            middle: Floats = world.surface(surface).corners_m.mean(0)
+            return middle
         return None if self.place_m is None else np.array(self.place_m)
 
     def seen(self, sensor: Pose, frame: Frame, stand_m: Floats | None) -> Sight | None:

@@ -30,14 +30,13 @@ from simattack.emplacement import Emplacement, Sight
 from simattack.errors import BudgetError
 from simattack.geometry import compose, to_body, to_world
 from simattack.laser import Beam, Receiver, lidar_of, turn_to
-from simattack.looks import Looks
-from simattack.radio import fitted, surface_place
+from simattack.looks import Looks, Moment
 from simattack.reading import option
 from simattack.registry import register
 from simattack.silhouette import OUTLINES, ranges_m
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
 from simattack.timing import Timing
-from simattack.types import CarInfo, Floats, Frame, Lidar, Observation, World
+from simattack.types import CarInfo, Floats, Frame, Lidar, World
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,7 @@ class LidarInjection:
         """Lowest and highest (3,) power [W], ahead and right [m]."""
         return np.array([0.0, 0.5, -5.0]), np.array([self.MAX_W, 60.0, 5.0])
 
-    def begin(self, world: World, rng: np.random.Generator) -> Injecting:
+    def begin(self, world: World, rng: np.random.Generator) -> Looks:
         used, most = self.spoofer, HARDWARE[self.hardware]
         for name, value, limit in (
             ("points", used.points, most.points),
@@ -176,7 +175,8 @@ class LidarInjection:
                 raise BudgetError(
                     f"{name} is {value:g}, allowed are {limit:g} of hardware {self.hardware!r}"
                 )
-        return Injecting(self, world, rng)
+        acting = Injecting(self, world, rng)
+        return Looks(self, world, "lidar", acting.inject, acting.set)
 
     def collected_w(self, distance_m: float) -> float:
         """Peak power that a firing at the spoofer collects."""
@@ -217,38 +217,26 @@ class Injecting:
         self._recipe = recipe
         self._rng = rng
         self._stand_m = recipe.emplacement.stand_m(world, recipe.surface)
-        is_near = recipe.timing.event == "near"
-        near_m = surface_place(world, recipe.surface) if is_near else None
-        self._looks = Looks("lidar", recipe.timing, near_m)
         self._anchor_m: Floats | None = None
         """(3,) where the thing stands in the world."""
         self._on_s = 0.0
 
-    def tamper(self, obs: Observation, frame: Frame) -> Observation:
-        """Firings are changed once a scan."""
-        return self._looks.tell(obs, frame, self._inject)
-
     def set(self, parameters: Floats) -> None:
         """Another power [W], and the thing at another place from the next scan on: ahead, right
         [m] (3,).
-
-        Raises:
-            ConfigError: not three numbers.
         """
-        box = self._recipe.box
-        power_w, ahead_m, right_m = fitted(parameters, box, "power [W], ahead, right [m] (3,)")
+        power_w, ahead_m, right_m = parameters
         self._recipe = replace(
             self._recipe, power_w=float(power_w), ahead_m=float(ahead_m), right_m=float(right_m)
         )
         self._anchor_m = None
 
-    def end(self) -> None:
-        self._looks.end()
-
-    def _inject(self, scan: NDArray[Any], frame: Frame, on_s: float) -> NDArray[Any] | None:
+    def inject(self, scan: NDArray[Any], moment: Moment) -> NDArray[Any] | None:
+        """Firings tell the thing's range."""
         r = self._recipe
         lidar = lidar_of(scan)
-        ahead_m, right_m = self._thing_m(frame, on_s)
+        frame = moment.frame
+        ahead_m, right_m = self._thing_m(frame, moment.on_s)
         # Drawn for every scan, so that what stands in the way moves no other scan's draw.
         shared_m = r.scan_std_m * float(self._rng.standard_normal())
         own = self._rng.standard_normal(scan.shape[:2])

@@ -29,13 +29,12 @@ from simattack.emplacement import Emplacement, Sight, actor_ahead, corners_m
 from simattack.errors import BudgetError
 from simattack.geometry import compose, to_body
 from simattack.laser import LIGHT_MPS, Beam, Receiver, lidar_of, turn_to
-from simattack.looks import Looks
-from simattack.radio import fitted, surface_place
+from simattack.looks import Looks, Moment
 from simattack.reading import option
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
 from simattack.timing import Timing
-from simattack.types import Floats, Frame, Lidar, Observation, Pose, World
+from simattack.types import Floats, Frame, Lidar, Pose, World
 
 SECTOR_DEG: Mapping[str, float] = {"synchronised": 45.0, "high_frequency": 60.0}
 """The widest that each method reaches; assumed."""
@@ -143,7 +142,7 @@ class LidarRemoval:
             most_w = min(most_w, self.MAX_MEAN_W * 1000 / (self.pulse_ns * self.pulse_mhz))
         return np.zeros(2), np.array([most_w, SECTOR_DEG[self.method]])
 
-    def begin(self, world: World, rng: np.random.Generator) -> Removing:
+    def begin(self, world: World, rng: np.random.Generator) -> Looks:
         widest_deg = SECTOR_DEG[self.method]
         for name, value, limit in (
             ("sector_deg", self.sector_deg, widest_deg),
@@ -156,7 +155,8 @@ class LidarRemoval:
                 f"power_w * pulse_ns * pulse_mhz is {self.mean_w:g} W on average, allowed are "
                 f"{self.MAX_MEAN_W:g}"
             )
-        return Removing(self, world, rng)
+        acting = Removing(self, world, rng)
+        return Looks(self, world, "lidar", acting.remove, acting.set)
 
     def collected_w(self, distance_m: float) -> float:
         """Peak power that a firing at the spoofer collects."""
@@ -177,39 +177,26 @@ class Removing:
         self._recipe = recipe
         self._rng = rng
         self._stand_m = recipe.emplacement.stand_m(world, recipe.surface)
-        is_near = recipe.timing.event == "near"
-        near_m = surface_place(world, recipe.surface) if is_near else None
-        self._looks = Looks("lidar", recipe.timing, near_m)
-
-    def tamper(self, obs: Observation, frame: Frame) -> Observation:
-        """Firings are changed once a scan."""
-        return self._looks.tell(obs, frame, self._remove)
 
     def set(self, parameters: Floats) -> None:
-        """Another power [W] and sector [deg] (2,) from the next scan on.
-
-        Raises:
-            ConfigError: not two numbers.
-        """
-        power_w, sector_deg = fitted(parameters, self._recipe.box, "power [W], sector [deg] (2,)")
+        """Another power [W] and sector [deg] (2,) from the next scan on."""
+        power_w, sector_deg = parameters
         self._recipe = replace(self._recipe, power_w=float(power_w), sector_deg=float(sector_deg))
 
-    def end(self) -> None:
-        self._looks.end()
-
-    def _remove(self, scan: NDArray[Any], frame: Frame, on_s: float) -> NDArray[Any] | None:
+    def remove(self, scan: NDArray[Any], moment: Moment) -> NDArray[Any] | None:
+        """Firings lose what they met."""
         r = self._recipe
         lidar = lidar_of(scan)
         # Drawn for every scan, so that what stands in the way moves no other scan's draw.
         is_lucky = self._rng.random(scan.shape[:2]) < r.chance(lidar)
         told = 1 - self._rng.random(scan.shape)
-        pose = compose(frame.ego.pose, lidar.mount)
-        sight = r.emplacement.seen(pose, frame, self._stand_m)
+        pose = compose(moment.frame.ego.pose, lidar.mount)
+        sight = r.emplacement.seen(pose, moment.frame, self._stand_m)
         if sight is None:
             return None
         power_w = r.collected_w(sight.distance_m)
         is_hit = is_lucky & r.receiver.beats(power_w, scan[..., 0], lidar.range_m)
-        is_hit &= self._aimed(lidar, pose, frame, sight)
+        is_hit &= self._aimed(lidar, pose, moment.frame, sight)
         if not is_hit.any():
             return None
         told[..., 0] *= r.least_range_m if r.method == "synchronised" else lidar.range_m

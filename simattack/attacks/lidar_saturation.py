@@ -27,13 +27,12 @@ from simattack.emplacement import Emplacement, Sight
 from simattack.errors import BudgetError
 from simattack.geometry import compose
 from simattack.laser import Beam, Receiver, lidar_of, turn_to
-from simattack.looks import Looks
-from simattack.radio import fitted, surface_place
+from simattack.looks import Looks, Moment
 from simattack.reading import option
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
 from simattack.timing import Timing
-from simattack.types import Floats, Frame, Observation, World
+from simattack.types import Floats, World
 
 
 @register("attacks", "lidar_saturation")
@@ -99,10 +98,11 @@ class LidarSaturation:
         """Lowest and highest power (1,) [W]."""
         return np.zeros(1), np.full(1, self.MAX_W)
 
-    def begin(self, world: World, rng: np.random.Generator) -> Saturating:
+    def begin(self, world: World, rng: np.random.Generator) -> Looks:
         if self.power_w > self.MAX_W:
             raise BudgetError(f"power_w is {self.power_w:g}, allowed are {self.MAX_W:g}")
-        return Saturating(self, world, rng)
+        acting = Saturating(self, world, rng)
+        return Looks(self, world, "lidar", acting.blind, acting.set)
 
     def collected_w(self, distance_m: float) -> float:
         """By a firing straight at the source."""
@@ -124,29 +124,16 @@ class Saturating:
         self._recipe = recipe
         self._rng = rng
         self._stand_m = recipe.emplacement.stand_m(world, recipe.surface)
-        is_near = recipe.timing.event == "near"
-        near_m = surface_place(world, recipe.surface) if is_near else None
-        self._looks = Looks("lidar", recipe.timing, near_m)
-
-    def tamper(self, obs: Observation, frame: Frame) -> Observation:
-        """Firings are changed once a scan."""
-        return self._looks.tell(obs, frame, self._blind)
 
     def set(self, parameters: Floats) -> None:
-        """Another power (1,) [W] from the next scan on.
+        """Another power (1,) [W] from the next scan on."""
+        self._recipe = replace(self._recipe, power_w=float(parameters[0]))
 
-        Raises:
-            ConfigError: not one number.
-        """
-        power_w = float(fitted(parameters, self._recipe.box, "a power (1,) [W]")[0])
-        self._recipe = replace(self._recipe, power_w=power_w)
-
-    def end(self) -> None:
-        self._looks.end()
-
-    def _blind(self, scan: NDArray[Any], frame: Frame, on_s: float) -> NDArray[Any] | None:
+    def blind(self, scan: NDArray[Any], moment: Moment) -> NDArray[Any] | None:
+        """Firings are blinded."""
         r = self._recipe
         lidar = lidar_of(scan)
+        frame = moment.frame
         sight = r.emplacement.seen(compose(frame.ego.pose, lidar.mount), frame, self._stand_m)
         if sight is None:
             return None

@@ -26,14 +26,13 @@ from simattack.checks import choice, number
 from simattack.emplacement import Emplacement
 from simattack.errors import BudgetError
 from simattack.geometry import compose
-from simattack.looks import Looks
+from simattack.looks import Looks, Moment
 from simattack.radarlink import LIGHT_MPS, RadarLink
-from simattack.radio import fitted, surface_place
 from simattack.reading import option
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
 from simattack.timing import Timing
-from simattack.types import Floats, Frame, Observation, Radar, World
+from simattack.types import Floats, Frame, Radar, World
 
 PROFILES = ("standing", "following", "approaching")
 NEAREST_M = 1.0
@@ -122,12 +121,13 @@ class RadarGhost:
         """Lowest and highest (2,) power [mW] and range [m]."""
         return np.array([0.0, NEAREST_M]), np.array([self.MAX_MW, Radar().range_m])
 
-    def begin(self, world: World, rng: np.random.Generator) -> Repeating:
+    def begin(self, world: World, rng: np.random.Generator) -> Looks:
         if self.power_mw > self.MAX_MW:
             raise BudgetError(f"power_mw is {self.power_mw:g}, allowed are {self.MAX_MW:g}")
         if abs(self.closing_mps) > self.MAX_MPS:
             raise BudgetError(f"closing_mps is {self.closing_mps:g}, allowed are {self.MAX_MPS:g}")
-        return Repeating(self, world, rng)
+        acting = Repeating(self, world, rng)
+        return Looks(self, world, "radar", acting.repeat, acting.set)
 
     def nearest_m(self, distance_m: float) -> float:
         """Least range of a ghost from a repeater at a distance."""
@@ -149,41 +149,29 @@ class Repeating:
         self._recipe = recipe
         self._rng = rng
         self._stand_m = recipe.emplacement.stand_m(world, recipe.surface)
-        is_near = recipe.timing.event == "near"
-        near_m = surface_place(world, recipe.surface) if is_near else None
-        self._looks = Looks("radar", recipe.timing, near_m)
         self._range_m: float | None = None
         """At the last look."""
         self._told_s = 0.0
         self._on_s = 0.0
 
-    def tamper(self, obs: Observation, frame: Frame) -> Observation:
-        """Returns are added once a look."""
-        return self._looks.tell(obs, frame, self._repeat)
-
     def set(self, parameters: Floats) -> None:
-        """Another power [mW] and range [m] (2,) from the next look on.
-
-        Raises:
-            ConfigError: not two numbers.
-        """
-        power_mw, range_m = fitted(parameters, self._recipe.box, "power [mW], range [m] (2,)")
+        """Another power [mW] and range [m] (2,) from the next look on."""
+        power_mw, range_m = parameters
         self._recipe = replace(self._recipe, power_mw=float(power_mw), range_m=float(range_m))
         self._range_m = None
 
-    def end(self) -> None:
-        self._looks.end()
-
-    def _repeat(self, returns: NDArray[Any], frame: Frame, on_s: float) -> NDArray[Any] | None:
+    def repeat(self, returns: NDArray[Any], moment: Moment) -> NDArray[Any] | None:
+        """Returns are added."""
         r, radar = self._recipe, Radar()
         # Drawn for every look, so that what is told moves no other look's draw.
         scatter = self._rng.standard_normal((int(r.returns), 3))
+        frame = moment.frame
         pose = compose(frame.ego.pose, radar.mount)
         sight = r.emplacement.seen(pose, frame, self._stand_m)
         if sight is None:
             return None
         velocity_mps = self._velocity_mps(frame, sight.azimuth_rad)
-        range_m = self._moved_m(frame, on_s, velocity_mps)
+        range_m = self._moved_m(frame, moment.on_s, velocity_mps)
         is_seen = (
             abs(sight.azimuth_rad) <= radar.fov_rad / 2
             and abs(sight.elevation_rad) <= radar.fov_up_rad / 2

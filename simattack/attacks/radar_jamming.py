@@ -25,14 +25,13 @@ from simattack.checks import number
 from simattack.emplacement import Emplacement
 from simattack.errors import BudgetError
 from simattack.geometry import compose, to_body, to_world
-from simattack.looks import Looks
+from simattack.looks import Looks, Moment
 from simattack.radarlink import RadarLink
-from simattack.radio import fitted, surface_place
 from simattack.reading import option
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
 from simattack.timing import Timing
-from simattack.types import Floats, Frame, Observation, Pose, Radar, World
+from simattack.types import Floats, Frame, Pose, Radar, World
 
 _AROUND_M = 0.5
 """A return so near a bounding box lies on what is in it."""
@@ -98,10 +97,11 @@ class RadarJamming:
         """Lowest and highest power (1,) [mW]."""
         return np.zeros(1), np.full(1, self.MAX_MW)
 
-    def begin(self, world: World, rng: np.random.Generator) -> Jamming:
+    def begin(self, world: World, rng: np.random.Generator) -> Looks:
         if self.power_mw > self.MAX_MW:
             raise BudgetError(f"power_mw is {self.power_mw:g}, allowed are {self.MAX_MW:g}")
-        return Jamming(self, world)
+        acting = Jamming(self, world)
+        return Looks(self, world, "radar", acting.drown, acting.set)
 
     def burn_through_m(self, rcs_m2: float, distance_m: float) -> float:
         """Range within which a target in the jammer's direction is seen all the same."""
@@ -115,28 +115,15 @@ class Jamming:
     def __init__(self, recipe: RadarJamming, world: World) -> None:
         self._recipe = recipe
         self._stand_m = recipe.emplacement.stand_m(world, recipe.surface)
-        is_near = recipe.timing.event == "near"
-        near_m = surface_place(world, recipe.surface) if is_near else None
-        self._looks = Looks("radar", recipe.timing, near_m)
-
-    def tamper(self, obs: Observation, frame: Frame) -> Observation:
-        """Returns vanish once a look."""
-        return self._looks.tell(obs, frame, self._drown)
 
     def set(self, parameters: Floats) -> None:
-        """Another power (1,) [mW] from the next look on.
+        """Another power (1,) [mW] from the next look on."""
+        self._recipe = replace(self._recipe, power_mw=float(parameters[0]))
 
-        Raises:
-            ConfigError: not one number.
-        """
-        power_mw = float(fitted(parameters, self._recipe.box, "a power (1,) [mW]")[0])
-        self._recipe = replace(self._recipe, power_mw=power_mw)
-
-    def end(self) -> None:
-        self._looks.end()
-
-    def _drown(self, returns: NDArray[Any], frame: Frame, on_s: float) -> NDArray[Any] | None:
+    def drown(self, returns: NDArray[Any], moment: Moment) -> NDArray[Any] | None:
+        """Returns vanish."""
         r = self._recipe
+        frame = moment.frame
         pose = compose(frame.ego.pose, Radar().mount)
         sight = r.emplacement.seen(pose, frame, self._stand_m)
         seen = returns[returns[:, 0] > 0]
