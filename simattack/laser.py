@@ -18,8 +18,6 @@ from simattack.beam import irradiance_w_m2
 from simattack.checks import number
 from simattack.types import Floats, Lidar
 
-LIGHT_MPS = 299_792_458.0
-
 
 @dataclass(frozen=True)
 class Beam:

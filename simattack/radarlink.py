@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from simattack.checks import number
+from simattack.radio import LIGHT_MPS
 from simattack.types import Floats
 
-LIGHT_MPS = 299_792_458.0
 NOISE_W_HZ = 1.380649e-23 * 290.0
 """Thermal noise of a matched receiver at 290 K."""
 
@@ -122,13 +122,3 @@ class RadarLink:
         wave_m = LIGHT_MPS / self.frequency_hz
         gain = 10 ** ((self.gain_dbi - self.loss_db) / 10)
         return float(watts(self.eirp_dbm) * gain * wave_m**2 / (4 * math.pi) ** 3)
-
-
-def delay_s(range_m: float) -> float:
-    """From a radar to a target and back."""
-    return 2 * range_m / LIGHT_MPS
-
-
-def doppler_hz(velocity_mps: float, frequency_hz: float) -> float:
-    """Shift of an echo's frequency; ``velocity_mps`` is negative while it comes nearer."""
-    return -2 * velocity_mps * frequency_hz / LIGHT_MPS

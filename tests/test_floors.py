@@ -41,7 +41,7 @@ SIBLINGS = {
     ("types", "optimizer"), ("types", "sensors"),
     ("timing", "reading"),
     ("emplacement", "geometry"), ("emplacement", "radio"), ("laser", "beam"),
-    ("looks", "shutter"), ("looks", "timing"),
+    ("radarlink", "radio"), ("looks", "shutter"), ("looks", "timing"),
     ("supervisor", "worker"), ("suite", "supervisor"), ("suite", "worker"),
     ("envs", "staging"), ("surfaces", "resources"), ("patchfile", "resources"),
 }  # fmt: skip

@@ -28,8 +28,9 @@ from simattack.checks import choice, number
 from simattack.emplacement import Emplacement, Sight, actor_ahead, corners_m
 from simattack.errors import BudgetError
 from simattack.geometry import compose, to_body
-from simattack.laser import LIGHT_MPS, Beam, Receiver, lidar_of, turn_to
+from simattack.laser import Beam, Receiver, lidar_of, turn_to
 from simattack.looks import Looks, Moment
+from simattack.radio import LIGHT_MPS
 from simattack.reading import option
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel

@@ -27,7 +27,8 @@ from simattack.emplacement import Emplacement
 from simattack.errors import BudgetError
 from simattack.geometry import compose
 from simattack.looks import Looks, Moment
-from simattack.radarlink import LIGHT_MPS, RadarLink
+from simattack.radarlink import RadarLink
+from simattack.radio import LIGHT_MPS
 from simattack.reading import option
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from simattack import registry
-from simattack.envs import observation_space
+from simattack.envs import DriveEnv, observation_space
 from simattack.errors import BudgetError, ConfigError
 from simattack.scenario import Part, Scenario
 from simattack.suite import rehearse
@@ -198,3 +198,21 @@ def test_options_of_the_sensor_are_a_mapping_in_a_scenario():
 def test_the_inputs_of_these_tests_cannot_be_written():
     with pytest.raises(ValueError, match="read-only"):
         sensed(0)["lidar"][0] = 1
+
+
+@pytest.mark.journey
+def test_each_changes_what_the_sensors_of_a_driven_car_tell(session):
+    """The town's own scan and returns: a street, and nobody ahead."""
+    parts = {"policy": Part("modular"), "detector": Part("oracle")}
+    env = DriveEnv(Scenario(name="here", sites=("stop_sign_0",), **parts), session, max_ticks=4)
+    env.reset(seed=0)
+    seen, *_, info = env.step(np.zeros(3))
+    for name in sorted(set(STRONG) - {"removal of a car"}):
+        attack = made(name, power_mw=1e5) if name == "jamming" else made(name)
+        running = attack.begin(session, np.random.default_rng(0))
+        told = running.tamper(seen, info["frame"])
+        assert env.observation_space.contains(told), name
+        clean, tampered = (obs[sensor(name)][..., 0] for obs in (seen, told))
+        assert 20 < (clean > 0).sum() and (clean != tampered).any(), name
+        if name in ("removal", "jamming"):
+            assert (tampered > 0).sum() < (clean > 0).sum(), name
