@@ -89,7 +89,7 @@ class Sticker:
                 "entropy",
                 "squeezing",
                 "persistence",
-            ),  # fmt: skip
+            ),
         )
 
     @property
