@@ -14,6 +14,7 @@ FLOORS = {
     "geometry": 1, "registry": 1, "taxonomy": 1, "resources": 1, "results": 1, "statistics": 1,
     "summary": 3,
     "wording": 1, "figures": 1, "video": 1, "terminal": 1, "recording": 2, "inputs": 4,
+    "guarding": 1,
     "surfaces": 1, "reading": 1, "patchfile": 1, "placement": 1, "timing": 1, "light": 1,
     "shutter": 1, "beam": 1,
     "geodesy": 1, "radio": 1, "echoes": 1,

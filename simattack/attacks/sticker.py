@@ -79,7 +79,17 @@ class Sticker:
             Frequency.ONE_SHOT,
             Target.HIDE,
             Scope.UNIVERSAL,
-            countermeasures=("jpeg", "smoothing"),
+            countermeasures=(
+                "jpeg",
+                "bit_depth",
+                "median",
+                "noise",
+                "resizing",
+                "smoothing",
+                "entropy",
+                "squeezing",
+                "persistence",
+            ),
         )
 
     @property
