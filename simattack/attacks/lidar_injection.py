@@ -222,14 +222,14 @@ class Injecting:
         self._on_s = 0.0
 
     def set(self, parameters: Floats) -> None:
-        """Another power [W], and the thing at another place from the next scan on: ahead, right
-        [m] (3,).
+        """Another power [W], and another place of the thing: ahead, right [m] (3,).
+
+        Asked for the same place again, what stands stays where it is.
         """
-        power_w, ahead_m, right_m = parameters
-        self._recipe = replace(
-            self._recipe, power_w=float(power_w), ahead_m=float(ahead_m), right_m=float(right_m)
-        )
-        self._anchor_m = None
+        power_w, ahead_m, right_m = (float(value) for value in parameters)
+        if (ahead_m, right_m) != (self._recipe.ahead_m, self._recipe.right_m):
+            self._anchor_m = None
+        self._recipe = replace(self._recipe, power_w=power_w, ahead_m=ahead_m, right_m=right_m)
 
     def inject(self, scan: NDArray[Any], moment: Moment) -> NDArray[Any] | None:
         """Firings tell the thing's range."""

@@ -156,10 +156,14 @@ class Repeating:
         self._on_s = 0.0
 
     def set(self, parameters: Floats) -> None:
-        """Another power [mW] and range [m] (2,) from the next look on."""
-        power_mw, range_m = parameters
-        self._recipe = replace(self._recipe, power_mw=float(power_mw), range_m=float(range_m))
-        self._range_m = None
+        """Another power [mW] and range [m] (2,) from the next look on.
+
+        Asked for the same range again, the ghost goes on as it was.
+        """
+        power_mw, range_m = (float(value) for value in parameters)
+        if range_m != self._recipe.range_m:
+            self._range_m = None
+        self._recipe = replace(self._recipe, power_mw=power_mw, range_m=range_m)
 
     def repeat(self, returns: NDArray[Any], moment: Moment) -> NDArray[Any] | None:
         """Returns are added."""

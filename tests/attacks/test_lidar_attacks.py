@@ -131,6 +131,16 @@ def test_a_thing_is_put_elsewhere_while_it_is_seen():
     assert (first, last) == pytest.approx((14.4, 7.4), abs=0.3)  # 2.35 m to the bumper
 
 
+def test_a_thing_that_is_asked_for_again_stays_where_it_stands():
+    def again(running, tick):
+        running.set(np.array([20.0, 12.0, 0.0]))
+
+    attack = LidarInjection(ahead_m=12.0, **SURE)
+    told, _ = drive(attack, 11, speed_mps=4.0, steps=again)
+    first, last = (told[k][1]["lidar"][..., 0].min() for k in (0, 10))
+    assert first - last == pytest.approx(2.0, abs=0.3)  # after 0.5 s
+
+
 def test_a_pulse_that_is_weaker_than_the_echo_changes_nothing():
     """As strong as the echo from 20 m: what is farther away is overwritten, what is nearer not."""
     bare = LidarInjection(power_w=1.0, outline="wall", **SURE)

@@ -79,6 +79,15 @@ def test_a_standing_ghost_comes_nearer_as_fast_as_the_car_drives():
     assert all(ghost[3] == -10.0 for ghost in ghosts)
 
 
+def test_a_ghost_that_is_asked_for_again_goes_on_as_it_was():
+    def steps(running, tick):
+        running.set(np.array([100.0, 20.0 if tick < 4 else 30.0]))
+
+    told = drive(RadarGhost(**QUIET), 6, speed_mps=10.0, seen=NONE, steps=steps)[0]
+    ghosts = [tampered["radar"][0, 0] for _, tampered in told[::2]]
+    assert ghosts == pytest.approx([20.0, 19.0, 30.0])
+
+
 def test_a_ghost_follows_or_approaches():
     follow = left(RadarGhost(profile="following", **QUIET), NONE, ticks=11, speed_mps=10.0)
     assert follow[0, [0, 3]].tolist() == [20.0, 0.0]
