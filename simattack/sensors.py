@@ -74,7 +74,7 @@ class Lidar:
     @property
     def azimuth_rad(self) -> NDArray[np.float64]:
         """(columns,) of the firings' middles, right positive, from -pi to pi."""
-        return (np.arange(self.columns) + 0.5) * (2 * np.pi / self.columns) - np.pi
+        return np.asarray((np.arange(self.columns) + 0.5) * (2 * np.pi / self.columns) - np.pi)
 
     def directions(self) -> NDArray[np.float64]:
         """(channels, columns, 3) unit vectors of all firings, in the sensor's frame."""
