@@ -85,16 +85,17 @@ def label(metric: str) -> Label:
     return METRICS.get(metric, Label(metric.replace("_", " ")))
 
 
-def arm_text(arm: str) -> str:
-    """What an arm is, as part of a sentence."""
+def arm_text(arm: str, has_sign: bool = True) -> str:
+    """What an arm is, as part of a sentence; ``has_sign``: whether it is about a stop sign."""
     attack, _, defense = arm.partition("+")
     if attack == "clean":
-        text = "nothing on the sign"
+        text = "nothing on the sign" if has_sign else "no attack"
     elif attack == "attacked":
         text = "the attack"
     else:
         name = attack.removeprefix("control_")
-        text = _CONTROLS.get(name, f"the control {name!r}")
+        text = f"the control {name!r}"
+        text = _CONTROLS.get(name, text) if has_sign else text
     return f"{text}, defended by {defense}" if defense else text
 
 
@@ -132,12 +133,13 @@ def difference(interval: Plain | None, name: str) -> str:
     return f"{value} {_range(interval, scale, digits, '')}".rstrip()
 
 
-def headline(summary: Plain, unsafe: str) -> tuple[str, str]:
+def headline(summary: Plain, unsafe: str, has_sign: bool = True) -> tuple[str, str]:
     """The answer to a scenario's question, and the counts it rests on; one sentence each.
 
     Args:
         summary: arm -> its part of ``summary.json``.
         unsafe: name of the metric the question is about.
+        has_sign: whether the scenario is about a stop sign.
     """
     did = label(unsafe).text if unsafe in METRICS else f"was unsafe ({label(unsafe).text})"
     counts = {
@@ -146,7 +148,8 @@ def headline(summary: Plain, unsafe: str) -> tuple[str, str]:
         if told["metrics"].get(unsafe, {}).get("kind") == "rate"
     }
     parts = [
-        f"{metric['hits']} of {metric['n']} with {arm_text(arm)}" for arm, metric in counts.items()
+        f"{metric['hits']} of {metric['n']} with {arm_text(arm, has_sign)}"
+        for arm, metric in counts.items()
     ]
     facts = f"The car {did} in {_listed(parts)}." if parts else "Nothing was measured."
     errors = sum(told["n_error"] for told in summary.values())
