@@ -59,6 +59,7 @@ def enter(
         SimattackError: something stands where a role should.
     """
     line = Polyline(route.points)
+    start = line.pose(0.0)
     acting: list[Acting] = []
     priority: set[int] = set()
     for number, role in enumerate(roles):
@@ -67,12 +68,13 @@ def enter(
         ahead_m, right_m, heading_deg = (
             float(rng.uniform(*span)) for span in (role.ahead_m, role.right_m, role.heading_deg)
         )
+        way = _lane(session, start, _LANE_AHEAD_M) if role.straight_on else line
         behaviour = role.does.build("cast", f"field 'cast[{number}].does'")
         for n in range(count):
             kinds = GROUPS.get(role.who, (role.who,))
             kind = kinds[int(rng.integers(len(kinds)))]
             color = tuple(int(value) for value in rng.integers(20, 236, 3))
-            pose = line.pose(ahead_m + n * role.apart_m, right_m + n * role.aside_m)
+            pose = way.pose(ahead_m + n * role.apart_m, right_m + n * role.aside_m)
             pose = _grounded(session, pose, float(np.radians(heading_deg)))
             if getattr(behaviour, "is_on_lane", False):
                 pose = _lane(session, pose, 2.0).pose(0.0)

@@ -47,21 +47,26 @@ class Lights:
         return tuple(str(actor.get_state()).rsplit(".", 1)[-1].lower() for actor in self._actors)
 
     def hold(self, is_red: bool) -> None:
-        """Keep the route's lights red, or green and all others at their junctions red."""
+        """Keep all lights at the route's junctions red, or its own and those facing them green."""
         if not self._actors:
             return
         colors = self._carla.TrafficLightState
         for actor in self._actors:
             for other in actor.get_group_traffic_lights():
-                other.set_state(colors.Red)
-        for actor in self._actors:
-            actor.set_state(colors.Red if is_red else colors.Green)
+                is_green = not is_red and _is_parallel(actor, other)
+                other.set_state(colors.Green if is_green else colors.Red)
         self._actors[0].freeze(True)  # CARLA freezes all lights of a world together
 
     def release(self) -> None:
         """Let them go round again."""
         if self._actors:
             self._actors[0].freeze(False)
+
+
+def _is_parallel(one: Any, other: Any) -> bool:
+    """Whether two lights speak to traffic on one line, in either direction."""
+    yaws = [light.get_stop_waypoints()[0].transform.rotation.yaw for light in (one, other)]
+    return abs(float(np.cos(np.radians(yaws[0] - yaws[1])))) > 0.9
 
 
 def _entrance(waypoint: Any) -> Floats:

@@ -107,6 +107,9 @@ class Role:
     """From one to the next along the route."""
     aside_m: float = 0.0
     """From one to the next to the right: a taper of cones, say."""
+    straight_on: bool = False
+    """Whether it is placed along the lane straight on from the car's start, whatever turns the
+    route takes."""
     lamps: str = ""
     """Of a vehicle: low, high, or nothing for what the scenario says of all."""
     has_priority: bool = False

@@ -79,7 +79,7 @@ def stage(
     session.place(None, start, speed_mps=conditions.speed_mps)
     lights = session.watch(route)
     if conditions.red_s is not None:
-        lights.hold(is_red=True)
+        lights.hold(is_red=conditions.red_s > 0)
     if scenario.headlamps:
         session.set_lamps(None, "low")
     company = enter(session, scenario.cast, route, cast_rng, scenario.headlamps)
