@@ -118,7 +118,10 @@ class RoadMap:
             ahead = points[-1].next(1.0)
             if not ahead:
                 break
-            points.append(min(ahead, key=lambda point: _turn(point, points[-1])))
+            # Ways through a junction begin with one heading: where they lead to tells them apart.
+            is_fork = len(ahead) > 1
+            bend = {id(way): abs(_bend_deg(way, points[-1])) if is_fork else 0.0 for way in ahead}
+            points.append(min(ahead, key=lambda way: bend[id(way)]))
         places = [point.transform.location for point in points]
         return np.array([[place.x, place.y, place.z] for place in places])
 

@@ -93,5 +93,10 @@ def test_lane_ahead_is_the_one_that_goes_the_wanted_way(road):
     assert road.lane_ahead(there, np.pi, 20.0)[-1] == pytest.approx([-80.0, -1.75, 0.0])
 
 
+def test_lane_ahead_goes_straight_on_over_a_crossing(road):
+    ahead = road.lane_ahead(np.array([-60.0, 1.75, 0.0]), 0.0, 150.0)
+    assert np.abs(ahead[:, 1] - 1.75).max() < 0.01 and ahead[-1, 0] == pytest.approx(90.0)
+
+
 def test_road_and_sidewalk_are_told_apart(road):
     assert road.is_road(-60.0, 1.75, 0.0) and not road.is_road(-60.0, 6.0, 0.0)
