@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from simattack.errors import ConfigError, SimattackError
+from simattack.errors import SimattackError
+from simattack.optimizing import optimize
 from simattack.terminal import Stages, columns
 
 # Only what the flags need is imported above: `simattack --help` is to be instant.
@@ -117,88 +118,6 @@ def run(
     if finished.n_errors:
         _tell(f"{finished.n_errors} of {len(finished.rows)} episodes ended in an error")
         return 1
-    return 0
-
-
-def optimize(
-    scenario: _Name,
-    name: str,
-    out: Path = Path("patches"),
-    iterations: int | None = None,
-    size_m: float | None = None,
-    pieces: int | None = None,
-    gap_m: float | None = None,
-    sites: tuple[str, ...] | None = None,
-    views: int | None = None,
-    seed: int = 0,
-    defense: str | None = None,
-    detector: str | None = None,
-    trust_pickle: bool = False,
-    host: str | None = None,
-    port: int = 2000,
-    restart: bool = False,
-) -> int:
-    """Make a sticker that hides a scenario's signs, by gradients through the measured camera.
-
-    Writes <out>/<name>.png and its card; an interrupted run goes on from its last checkpoint.
-    Curves for TensorBoard lie in <out>/<name>.run.
-
-    Args:
-        scenario: Says which signs, which detector and which map.
-        name: Of the new patch.
-        out: Folder for it.
-        iterations: Steps of the optimiser; more make a stronger patch.
-        size_m: Side of the square sticker, or of the whole set, in metres.
-        pieces: Stickers of the set along each side; 1 for a single one.
-        gap_m: Between neighbours of a set.
-        sites: Signs to make it for; by default the scenario's.
-        views: Standpoints to measure the camera at.
-        seed: Of every random draw.
-        defense: Make it get past this defense, too.
-        detector: Weights of your own (.safetensors, .pt) instead of the scenario's.
-        trust_pickle: Load a .pt file, which can run any code that is in it.
-        host: Use a running CARLA server instead of an embedded one.
-        port: Of that server.
-        restart: Forget what an interrupted run of that name has done.
-    """
-    from simattack import config, overrides
-    from simattack.config import Part
-    from simattack.optimize import sticker
-    from simattack.session import Session
-
-    change = overrides.changes(detector=detector, trust_pickle=trust_pickle)
-    chosen = change(config.read_scenario(scenario))
-    chosen.load_plugins()
-    where = f"scenario {chosen.name!r}"
-    network = chosen.detector.build("detectors", f"{where}: field 'detector'")
-    if not hasattr(network, "scores_near"):
-        raise ConfigError(
-            f"optimising needs a detector with gradients, such as yolo; got "
-            f"{chosen.detector.kind!r}"
-        )
-    guard = None if defense is None else Part(defense).build("defenses", "--defense")
-    if guard is not None and not hasattr(guard, "surrogate"):
-        raise ConfigError(f"--defense {defense}: has no surrogate that gradients go through")
-    given = {
-        "iterations": iterations,
-        "size_m": None if size_m is None else (size_m, size_m),
-        "pieces": pieces,
-        "gap_m": gap_m,
-        "views": views,
-    }
-    options = {key: value for key, value in given.items() if value is not None}
-    try:
-        plan = sticker.StickerPlan(sites=sites or chosen.sites, seed=seed, **options)  # type: ignore[arg-type]  # each of its field's own type
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    session = (
-        Session.launch(chosen.map) if host is None else Session.connect(host, port, chosen.map)
-    )
-    with session, Stages() as stages:
-        path = sticker.optimize_sticker(
-            session, network, plan, out, name, guard, not restart, stages.show
-        )
-    sys.stdout.write(f"patch: {path}\ncard: {path.with_suffix('.json')}\n")
     return 0
 
 
@@ -321,7 +240,15 @@ def replay(
 def list_(
     what: tyro.conf.Positional[
         Literal[
-            "attacks", "defenses", "detectors", "policies", "cast", "scenarios", "suites", "patches"
+            "attacks",
+            "defenses",
+            "detectors",
+            "policies",
+            "cast",
+            "optimize",
+            "scenarios",
+            "suites",
+            "patches",
         ]
     ],
 ) -> int:

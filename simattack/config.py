@@ -117,7 +117,9 @@ def restore(content: Mapping[str, Any], plugins: Sequence[str] = (), maps: str =
     """
     special = {Part: _plain_part, Control: _plain_control, Point: read_point}
     reader = reading.Reader("manifest.json", special)
-    scenario: Scenario = reader.read(dict(content), Scenario, "")
+    # Until scenarios named them, all cars had these.
+    content = {"sensors": ["camera", "gnss", "imu", "speed"], **content}
+    scenario: Scenario = reader.read(content, Scenario, "")
     return dataclasses.replace(scenario, plugins=tuple(plugins), maps=maps)
 
 

@@ -38,8 +38,12 @@ class PatchCard:
     """Kind of surface it was made for, such as ``stop_sign``."""
     centre: tuple[float, float] = (0.5, 0.5)
     """Where on the face its middle goes: u right, v down, each 0..1."""
+    goal: str = ""
+    """What the detector is to say, and of which class."""
     optimizer: str = ""
     iterations: int = 0
+    queries: int = 0
+    """Of the detector, where the optimizer had no gradients."""
     seed: int | None = None
     detector: str = ""
     """Name of the weights it was made against."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from simattack.lights import Lights
 from simattack.polyline import Polyline
 from simattack.scenario import Conditions, Scenario
 from simattack.session import Session, SpawnBlocked
-from simattack.types import CarInfo, Floats, Frame, Pose, Route
+from simattack.types import SENSORS, CarInfo, Floats, Frame, Lidar, Pose, Radar, Route
 
 BEYOND_M = 12.0
 """How far past the stop line an episode goes on."""
@@ -48,6 +49,17 @@ class Stage:
             self.lights.hold(is_red=False)
 
 
+def fitted(sensors: Sequence[str], tick_s: float) -> CarInfo:
+    """The car with the sensors of those names; cameras, LiDAR and radar look every second tick."""
+    return CarInfo(
+        lidar=Lidar() if "lidar" in sensors else None,
+        radar=Radar() if "radar" in sensors else None,
+        without=tuple(name for name in SENSORS if name not in sensors),
+        tick_s=tick_s,
+        camera_period_s=2 * tick_s,
+    )
+
+
 def stage(
     session: Session,
     scenario: Scenario,
@@ -73,7 +85,7 @@ def stage(
     session.set_weather(conditions.weather)
     route = route_of(session, scenario, conditions)
     route = replace(route, speed_limit_mps=np.minimum(route.speed_limit_mps, conditions.speed_mps))
-    car = CarInfo(tick_s=session.tick_s, camera_period_s=2 * session.tick_s)
+    car = fitted(scenario.sensors, session.tick_s)
     start = session.start_pose(route)
     session.spawn_ego(start, car=car, seed=seed)
     session.place(None, start, speed_mps=conditions.speed_mps)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 
+from simattack.guarding import PerImage, latency, straight_through
 from simattack.registry import register
-from simattack.types import CarInfo, Detections, Detector, Observation, Verdict
+from simattack.types import CarInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +30,8 @@ OFF = 100
 class Jpeg:
     """Compress and decompress every image before the detector sees it."""
 
+    needs = ("camera",)
+
     quality: int = 50
     """1..99 as libjpeg counts, chroma halved; 100 leaves the image as it is."""
     latency_s: float = 0.01
@@ -36,11 +39,10 @@ class Jpeg:
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= OFF:
             raise ValueError(f"quality must be 1 to {OFF}, got {self.quality}")
-        if self.latency_s < 0:
-            raise ValueError(f"latency_s must not be negative, got {self.latency_s}")
+        latency(self.latency_s)
 
-    def begin(self, car: CarInfo, rng: np.random.Generator) -> Compressing:
-        return Compressing(self)
+    def begin(self, car: CarInfo, rng: np.random.Generator) -> PerImage:
+        return PerImage(lambda image: (self.compress(image), 0.0))
 
     def compress(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """An image (H, W, 3) after a trip through JPEG; always a new array."""
@@ -52,35 +54,5 @@ class Jpeg:
             return np.array(picture.convert("RGB"))
 
     def surrogate(self, images: Tensor, rng: np.random.Generator) -> Tensor:
-        """True JPEG forward, the identity's gradient backward (BPDA).
-
-        Source: Athalye, Carlini, Wagner: Obfuscated gradients give a false sense of security, 2018.
-        """
-        import torch
-
-        pixels = (images.detach().clamp(0, 1) * 255).round().to(torch.uint8)
-        arrays = pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        packed = np.stack([self.compress(array) for array in arrays])
-        after = torch.from_numpy(packed).to(images.device).permute(0, 3, 1, 2).to(images) / 255
-        return images + (after - images).detach()
-
-
-class Compressing:
-    """One run; compresses each new image once."""
-
-    def __init__(self, recipe: Jpeg) -> None:
-        self._recipe = recipe
-        self._last: tuple[Any, NDArray[np.uint8]] | None = None
-
-    def clean(self, obs: Observation) -> Observation:
-        image = obs["camera"]
-        # Ticks between two captures repeat the image: the very same array.
-        if self._last is None or self._last[0] is not image:
-            self._last = (image, self._recipe.compress(image))
-        return {**obs, "camera": self._last[1]}
-
-    def wrap(self, detector: Detector) -> Detector:
-        return detector
-
-    def judge(self, obs: Observation, seen: Detections) -> Verdict:
-        return Verdict(seen)
+        """True JPEG forward, the identity's gradient backward (BPDA)."""
+        return straight_through(images, self.compress)

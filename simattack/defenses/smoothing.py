@@ -7,13 +7,14 @@ attacks, WACV 2019; block 15 px, overlap 5 px, threshold 0.1, factor 2.3 are the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simattack.guarding import PerImage, arrays_of, latency
 from simattack.registry import register
-from simattack.types import CarInfo, Detections, Detector, Observation, Verdict
+from simattack.types import CarInfo, Image
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +27,8 @@ _FLAT = 1e-6
 @dataclass(frozen=True)
 class Smoothing:
     """Multiply the image by 1 - factor * g, where g is the gradient in busy blocks, else 0."""
+
+    needs = ("camera",)
 
     block_px: int = 15
     overlap_px: int = 5
@@ -47,11 +50,14 @@ class Smoothing:
                 f"factor must not be negative, threshold in 0..1, alarm_share above 0; got "
                 f"{self.factor}, {self.threshold}, {self.alarm_share}"
             )
-        if self.latency_s < 0:
-            raise ValueError(f"latency_s must not be negative, got {self.latency_s}")
+        latency(self.latency_s)
 
-    def begin(self, car: CarInfo, rng: np.random.Generator) -> SmoothingRun:
-        return SmoothingRun(self)
+    def begin(self, car: CarInfo, rng: np.random.Generator) -> PerImage:
+        def clean(image: Image) -> tuple[Image, float]:
+            smoothed, share = self.smooth(image)
+            return smoothed, min(1.0, share / self.alarm_share)
+
+        return PerImage(clean)
 
     def busy(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(H, W): the normalised gradient in busy blocks of an image (H, W, 3), 0 elsewhere."""
@@ -97,8 +103,7 @@ class Smoothing:
 
         if self.factor == 0:
             return images
-        pixels = (images.detach().clamp(0, 1) * 255).round().to(torch.uint8)
-        arrays = pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        arrays = arrays_of(images)
         busy = torch.from_numpy(np.stack([self.busy(array) for array in arrays])).to(images)
         # A pixel that is dimmed to nothing would hide its gradient: leave it a little.
         gain = (1 - self.factor * busy).clamp(0, 1)[:, None]
@@ -110,28 +115,3 @@ class Smoothing:
         step = self.block_px - self.overlap_px
         start = np.arange(0, max(length - self.overlap_px, 1), step)
         return start, np.minimum(start + self.block_px, length)
-
-
-class SmoothingRun:
-    """One run; smooths each new image once."""
-
-    def __init__(self, recipe: Smoothing) -> None:
-        self._recipe = recipe
-        self._last: tuple[Any, NDArray[np.uint8], float] | None = None
-
-    def clean(self, obs: Observation) -> Observation:
-        return {**obs, "camera": self._of(obs["camera"])[0]}
-
-    def wrap(self, detector: Detector) -> Detector:
-        return detector
-
-    def judge(self, obs: Observation, seen: Detections) -> Verdict:
-        """Nothing is withheld; the alarm is what the newest cleaned image gave."""
-        share = 0.0 if self._last is None else self._last[2]
-        return Verdict(seen, {"camera": min(1.0, share / self._recipe.alarm_share)})
-
-    def _of(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
-        # Ticks between two captures repeat the image: the very same array.
-        if self._last is None or self._last[0] is not image:
-            self._last = (image, *self._recipe.smooth(image))
-        return self._last[1], self._last[2]

@@ -1,19 +1,21 @@
-"""Adam on a vector in the unit box.
+"""Going down a gradient in the unit box: the loop that all methods share, and Adam.
 
-Source: Kingma and Ba: Adam, a method for stochastic optimization, ICLR 2015, algorithm 1.
+The other rules are in ``rules.py`` and ``lbfgs.py``.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
+from simattack.registry import register
 from simattack.types import Floats, Step
 
 if TYPE_CHECKING:
@@ -34,9 +36,41 @@ class DifferentiableObjective(Protocol):
     def judge(self, point: Floats) -> tuple[float, Mapping[str, float]]: ...
 
 
+Gradient = NDArray[np.float32]
+
+
+class Rule(Protocol):
+    """How one gradient becomes a step; what it remembers is in ``arrays``, so that runs resume."""
+
+    arrays: dict[str, Gradient]
+
+    def move(
+        self,
+        point: Gradient,
+        gradient: Gradient,
+        again: Callable[[Gradient], Gradient],
+        rate: np.float32,
+        iteration: int,
+    ) -> Gradient:
+        """The next point, before it is clipped to the box.
+
+        Args:
+            point: where the gradient was taken.
+            gradient: of the loss there, on a random batch.
+            again: the gradient elsewhere, on the very same batch.
+            rate: how far to go, in the unit box.
+            iteration: counted from 1.
+        """
+        ...
+
+
+@register("optimize", "adam")
 @dataclass(frozen=True)
 class Adam:
-    """Minimises ``objective.loss`` by its gradient; keeps the best by ``objective.judge``."""
+    """Steps by the mean gradient over its own size; keeps the best by ``objective.judge``.
+
+    Source: Kingma and Ba: Adam, a method for stochastic optimization, ICLR 2015, algorithm 1.
+    """
 
     iterations: int = 400
     rate: float = 0.03
@@ -45,11 +79,7 @@ class Adam:
     """Iterations between two looks at the held-out value."""
 
     def __post_init__(self) -> None:
-        if self.iterations < 1 or self.check_every < 1 or self.rate <= 0:
-            raise ValueError(
-                "iterations and check_every must be at least 1 and rate above 0, got "
-                f"{self.iterations}, {self.check_every}, {self.rate}"
-            )
+        check(self)
 
     def steps(
         self,
@@ -58,59 +88,123 @@ class Adam:
         rng: np.random.Generator,
         state: Any = None,
     ) -> Iterator[Step]:
-        """One step an iteration; ``point`` is the best so far, ``value`` its held-out value.
+        return descend(self, _Moments(len(start)), objective, start, rng, state)
 
-        ``state`` of a step, given again with the same recipe and objective, goes on from there
-        exactly as if the run had not ended.
-        """
-        import torch
 
-        if state is None:
-            point = np.asarray(start, np.float32).copy()
-            first, second = np.zeros_like(point), np.zeros_like(point)
-            done, best, value = 0, point.copy(), objective.judge(point.astype(float))[0]
-        else:
-            point, first, second, best = (
-                np.array(state[name], np.float32) for name in ("point", "first", "second", "best")
-            )
-            done, value = int(state["iteration"]), float(state["value"])
-            rng.bit_generator.state = state["rng"]
-            objective.memory[:] = state["memory"]
-        for iteration in range(done + 1, self.iterations + 1):
-            leaf = torch.from_numpy(point.copy()).requires_grad_(True)
-            with repeatable():
-                loss, scalars = objective.loss(leaf, rng)
-                (slope,) = torch.autograd.grad(loss, leaf)
-            gradient = np.asarray(slope.numpy(), np.float32)
-            first += (1 - _BETAS[0]) * (gradient - first)
-            second += (1 - _BETAS[1]) * (gradient**2 - second)
-            mean = first / (1 - _BETAS[0] ** iteration)
-            spread = np.sqrt(second / (1 - _BETAS[1] ** iteration))
-            rate = self.rate * (0.05 + 0.475 * (1 + np.cos(np.pi * iteration / self.iterations)))
-            point = np.clip(point - np.float32(rate) * mean / (spread + _EPSILON), 0, 1)
-            point = point.astype(np.float32)
-            scalars = {"loss": float(loss.detach()), "rate": float(rate), **scalars}
-            if iteration % self.check_every == 0 or iteration == self.iterations:
-                candidate, report = objective.judge(point.astype(float))
-                if candidate < value:
-                    value, best = candidate, point.copy()
-                scalars = {**scalars, **report, "held_out": candidate}
-            yield Step(
-                iteration,
-                best.astype(float),
-                value,
-                {
-                    "iteration": iteration,
-                    "point": point,
-                    "first": first,
-                    "second": second,
-                    "best": best,
-                    "value": value,
-                    "rng": rng.bit_generator.state,
-                    "memory": objective.memory.copy(),
-                },
-                scalars,
-            )
+class _Moments:
+    def __init__(self, count: int) -> None:
+        self.arrays = {name: np.zeros(count, np.float32) for name in ("first", "second")}
+
+    def move(
+        self,
+        point: Gradient,
+        gradient: Gradient,
+        again: Callable[[Gradient], Gradient],
+        rate: np.float32,
+        iteration: int,
+    ) -> Gradient:
+        first, second = self.arrays["first"], self.arrays["second"]
+        first += (1 - _BETAS[0]) * (gradient - first)
+        second += (1 - _BETAS[1]) * (gradient**2 - second)
+        mean = first / (1 - _BETAS[0] ** iteration)
+        spread = np.sqrt(second / (1 - _BETAS[1] ** iteration))
+        return np.asarray(point - rate * mean / (spread + _EPSILON), np.float32)
+
+
+class Descent(Protocol):
+    """What all gradient methods have in common."""
+
+    @property
+    def iterations(self) -> int: ...
+
+    @property
+    def rate(self) -> float: ...
+
+    @property
+    def check_every(self) -> int: ...
+
+
+def check(recipe: Descent) -> None:
+    """Refuse what makes no run.
+
+    Raises:
+        ValueError: names the options.
+    """
+    if recipe.iterations < 1 or recipe.check_every < 1 or recipe.rate <= 0:
+        raise ValueError(
+            "iterations and check_every must be at least 1 and rate above 0, got "
+            f"{recipe.iterations}, {recipe.check_every}, {recipe.rate}"
+        )
+
+
+def descend(
+    recipe: Descent,
+    rule: Rule,
+    objective: DifferentiableObjective,
+    start: Floats,
+    rng: np.random.Generator,
+    state: Any = None,
+) -> Iterator[Step]:
+    """One step an iteration; ``point`` is the best so far, ``value`` its held-out value.
+
+    ``state`` of a step, given again with the same recipe and objective, goes on from there
+    exactly as if the run had not ended.
+    """
+    import torch
+
+    if state is None:
+        point = np.asarray(start, np.float32).copy()
+        done, best, value = 0, point.copy(), objective.judge(point.astype(float))[0]
+    else:
+        point, best = (np.array(state[name], np.float32) for name in ("point", "best"))
+        rule.arrays = {name: np.array(state[name], np.float32) for name in rule.arrays}
+        done, value = int(state["iteration"]), float(state["value"])
+        rng.bit_generator.state = state["rng"]
+        objective.memory[:] = state["memory"]
+
+    def slope(at: Gradient) -> tuple[Gradient, float, dict[str, float]]:
+        leaf = torch.from_numpy(at.copy()).requires_grad_(True)
+        with repeatable():
+            loss, scalars = objective.loss(leaf, rng)
+            (found,) = torch.autograd.grad(loss, leaf)
+        return np.asarray(found.numpy(), np.float32), float(loss.detach()), scalars
+
+    for iteration in range(done + 1, recipe.iterations + 1):
+        drawn, known = rng.bit_generator.state, objective.memory.copy()
+        gradient, loss, scalars = slope(point)
+
+        def again(at: Gradient, drawn: Any = drawn, known: Floats = known) -> Gradient:
+            after, learnt = rng.bit_generator.state, objective.memory.copy()
+            rng.bit_generator.state, objective.memory[:] = drawn, known
+            try:
+                return slope(at)[0]
+            finally:
+                rng.bit_generator.state, objective.memory[:] = after, learnt
+
+        rate = recipe.rate * (0.05 + 0.475 * (1 + np.cos(np.pi * iteration / recipe.iterations)))
+        moved = rule.move(point, gradient, again, np.float32(rate), iteration)
+        point = np.clip(moved, 0, 1).astype(np.float32)
+        scalars = {"loss": loss, "rate": float(rate), **scalars}
+        if iteration % recipe.check_every == 0 or iteration == recipe.iterations:
+            candidate, report = objective.judge(point.astype(float))
+            if candidate < value:
+                value, best = candidate, point.copy()
+            scalars = {**scalars, **report, "held_out": candidate}
+        yield Step(
+            iteration,
+            best.astype(float),
+            value,
+            {
+                "iteration": iteration,
+                "point": point,
+                **{name: array.copy() for name, array in rule.arrays.items()},
+                "best": best,
+                "value": value,
+                "rng": rng.bit_generator.state,
+                "memory": objective.memory.copy(),
+            },
+            scalars,
+        )
 
 
 @contextmanager

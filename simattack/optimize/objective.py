@@ -123,21 +123,25 @@ class Hiding:
         parts = {f"score/{name}_m": score for name, score in buckets.items()}
         return value, parts | {"score/max": float(scores.max()), "score/mean": float(scores.mean())}
 
-    def scores(self, point: Floats) -> Floats:
-        """(N,) the target's best score in each held-out view, without random transforms."""
+    def scores(self, point: Floats, twin: Twin | None = None) -> Floats:
+        """(N,) the target's best score in each view, without random transforms.
+
+        The views are the held-out ones, where no others are given.
+        """
         import torch
 
         picture = torch.from_numpy(np.asarray(point, np.float32)).reshape(3, *self.layout.shape)
         # What is painted has 8 bits.
         picture = self.layout.expand((picture.clamp(0, 1) * 255).round() / 255)
         rng = np.random.default_rng(0)
+        twin = twin or self.held_out
         found = []
         with torch.no_grad():
-            for part in np.array_split(np.arange(len(self.held_out)), -(-len(self.held_out) // 8)):
-                images = self.held_out.render(picture, torch.from_numpy(part))
+            for part in np.array_split(np.arange(len(twin)), -(-len(twin) // 8)):
+                images = twin.render(picture, torch.from_numpy(part))
                 if self.defense is not None:
                     images = self.defense.surrogate(images, rng)
-                targets = [self.held_out.target(int(i)) for i in part]
+                targets = [twin.target(int(i)) for i in part]
                 found.append(self.detector.scores_near(images, targets).numpy())
         return np.concatenate(found).astype(float)
 
@@ -190,3 +194,40 @@ class Hiding:
             moved = box - (left, top, left, top)
             targets.append(Detections(moved[None], np.ones(1), (self.twin.label,)))
         return torch.stack(images), targets
+
+
+LABELS = ("scores", "hard")
+
+
+@dataclass(eq=False)
+class Asked:
+    """What an adversary learns who may only show pictures to the detector.
+
+    One look shows the picture in ``count`` views, spread over all distances; each is one query of
+    the detector. With ``scores`` the value is the highest of them, a part of the mean beside it;
+    with ``hard`` labels it is the share of views in which the target is still found.
+    """
+
+    hiding: Hiding
+    count: int = 16
+    labels: str = "scores"
+    threshold: float = 0.4
+    """Of the score from which on a target counts as found."""
+
+    def __post_init__(self) -> None:
+        if self.labels not in LABELS:
+            raise ValueError(f"labels must be one of {', '.join(LABELS)}, got {self.labels!r}")
+        order = np.argsort(self.hiding.twin.distances_m, kind="stable")
+        chosen = order[np.linspace(0, len(order) - 1, min(self.count, len(order))).astype(int)]
+        self._twin = self.hiding.twin.select(np.unique(chosen))
+
+    @property
+    def images(self) -> int:
+        """Queries of the detector in one look."""
+        return len(self._twin)
+
+    def __call__(self, point: Floats) -> float:
+        scores = self.hiding.scores(point, self._twin)
+        if self.labels == "hard":
+            return float((scores >= self.threshold).mean())
+        return float(scores.max() + MIDDLE_WEIGHT * scores.mean())

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from simattack import registry
 from simattack.calibration import calibrate
-from simattack.errors import ResultsError
 from simattack.gap import DISTANCE_M, UNSEEN_WEATHERS, measure_gap, saturated
-from simattack.optimize.gradient import Adam
+from simattack.optimize import runs
+from simattack.optimize.goals import Aim, RawDetector
 from simattack.optimize.layout import Layout
-from simattack.optimize.objective import Hiding, ScoringDetector
+from simattack.optimize.objective import LABELS, Asked, Hiding, ScoringDetector
+from simattack.optimize.runs import Report
 from simattack.optimize.transforms import Transforms
 from simattack.patchfile import Patch, PatchCard, save_patch
 from simattack.placement import in_outline, place
@@ -24,12 +25,6 @@ from simattack.resources import sha256
 from simattack.standpoints import Scene, Survey, standpoints
 from simattack.twin import Twin
 from simattack.types import Detections, Differentiable, Floats, Image, Step, Weather
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
-
-Report = Callable[[str, int, int, Mapping[str, float]], None]
-"""Stage, how much of it is done, how much there is, numbers worth showing."""
 
 WEATHERS: tuple[Weather, ...] = (
     Weather(sun_azimuth_angle=20.0, sun_altitude_angle=60.0),
@@ -45,7 +40,13 @@ WEATHERS: tuple[Weather, ...] = (
     ),
 )
 """That stickers are optimised in."""
-_CHECKPOINT_VERSION = 1
+_LOSS = (
+    "mean of the best scores near the target, half the weight on the worse half of a "
+    "batch; non-printability; total variation"
+)
+_CHECKPOINT_VERSION = 2
+_NOBODY: Any = object()
+"""Stands for a detector where only goal and label are looked at."""
 _HELD_OUT_EVERY = 4
 
 
@@ -65,7 +66,18 @@ class StickerPlan:
     centre: tuple[float, float] = (0.5, 0.5)
     cells: int = 117
     """Of the picture, along its longer side."""
+    goal: str = "hide"
+    """What the detector is to say; see ``goals``."""
+    label: str = ""
+    """Class to be seen, of a goal that wants one."""
+    method: str = "adam"
+    """How, by its name in the registry: with gradients, or by queries alone."""
+    options: tuple[tuple[str, Any], ...] = ()
+    """Of the method, beside its length and rate."""
     iterations: int = 300
+    """Of the method; looks of one without gradients."""
+    labels: str = "scores"
+    """What a method without gradients is told of a query: ``scores`` or ``hard`` labels."""
     seed: int = 0
     views: int = 128
     """Standpoints to calibrate at; every fourth is held out to choose the best picture by."""
@@ -73,6 +85,9 @@ class StickerPlan:
     """Other standpoints, to measure the twin's gap at; 0 leaves it out."""
     distance_m: tuple[float, float] = (7.0, 60.0)
     rate: float = 0.03
+    """Of a method with gradients."""
+    query_views: int = 16
+    """In each look of a method without gradients; each is one query of the detector."""
     batch: int = 8
     printability: float = 0.02
     smoothness: float = 0.02
@@ -92,7 +107,31 @@ class StickerPlan:
             raise ValueError(
                 f"pieces must be at least 1 and gap_m not negative: {self.pieces}, {self.gap_m}"
             )
-        _ = self.layout
+        Aim((_NOBODY,), self.goal, self.label)
+        if self.labels not in LABELS:
+            raise ValueError(f"labels must be one of {', '.join(LABELS)}, got {self.labels!r}")
+        _ = self.layout, self.optimizer
+
+    @property
+    def optimizer(self) -> Any:
+        """The method, with the plan's length and what else of the plan it takes.
+
+        Raises:
+            ConfigError: no method of that name, or an option that it does not take.
+        """
+        cls = registry.lookup("optimize", self.method)
+        mine = {
+            "iterations": self.iterations,
+            "queries": self.iterations,
+            "rate": self.rate,
+            "shape": self.layout.shape,
+        }
+        fields = getattr(cls, "__dataclass_fields__", {})
+        if "queries" in fields:
+            del mine["rate"]
+        options = {name: value for name, value in mine.items() if name in fields}
+        options |= dict(self.options)
+        return registry.build("optimize", self.method, options, f"method {self.method!r}")
 
     @property
     def layout(self) -> Layout:
@@ -101,7 +140,7 @@ class StickerPlan:
 
 def optimize_sticker(
     session: Scene,
-    detector: ScoringDetector,
+    detector: ScoringDetector | tuple[RawDetector, ...],
     plan: StickerPlan,
     out_dir: Path,
     name: str,
@@ -109,7 +148,9 @@ def optimize_sticker(
     resume: bool = True,
     report: Report | None = None,
 ) -> Path:
-    """A sticker that hides the plan's signs; the path of its picture, with the card beside it.
+    """A sticker that reaches the plan's goal; the path of its picture, with the card beside it.
+
+    Several detectors are an ensemble: each of them has to fall for it.
 
     The twin, checkpoints and TensorBoard's curves lie in ``out_dir/<name>.run``. An interrupted
     run goes on from its last checkpoint and ends with the same picture.
@@ -124,7 +165,10 @@ def optimize_sticker(
     for site in plan.sites:  # nobody waits for a sticker that may not be stuck on
         place(session.surface(site), plan.size_m, blank, plan.centre)
     inputs = _inputs(plan, detector, defense)
-    _claim(folder, inputs, resume)
+    runs.claim(folder, inputs, resume)
+    members = _members(detector)
+    is_plain = plan.goal == "hide" and len(members) == 1
+    aim: ScoringDetector = members[0] if is_plain else Aim(members, plan.goal, plan.label)
     twin = _twin(session, plan, folder, report)
     # Whole rounds over the sites, so that each site has views on both sides.
     rounds = np.array([view.shot for view in twin.views]) // len(plan.sites)
@@ -132,7 +176,7 @@ def optimize_sticker(
     objective = Hiding(
         twin=twin.select(np.flatnonzero(~held_out)),
         held_out=twin.select(np.flatnonzero(held_out)),
-        detector=detector,
+        detector=aim,
         layout=plan.layout,
         transforms=plan.transforms,
         printability=plan.printability,
@@ -141,23 +185,29 @@ def optimize_sticker(
         defense=defense,
         is_bfloat16=has_bfloat16(),
     )
-    best = _optimize(objective, plan, folder, report)
+    method = plan.optimizer
+    asked = Asked(objective, plan.query_views, plan.labels)
+    has_gradients = runs.has_gradients(method)
+    best = _optimize(objective if has_gradients else asked, method, plan, folder, report)
     picture = plan.layout.picture(best.point)
     scores = objective.buckets(objective.scores(best.point))
-    gap = _gap(session, detector, plan, picture, report)
+    gap = _gap(session, aim, plan, picture, report)
     card = PatchCard(
         width_m=plan.size_m[0],
         height_m=plan.size_m[1],
         surface=plan.sites[0].rstrip("0123456789").rstrip("_"),
         centre=plan.centre,
-        optimizer="adam",
+        optimizer=plan.method,
         iterations=best.iteration,
+        queries=0 if has_gradients else best.iteration * asked.images,
         seed=plan.seed,
-        detector=str(getattr(detector, "weights", type(detector).__name__)),
+        detector="+".join(str(getattr(m, "weights", type(m).__name__)) for m in members),
         detector_sha256=inputs["detector_sha256"],
         defense=inputs["defense"],
-        loss="hiding: mean of the best scores near the target, half the weight on the worse half "
-        "of a batch; non-printability; total variation",
+        goal=f"{plan.goal} {plan.label}".strip(),
+        loss=f"{plan.goal}: {_LOSS}"
+        if has_gradients
+        else f"{plan.goal}: {plan.labels} of {asked.images} views a look",
         sites=plan.sites,
         eot={key: float(value) for key, value in asdict(plan.transforms).items()},
         scores={f"{near}_m": round(score, 4) for near, score in scores.items()},
@@ -189,39 +239,20 @@ def scorer_of(detector: ScoringDetector) -> Callable[[Image, Sequence[Detections
     return score
 
 
-def _inputs(
-    plan: StickerPlan, detector: ScoringDetector, defense: Differentiable | None
-) -> dict[str, Any]:
-    path = getattr(detector, "path", None)
+def _inputs(plan: StickerPlan, detector: Any, defense: Differentiable | None) -> dict[str, Any]:
+    paths = [getattr(member, "path", None) for member in _members(detector)]
     return {
         "plan": json.loads(json.dumps(asdict(plan))),
-        "detector_sha256": sha256(path) if isinstance(path, Path) else "",
+        "detector_sha256": "+".join(sha256(path) for path in paths if isinstance(path, Path)),
         "defense": "" if defense is None else str(getattr(defense, "kind", defense)),
         "defense_options": "" if defense is None else repr(defense),
         "version": _CHECKPOINT_VERSION,
     }
 
 
-def _claim(folder: Path, inputs: Mapping[str, Any], resume: bool) -> None:
-    """Make the folder this run's own, or find that it is."""
-    path = folder / "inputs.json"
-    if path.is_file() and resume:
-        try:
-            before = json.loads(path.read_text())
-        except ValueError as error:
-            raise ResultsError(f"{path} is damaged ({error}); remove {folder}") from error
-        if before != inputs:
-            other = sorted(key for key in inputs if before.get(key) != inputs[key])
-            raise ResultsError(
-                f"{folder} belongs to a run with another {', '.join(other)}; give the patch "
-                "another name, or start anew without resuming"
-            )
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    stale = [folder / "twin.npz", folder / "checkpoint.npz", *(folder / "tensorboard").glob("*")]
-    for old in stale:
-        old.unlink(missing_ok=True)
-    path.write_text(json.dumps(inputs, indent=2) + "\n")
+def _members(detector: Any) -> tuple[Any, ...]:
+    """The detectors of an ensemble, or the one."""
+    return tuple(detector) if isinstance(detector, tuple) else (detector,)
 
 
 def _twin(session: Scene, plan: StickerPlan, folder: Path, report: Report | None) -> Twin:
@@ -267,66 +298,12 @@ def _gap(
     return {name: gap.plain() for name, gap in found.items()}
 
 
-def _optimize(objective: Hiding, plan: StickerPlan, folder: Path, report: Report | None) -> Step:
+def _optimize(
+    objective: Hiding | Asked, method: Any, plan: StickerPlan, folder: Path, report: Report | None
+) -> Step:
     """The last step; its point is the best of the run."""
-    optimizer = Adam(iterations=plan.iterations, rate=plan.rate)
     rng = np.random.default_rng([plan.seed, 3])
     count = 3 * plan.layout.shape[0] * plan.layout.shape[1]
     start = 0.5 + 0.05 * np.random.default_rng([plan.seed, 4]).standard_normal(count)
-    checkpoint = folder / "checkpoint.npz"
-    state = load_state(checkpoint) if checkpoint.is_file() else None
-    step: Step | None = None
-    if state is not None and state["iteration"] >= plan.iterations:
-        best = np.asarray(state["best"], float)
-        return Step(int(state["iteration"]), best, float(state["value"]), state)
-    with _curves(folder, 0 if state is None else int(state["iteration"])) as writer:
-        for step in optimizer.steps(objective, start.clip(0, 1), rng, state):
-            for key, value in step.scalars.items():
-                writer.add_scalar(key, value, step.iteration)
-            if step.iteration % optimizer.check_every == 0 or step.iteration == plan.iterations:
-                save_state(checkpoint, step.state)
-            if report is not None:
-                report("optimising", step.iteration, plan.iterations, step.scalars)
-    if step is None:  # at least one iteration is left, or it returned above
-        raise ResultsError(f"{checkpoint} leaves nothing to do; remove {folder}")
-    return step
-
-
-@contextmanager
-def _curves(folder: Path, done: int) -> Iterator[SummaryWriter]:
-    from torch.utils.tensorboard import SummaryWriter
-
-    writer = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1)
-    try:
-        yield writer
-    finally:
-        writer.close()
-
-
-def save_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write an optimiser's state: arrays as they are, everything else as JSON; never a pickle."""
-    arrays: dict[str, Any] = {
-        key: value for key, value in state.items() if isinstance(value, np.ndarray)
-    }
-    others = {key: value for key, value in state.items() if key not in arrays}
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        np.savez(file, others=np.array(json.dumps(others)), **arrays)
-    part.replace(path)
-
-
-def load_state(path: Path) -> dict[str, Any]:
-    """Read what ``save_state`` wrote.
-
-    Raises:
-        ResultsError: the file is damaged.
-    """
-    try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            state: dict[str, Any] = {key: file[key] for key in file.files if key != "others"}
-            state.update(json.loads(str(file["others"])))
-            return state
-    except Exception as error:  # a damaged archive can fail in any way
-        raise ResultsError(
-            f"{path} is damaged ({type(error).__name__}: {error}); remove it to start anew"
-        ) from error
+    every = getattr(method, "check_every", 50)
+    return runs.drive(method, objective, start.clip(0, 1), rng, folder, report, every)

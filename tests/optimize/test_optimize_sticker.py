@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from simattack.calibration import calibrate
-from simattack.errors import BudgetError, ResultsError
+from simattack.errors import BudgetError, ConfigError, ResultsError
 from simattack.optimize.layout import Layout
-from simattack.optimize.objective import Hiding
+from simattack.optimize.objective import Asked, Hiding
 from simattack.optimize.sticker import StickerPlan, optimize_sticker
 from simattack.patchfile import load_patch
 from simattack.standpoints import standpoints
-from simattack.types import Weather
+from simattack.types import CLASS_NAMES, Weather
 from tests.pinhole import PinholeScene
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -209,6 +209,55 @@ def test_what_a_set_shows_in_steps_is_what_is_saved():
     np.testing.assert_allclose(shown.permute(1, 2, 0).numpy()[:, :, :3] * 255, saved[:, :, :3])
     np.testing.assert_array_equal(shown[3].numpy() * 255, saved[:, :, 3])
     assert len({tuple(cell) for cell in saved[saved[:, :, 3] > 0]}) == 24  # each cell once
+
+
+def test_a_search_by_queries_hides_the_target_and_tells_how_often_it_asked(tmp_path):
+    plan = dataclasses.replace(PLAN, method="square", iterations=120, query_views=3, cells=4)
+    card = load_patch(optimize(tmp_path, plan=plan)).card
+    assert (card.optimizer, card.iterations, card.queries) == ("square", 120, 360)
+    red, green, blue = load_patch(tmp_path / "p.png").image.reshape(-1, 3).mean(0)
+    assert red < 100 and min(green, blue) > 150
+    assert card.loss == "hide: scores of 3 views a look"
+
+
+def test_a_sticker_for_another_goal_and_two_detectors_says_so_on_its_card(tmp_path):
+    class Reddish(Redness):
+        weights = "reddish"
+
+        def raw(self, images):
+            boxes = torch.tensor([[[0.0, 0.0, 256.0, 256.0]]]).repeat(len(images), 1, 1)
+            reds = images[:, 0].mean((1, 2)) - images[:, 1:].mean((1, 2, 3))
+            logits = torch.zeros(len(images), 1, len(CLASS_NAMES)) - 3
+            return boxes, logits + 40 * reds[:, None, None]
+
+    plan = dataclasses.replace(PLAN, goal="appear", label="person")
+    path = optimize_sticker(PinholeScene(), (Reddish(), Reddish()), plan, tmp_path, "p")
+    card = load_patch(path).card
+    assert (card.goal, card.detector) == ("appear person", "reddish+reddish")
+    assert card.loss.startswith("appear: ")
+    red, green, blue = load_patch(path).image.reshape(-1, 3).mean(0)
+    assert red > 215 and max(green, blue) < 40
+    with pytest.raises(ValueError, match="label"):
+        dataclasses.replace(PLAN, goal="appear")
+
+
+def test_hard_labels_tell_in_how_many_views_the_target_is_found(twin):
+    objective = hiding(twin)
+    soft, hard = (Asked(objective, 4, labels) for labels in ("scores", "hard"))
+    red = np.concatenate([np.ones(64), np.zeros(128)])
+    assert soft.images == hard.images == 4
+    assert hard(red) == 1.0 and Asked(objective, 4, "hard", 0.95)(1 - red) == 0.0
+    scores = objective.scores(red, twin.select([0, 2, 4, 7]))
+    assert soft(red) == pytest.approx(scores.max() + 0.2 * scores.mean(), abs=0.05)
+    with pytest.raises(ValueError, match="labels must be one of scores, hard, got 'loud'"):
+        Asked(objective, 4, "loud")
+
+
+def test_an_unknown_method_or_option_is_told_before_anything_is_measured():
+    with pytest.raises(ConfigError, match="did you mean 'cma'"):
+        dataclasses.replace(PLAN, method="cmaes")
+    with pytest.raises(ConfigError, match="method 'pgd': 'pgd' has no option 'pace'"):
+        dataclasses.replace(PLAN, method="pgd", options=(("pace", 2),))
 
 
 @pytest.mark.parametrize("wrong", [{"gap_m": 0.24}, {"pieces": 0}, {"gap_m": -0.1}])

@@ -1,0 +1,71 @@
+"""What defenses of the camera's image share: one run that looks at each new image once, and BPDA.
+
+A defense hands over a function of the image; it decides nothing about driving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from simattack.checks import number
+from simattack.types import Detections, Detector, Image, Observation, Verdict
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Clean = Callable[[Image], tuple[Image, float]]
+"""An image (H, W, 3) as a new array, defended, and the camera's alarm in 0..1 for it."""
+
+
+class PerImage:
+    """One run of a defense that cleans every new image and changes nothing else."""
+
+    def __init__(self, clean: Clean) -> None:
+        self._clean = clean
+        self._last: tuple[Any, Image, float] | None = None
+
+    def clean(self, obs: Observation) -> Observation:
+        image = obs["camera"]
+        # Ticks between two captures repeat the image: the very same array.
+        if self._last is None or self._last[0] is not image:
+            self._last = (image, *self._clean(image))
+        return {**obs, "camera": self._last[1]}
+
+    def wrap(self, detector: Detector) -> Detector:
+        return detector
+
+    def judge(self, obs: Observation, seen: Detections) -> Verdict:
+        """Nothing is withheld; the alarm is that of the newest image."""
+        return Verdict(seen, {"camera": 0.0 if self._last is None else self._last[2]})
+
+
+def latency(latency_s: object) -> None:
+    """Refuse a latency that is no time.
+
+    Raises:
+        ValueError: names the option.
+    """
+    number("latency_s", latency_s)
+
+
+def arrays_of(images: Tensor) -> Image:
+    """(B, H, W, 3) uint8 of images (B, 3, H, W) in 0..1, without gradients."""
+    import torch
+
+    pixels = (images.detach().clamp(0, 1) * 255).round().to(torch.uint8)
+    return np.asarray(pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy(), np.uint8)
+
+
+def straight_through(images: Tensor, clean: Callable[[Image], Image]) -> Tensor:
+    """The true defense forward, the identity's gradient backward (BPDA).
+
+    Source: Athalye, Carlini, Wagner: Obfuscated gradients give a false sense of security, 2018.
+    """
+    import torch
+
+    cleaned = np.stack([clean(array) for array in arrays_of(images)])
+    after = torch.from_numpy(cleaned).to(images.device).permute(0, 3, 1, 2).to(images) / 255
+    return images + (after - images).detach()
