@@ -77,13 +77,19 @@ class Actors:
         """Put it somewhere, with a forward speed, or frozen there."""
         actor.set_simulate_physics(not freeze)
         actor.set_transform(transform_of(self._carla, pose))
-        actor.set_target_velocity(
-            self._carla.Vector3D(
-                speed_mps * float(np.cos(pose.yaw_rad)),
-                speed_mps * float(np.sin(pose.yaw_rad)),
-                0.0,
-            )
-        )
+        actor.set_target_velocity(self._forward(pose, speed_mps))
+
+    def move(self, actor_id: int, pose: Pose, speed_mps: float) -> None:
+        """Put a vehicle that is under way somewhere, with a forward speed; physics goes on."""
+        actor = self._by_id[actor_id]
+        actor.set_transform(transform_of(self._carla, pose))
+        actor.set_target_velocity(self._forward(pose, speed_mps))
+
+    def set_lamps(self, actor: Any, beam: str) -> None:
+        """Switch a vehicle's head and tail lamps on: ``low`` or ``high``."""
+        lamps = self._carla.VehicleLightState
+        state = lamps.Position | (lamps.HighBeam if beam == "high" else lamps.LowBeam)
+        actor.set_light_state(self._carla.VehicleLightState(state))
 
     def cruise(self, actor_id: int, speed_mps: float) -> None:
         """Let a vehicle hold a forward speed, straight on, by itself."""
@@ -116,6 +122,11 @@ class Actors:
         if self._manager is not None:
             self._manager.shut_down()
             self._manager = None
+
+    def _forward(self, pose: Pose, speed_mps: float) -> Any:
+        return self._carla.Vector3D(
+            speed_mps * float(np.cos(pose.yaw_rad)), speed_mps * float(np.sin(pose.yaw_rad)), 0.0
+        )
 
     def _traffic_manager(self, world: Any) -> Any:
         if self._manager is None:

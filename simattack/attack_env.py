@@ -57,7 +57,8 @@ class AttackEnv(gym.Env[Any, Any]):
         self._seed = seed if seed is not None else int(self.np_random.integers(2**31))
         obs, info = self._env.reset(seed=self._seed, options=options)
         conditions = info["conditions"]
-        start = np.array([conditions.start_before_m, conditions.speed_mps])
+        start_m = conditions.start_before_m or conditions.start_m or 0.0
+        start = np.array([start_m, conditions.speed_mps])
         self._start = {"camera": obs["camera"]} if "camera" in obs else {}
         self._start["start"] = start
         return self._told(), {}

@@ -75,6 +75,7 @@ def run(
     host: str | None = None,
     port: int = 2000,
     max_ticks: int | None = None,
+    maps: Path | None = None,
     retry_errors: bool = False,
 ) -> int:
     """Run a scenario or suite in all its arms, and write the report.
@@ -94,11 +95,12 @@ def run(
         host: Use a running CARLA server instead of an embedded one.
         port: Of that server.
         max_ticks: End every episode after so many ticks of 0.05 s.
+        maps: A folder of your own whose .xodr files scenarios may name as their map.
         retry_errors: Drive those episodes again that ended in an error.
     """
     from simattack import config, overrides, publication, suite
 
-    change = overrides.changes(patch, size_m, detector, trust_pickle, max_ticks)
+    change = overrides.changes(patch, size_m, detector, trust_pickle, max_ticks, maps)
     chosen = config.read(name).change(change).select(arms, seeds)
     folder = out if out is not None else Path("runs") / chosen.name
     tools = suite.tools(host, port)
@@ -242,6 +244,7 @@ def list_(
             "defenses",
             "detectors",
             "policies",
+            "cast",
             "optimize",
             "scenarios",
             "suites",

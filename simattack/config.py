@@ -15,11 +15,13 @@ from typing import Any
 
 from simattack import reading, resources
 from simattack.errors import ConfigError
+from simattack.places import Point, read_point
 from simattack.scenario import Arm as Arm
 from simattack.scenario import Conditions as Conditions
 from simattack.scenario import Control as Control
 from simattack.scenario import Count as Count
 from simattack.scenario import Part as Part
+from simattack.scenario import Role as Role
 from simattack.scenario import Scenario as Scenario
 from simattack.scenario import Span as Span
 from simattack.scenario import Traffic as Traffic
@@ -107,17 +109,18 @@ def read_scenario(name: str) -> Scenario:
     return _scenario(path, content)
 
 
-def restore(content: Mapping[str, Any], plugins: Sequence[str] = ()) -> Scenario:
+def restore(content: Mapping[str, Any], plugins: Sequence[str] = (), maps: str = "") -> Scenario:
     """The scenario that ``Scenario.content`` was taken of, as a manifest holds it.
 
     Raises:
         ConfigError: it is not such content.
     """
-    reader = reading.Reader("manifest.json", {Part: _plain_part, Control: _plain_control})
+    special = {Part: _plain_part, Control: _plain_control, Point: read_point}
+    reader = reading.Reader("manifest.json", special)
     # Until scenarios named them, all cars had these.
     content = {"sensors": ["camera", "gnss", "imu", "speed"], **content}
     scenario: Scenario = reader.read(content, Scenario, "")
-    return dataclasses.replace(scenario, plugins=tuple(plugins))
+    return dataclasses.replace(scenario, plugins=tuple(plugins), maps=maps)
 
 
 def _plain_part(reader: reading.Reader, value: Any, place: str) -> Part:
@@ -154,8 +157,15 @@ def _entry(reader: reading.Reader, place: str, content: Any) -> Entry:
         content = {"scenario": content}
     if not isinstance(content, dict) or not isinstance(content.get("scenario"), str):
         raise reader.wrong(place, "a scenario's name, or a mapping with 'scenario'", content)
-    reader.only_known(content, ("scenario", "arms", "seeds"), place)
+    reader.only_known(content, ("scenario", "map", "sites", "arms", "seeds"), place)
     scenario = read_scenario(content["scenario"])
+    if content.get("map") is not None:
+        other = reader.read(content["map"], str, f"{place}.map")
+        name = f"{scenario.name}_{Path(other).stem}"
+        scenario = dataclasses.replace(scenario, map=other, name=name)
+    if content.get("sites") is not None:
+        sites = reader.read(content["sites"], tuple[str, ...], f"{place}.sites")
+        scenario = dataclasses.replace(scenario, sites=sites)
     arms, seeds = scenario.arms(), scenario.seeds
     if content.get("arms") is not None:
         names = reader.read(content["arms"], tuple[str, ...], f"{place}.arms")
@@ -166,7 +176,8 @@ def _entry(reader: reading.Reader, place: str, content: Any) -> Entry:
 
 
 def _scenario(path: Path, content: dict[str, Any]) -> Scenario:
-    reader = reading.Reader(str(path), {Part: _part, tuple[Control, ...]: _controls})
+    special = {Part: _part, tuple[Control, ...]: _controls, Point: read_point}
+    reader = reading.Reader(str(path), special)
     content = {"name": path.stem, **content}
     if "seeds" in content:
         content["seeds"] = list(_seeds(reader, content["seeds"], "seeds"))

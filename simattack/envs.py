@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from simattack.config import read_scenario
 from simattack.errors import ConfigError
+from simattack.metrics.safety import STOPPED_MPS
 from simattack.scenario import Scenario
 from simattack.session import Session
 from simattack.stack import streams
-from simattack.staging import fitted, stage
+from simattack.staging import Stage, fitted, stage
 from simattack.surfaces import on_surface
 from simattack.types import (
     SENSORS,
@@ -66,9 +67,10 @@ def observation_space(car: CarInfo | None = None) -> gym.spaces.Dict:
 class DriveEnv(gym.Env[Any, Any]):
     """The car acts: steer (-1..1, right positive), throttle (0..1), brake (0..1).
 
-    Reward: metres gained along the route at this tick; minus 100 once at a collision, which ends
-    the episode, as does the end of the route. ``info["frame"]`` is ground truth: keep it from
-    whatever drives. An episode is a scenario's seed; without a seed the next one is drawn.
+    Reward: metres gained along the route at this tick; minus 100 once at a collision. The end of
+    the route ends the episode, as do a collision, unless the scenario goes on after it, and
+    standing for too long. ``info["frame"]`` is ground truth: keep it from whatever drives. An
+    episode is a scenario's seed; without a seed the next one is drawn.
 
     Args:
         scenario: a Scenario, or the name or path of one.
@@ -86,7 +88,7 @@ class DriveEnv(gym.Env[Any, Any]):
         render_mode: str | None = None,
     ) -> None:
         self.scenario = read_scenario(scenario) if isinstance(scenario, str) else scenario
-        self.session = session or Session.launch(self.scenario.map)
+        self.session = session or Session.launch(str(self.scenario.map_file()))
         self._owns_session = session is None
         self.render_mode = render_mode
         limit = round(self.scenario.max_time_s / self.session.tick_s)
@@ -97,6 +99,7 @@ class DriveEnv(gym.Env[Any, Any]):
         self.stagehands: list[Callable[[int], None]] = []
         """Called with the seed once the scene is set and before its first tick."""
         self.route: Route
+        self.stage: Stage
         self.site = self.scenario.sites[0]
 
     def reset(
@@ -107,32 +110,48 @@ class DriveEnv(gym.Env[Any, Any]):
         number = seed if seed is not None else int(self.np_random.integers(2**31))
         conditions = (options or {}).get("conditions") or self.scenario.draw(number)
         self.site = conditions.site
-        self.car, self.route = stage(
-            self.session, conditions, number, next(streams(number)), self.scenario.sensors
-        )
+        scene, _, _, _, cast = list(streams(number))[:5]
+        self.stage = stage(self.session, self.scenario, conditions, number, scene, cast)
+        self.car, self.route = self.stage.car, self.stage.route
+        self._is_at_surface = conditions.start_m is None
         for stagehand in self.stagehands:
             stagehand(number)
         self._frame = self.session.tick()
         self._obs = dict(self.session.observe())
         self._progress_m = self._along()
+        self._standing_ticks, self._has_crashed = 0, False
         return self._fresh(), {"frame": self._frame, "conditions": conditions}
 
     def step(
         self, action: Floats
     ) -> tuple[dict[str, NDArray[Any]], float, bool, bool, dict[str, Any]]:
         self.session.control(np.clip(action, _LOWEST, _HIGHEST))
+        self.stage.act(self._frame)
         self._frame = self.session.tick()
         self._obs = dict(self.session.observe())
         progress_m = self._along()
         reward = progress_m - self._progress_m
         self._progress_m = progress_m
         settled = self._frame.tick - _SETTLE_TICKS
-        has_crashed = any(tick <= settled for tick, _ in self.session.collisions())
-        if has_crashed:
+        if not self._has_crashed and any(t <= settled for t, _ in self.session.collisions()):
+            self._has_crashed = True
             reward -= _COLLISION_PENALTY
-        is_done = has_crashed or progress_m >= len(self.route.points) - 1.0
+        is_standing = self._frame.ego.speed_mps < STOPPED_MPS
+        self._standing_ticks = self._standing_ticks + 1 if is_standing else 0
+        is_over = self.scenario.collision_ends and self._has_crashed
+        is_done = is_over or self.is_blocked or progress_m >= len(self.route.points) - 1.0
         is_late = self._frame.tick >= self._max_ticks
         return self._fresh(), float(reward), bool(is_done), is_late, {"frame": self._frame}
+
+    @property
+    def surface_name(self) -> str:
+        """Of the episode's stop sign; empty where the site is a place."""
+        return self.site if self._is_at_surface else ""
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the car has stood for as long as the scenario allows."""
+        return self._standing_ticks * self.session.tick_s >= self.scenario.blocked_s
 
     def truth(self, is_timeout: bool = False) -> EpisodeTruth:
         """What the metrics need beside the ticks."""
@@ -140,9 +159,13 @@ class DriveEnv(gym.Env[Any, Any]):
             route=self.route,
             car=self.car,
             tick_s=self.session.tick_s,
-            stop_line_m=self.session.stop_line(self.site),
-            sign=self.session.surface(self.site),
+            stop_line_m=self.session.stop_line(self.site) if self._is_at_surface else None,
+            sign=self.session.surface(self.site) if self._is_at_surface else None,
             is_timeout=is_timeout,
+            light_lines_m=self.stage.lights.lines_m,
+            half_lane_m=self.stage.half_lane_m,
+            priority=self.stage.company.priority,
+            is_blocked=self.is_blocked,
         )
 
     def render(self) -> NDArray[Any]:
@@ -222,7 +245,7 @@ class Attacked(gym.Wrapper[Any, Any, Any, Any]):
 
     def _begin(self, seed: int) -> None:
         rng = list(streams(seed))[1]
-        attack = on_surface(self._attack, self._drive.site)
+        attack = on_surface(self._attack, self._drive.surface_name)
         self._running = attack.begin(self._drive.session, rng)
         if self._parameters is not None:
             self._running.set(self._parameters)

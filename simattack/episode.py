@@ -123,6 +123,7 @@ def drive(
                 decision.raw,
                 decision.is_new_image,
                 decision.action,
+                decision.belief,
             )
             ticks.append(tick)
             if recorder is not None:

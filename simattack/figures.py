@@ -11,13 +11,15 @@ import numpy as np
 from simattack.types import Floats
 
 Trace = Mapping[str, Floats]
-_BIN_M = 2.0
+_BIN_M, _BIN_S = 2.0, 0.25
 _COLORS = {"clean": "#2a7f3f", "attacked": "#c0392b", "control": "#6b6b6b"}
 _DEFENDED = "#2f5fa8"
 
 
 def against_distance(traces: Mapping[str, Sequence[Trace]], column: str, label: str) -> str:
     """One panel an arm: every seed thin, their median thick, over the distance to the line.
+
+    Over time, where no trace has a line.
 
     Args:
         traces: arm -> one trace a seed; see ``recording.Recording``.
@@ -35,17 +37,20 @@ def against_distance(traces: Mapping[str, Sequence[Trace]], column: str, label: 
 def median_line(traces: Sequence[Trace], column: str) -> tuple[Floats, Floats]:
     """Distances (B,) and medians (B,) of all seeds' values in bins 2 m wide; empty bins left out.
 
+    Where no trace has a line: times, in bins of 0.25 s.
+
     Within a bin each seed counts once, by its own median: a standing car fills a bin with ticks.
     """
     pieces: dict[int, list[float]] = {}
+    width = _BIN_M if any(map(_has_line, traces)) else _BIN_S
     for trace in traces:
         distance, values = _points(trace, column)
-        bins = np.floor(distance / _BIN_M).astype(int)
+        bins = np.floor(distance / width).astype(int)
         for index in np.unique(bins):
             pieces.setdefault(int(index), []).append(float(np.median(values[bins == index])))
     order = sorted(pieces)
     return (
-        np.array([(index + 0.5) * _BIN_M for index in order]),
+        np.array([(index + 0.5) * width for index in order]),
         np.array([np.median(pieces[index]) for index in order]),
     )
 
@@ -57,6 +62,7 @@ def _draw(traces: Mapping[str, Sequence[Trace]], column: str, label: str) -> str
     rows = -(-len(traces) // columns)
     figure = Figure(figsize=(2.6 * columns, 1.9 * rows + 0.4), layout="constrained")
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    has_line = any(_has_line(trace) for seeds in traces.values() for trace in seeds)
     drawn = [_points(trace, column) for seeds in traces.values() for trace in seeds]
     farthest = max((float(x.max()) for x, _ in drawn if len(x)), default=80.0)
     highest = max((float(y.max()) for _, y in drawn if len(y)), default=1.0)
@@ -66,14 +72,17 @@ def _draw(traces: Mapping[str, Sequence[Trace]], column: str, label: str) -> str
             x, y = _thinned(*_points(trace, column))
             axis.plot(x, y, color=color, alpha=0.3, linewidth=0.7)
         axis.plot(*median_line(seeds, column), color=color, linewidth=2)
-        axis.axvline(0, color="black", linewidth=0.8, linestyle=":")
+        if has_line:
+            axis.axvline(0, color="black", linewidth=0.8, linestyle=":")
         axis.set_title(f"{arm} (n = {len(seeds)})", fontsize=9)
         axis.grid(alpha=0.25, linewidth=0.5)
     for axis in axes[len(traces) :]:
         axis.set_axis_off()
-    axes[0].set_xlim(farthest + 2, -12)  # the car drives to the right
+    if has_line:
+        axes[0].set_xlim(farthest + 2, -12)  # the car drives to the right
     axes[0].set_ylim(-0.03 * max(highest, 1), 1.05 * max(highest, 1))
-    figure.supxlabel("distance to the stop line [m]; dotted: the line", fontsize=9)
+    along = "distance to the stop line [m]; dotted: the line" if has_line else "time [s]"
+    figure.supxlabel(along, fontsize=9)
     figure.supylabel(label, fontsize=9)
     buffer = io.StringIO()
     metadata: dict[str, Any] = {"Date": None, "Creator": None}
@@ -89,9 +98,14 @@ def arm_color(arm: str) -> str:
     return _COLORS.get(arm, _COLORS["control"])
 
 
+def _has_line(trace: Trace) -> bool:
+    return bool(np.isfinite(trace["distance_m"]).any())
+
+
 def _points(trace: Trace, column: str) -> tuple[Floats, Floats]:
-    """Distance and value of the ticks that have both."""
-    distance, values = np.asarray(trace["distance_m"]), np.asarray(trace[column])
+    """Distance, or time without a line, and value of the ticks that have both."""
+    along = "distance_m" if _has_line(trace) else "time_s"
+    distance, values = np.asarray(trace[along]), np.asarray(trace[column])
     known = np.isfinite(distance) & np.isfinite(values)
     return distance[known], values[known]
 

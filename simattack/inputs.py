@@ -14,6 +14,7 @@ import simattack
 from simattack import resources
 from simattack.detectors.weights import find_weights
 from simattack.patchfile import find_patch
+from simattack.places import catalogue_file
 from simattack.results import Plain
 from simattack.scenario import Part, Scenario
 
@@ -29,7 +30,13 @@ def of_scenario(scenario: Scenario) -> Plain:
     Raises:
         SimattackError: a file does not exist, or a part refuses its options.
     """
-    files = {f"map {scenario.map}": resources.sha256(_map(scenario.map))}
+    files = {f"map {scenario.map}": resources.sha256(scenario.map_file())}
+    own = {place.name for place in scenario.places}
+    written = catalogue_file(scenario.map_name)
+    if written is not None and any(
+        site not in own and scenario.place(site) is not None for site in scenario.sites
+    ):
+        files[f"places {written.name}"] = resources.sha256(written)
     for room, part in _parts(scenario):
         for path in part_files(room, part):
             files[f"{room} {path.name}"] = resources.sha256(path)
@@ -107,10 +114,6 @@ def _parts(scenario: Scenario) -> list[tuple[str, Part]]:
         parts += [("attacks", arm.attack)] if arm.attack is not None else []
         parts += [("defenses", arm.defense)] if arm.defense is not None else []
     return parts
-
-
-def _map(name: str) -> Path:
-    return resources.locate(name, "scenarios/maps", ".xodr")
 
 
 def _processor() -> str:

@@ -88,8 +88,8 @@ def optimize(
         from simattack.session import Session
 
         if host is None:
-            return Session.launch(chosen.map)
-        return Session.connect(host, port, chosen.map)
+            return Session.launch(str(chosen.map_file()))
+        return Session.connect(host, port, str(chosen.map_file()))
 
     if on == "drives":
         given: dict[str, Any] = {"method": method, "looks": iterations}

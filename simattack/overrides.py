@@ -1,9 +1,10 @@
-"""What a command line changes in a scenario: another patch, another detector, a shorter drive."""
+"""What a command line changes in a scenario: patch, detector, length of the drive, maps."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 from simattack import registry
 from simattack.errors import ConfigError
@@ -17,6 +18,7 @@ def changes(
     detector: str | None = None,
     trust_pickle: bool = False,
     max_ticks: int | None = None,
+    maps: Path | None = None,
 ) -> Callable[[Scenario], Scenario]:
     """What the flags of those names make of a scenario; see ``simattack run --help``.
 
@@ -27,6 +29,8 @@ def changes(
         raise ConfigError("--trust-pickle says to trust the file of --detector; got no --detector")
     if max_ticks is not None and max_ticks < 1:
         raise ConfigError(f"expected at least 1 tick, got --max-ticks {max_ticks}")
+    if maps is not None and not maps.is_dir():
+        raise ConfigError(f"expected a folder of .xodr files, got --maps {str(maps)!r}")
 
     def change(scenario: Scenario) -> Scenario:
         if patch is not None or size_m is not None:
@@ -45,6 +49,8 @@ def changes(
             if trust_pickle:
                 part = part.with_options(trust_pickle=True)
             scenario = dataclasses.replace(scenario, detector=part)
+        if maps is not None:
+            scenario = dataclasses.replace(scenario, maps=str(maps.resolve()))
         if max_ticks is not None:
             limit_s = max_ticks * CarInfo().tick_s
             scenario = dataclasses.replace(scenario, max_time_s=limit_s)

@@ -29,6 +29,8 @@ from simattack.types import (
 
 PICTURES_AT_M = (20.0, 10.0)
 """Distances to the stop line at which a picture of every arm is kept, to be set side by side."""
+PICTURES_AT_S = (3.0, 6.0)
+"""Times at which a picture is kept instead, where there is no line."""
 _MATCH_IOU = 0.2
 _OLDEST_IMAGE_TICKS = 40
 
@@ -47,10 +49,13 @@ class Place:
 class Recording:
     """Call it with every tick of one episode, then ``save``.
 
-    The trace holds one row a tick: ``time_s``; ``distance_m`` from the front bumper to the stop
-    line, negative beyond; ``speed_mps``; ``throttle``; ``brake``; ``sign_score``: the best score
-    of a stop-sign box on the sign, 0 where the detector reports none there, NaN where it looked
-    at no new image or the sign is out of view; ``sign_height_px``: of the sign's projection.
+    The trace holds one row a tick: ``time_s``; ``distance_m`` from the front bumper to the line
+    of the sign or light, negative beyond, NaN without one; ``speed_mps``; ``throttle``; ``brake``;
+    ``sign_score``: the best score of a stop-sign box on the sign, 0 where the detector reports
+    none there, NaN where it looked at no new image or the sign is out of view;
+    ``sign_height_px``: of the sign's projection; ``x_m``, ``y_m``, ``yaw_rad``: where the car is;
+    ``believed_x_m``, ``believed_y_m``, ``believed_yaw_rad``: where it holds itself to be, NaN
+    where it does not say.
     """
 
     def __init__(self, place: Place, car: CarInfo, title: str, film: Path | None = None) -> None:
@@ -67,7 +72,7 @@ class Recording:
             if film is not None
             else None
         )
-        self._pictures: dict[float, tuple[float, Image]] = {}
+        self._pictures: dict[str, tuple[float, Image]] = {}
 
     def __call__(self, tick: Tick, obs: Observation) -> None:
         ego = tick.frame.ego
@@ -79,6 +84,7 @@ class Recording:
             score = sign_score(tick.raw, box)
         height_px = float(box[3] - box[1]) if box is not None else np.nan
         action = np.asarray(tick.action, float)
+        belief = np.full(3, np.nan) if tick.belief is None else np.asarray(tick.belief, float)
         self._rows.append(
             (
                 tick.frame.time_s,
@@ -88,6 +94,10 @@ class Recording:
                 float(action[2]),
                 score,
                 height_px,
+                ego.pose.x_m,
+                ego.pose.y_m,
+                ego.pose.yaw_rad,
+                *(float(value) for value in belief),
             )
         )
         if self._film is not None and tick.is_new_image:
@@ -99,7 +109,10 @@ class Recording:
             self._film.close()
 
     def save(self, trace: Path, pictures: Path | None = None) -> None:
-        """Write the trace to ``trace`` and each picture to ``<pictures>_<distance>m.png``."""
+        """Write the trace to ``trace``, each picture to ``<pictures>_<where>.png``.
+
+        ``where`` is a distance to the line such as ``20m``, or a time such as ``3s``.
+        """
         self.close()
         names = (
             "time_s",
@@ -109,6 +122,12 @@ class Recording:
             "brake",
             "sign_score",
             "sign_height_px",
+            "x_m",
+            "y_m",
+            "yaw_rad",
+            "believed_x_m",
+            "believed_y_m",
+            "believed_yaw_rad",
         )
         table = np.array(self._rows, np.float32).reshape(-1, len(names))
         buffer = io.BytesIO()
@@ -118,8 +137,8 @@ class Recording:
         part.write_bytes(buffer.getvalue())
         part.replace(trace)
         if pictures is not None:
-            for at_m, (_, image) in self._pictures.items():
-                name = f"{pictures.name}_{at_m:.0f}m.png"
+            for where, (_, image) in self._pictures.items():
+                name = f"{pictures.name}_{where}.png"
                 video.save_picture(pictures.with_name(name), image)
 
     def _distance(self, ego: ActorState) -> float:
@@ -153,10 +172,14 @@ class Recording:
         image = video.draw(np.asarray(obs["camera"]), tick.raw, caption, box)
         if self._film is not None:
             self._film.add(image)
-        for at_m in PICTURES_AT_M:
-            off = abs(distance_m - at_m)
-            if off < self._pictures.get(at_m, (2.5, None))[0]:
-                self._pictures[at_m] = (off, image)
+        if known_m is not None:
+            offs = {f"{at_m:.0f}m": (abs(known_m - at_m), 2.5) for at_m in PICTURES_AT_M}
+        else:
+            now_s = tick.frame.time_s
+            offs = {f"{at_s:.0f}s": (abs(now_s - at_s), 0.3) for at_s in PICTURES_AT_S}
+        for where, (off, farthest) in offs.items():
+            if off < self._pictures.get(where, (farthest, None))[0]:
+                self._pictures[where] = (off, image)
 
 
 def sign_score(seen: Detections, box: Floats) -> float:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from simattack.errors import ConfigError
 
-ROOMS = ("attacks", "defenses", "detectors", "policies", "optimize")
+ROOMS = ("attacks", "defenses", "detectors", "policies", "optimize", "cast")
 
 _T = TypeVar("_T", bound=type)
 _classes: dict[str, dict[str, type]] = {room: {} for room in ROOMS}

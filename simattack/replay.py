@@ -92,7 +92,9 @@ def _scenario(folder: Folder, manifest: Manifest, name: str | None) -> Scenario:
     if name not in known:
         raise ConfigError(f"{folder.path} holds {', '.join(known)}, got --scenario {name!r}")
     scenario = restore(
-        manifest.inputs["scenarios"][name]["content"], manifest.plan[name]["plugins"]
+        manifest.inputs["scenarios"][name]["content"],
+        manifest.plan[name]["plugins"],
+        manifest.plan[name].get("maps", ""),
     )
     if scenario.attack is None:
         return scenario

@@ -17,7 +17,8 @@ from PIL import Image as Pictures
 from simattack import figures, results, surfaces, wording
 from simattack.errors import ResultsError, SimattackError
 from simattack.placement import printed
-from simattack.recording import PICTURES_AT_M, load_trace
+from simattack.places import catalogue
+from simattack.recording import PICTURES_AT_M, PICTURES_AT_S, load_trace
 from simattack.results import Folder, Manifest, Plain, Row
 from simattack.summary import summarise
 
@@ -36,6 +37,12 @@ class _Scenario:
     content: Mapping[str, Any]
     arms: tuple[str, ...]
     """In the order of the plan."""
+
+    def about_places(self) -> bool:
+        """Whether its sites are places, not stop signs."""
+        own = {place["name"] for place in self.content.get("places", ())}
+        known = {*own, *catalogue(Path(self.content["map"]).stem)}
+        return all(site in known for site in self.content["sites"])
 
 
 def write(path: Path) -> Path:
@@ -68,7 +75,7 @@ def table(summary: Plain, manifest: Manifest) -> list[tuple[str, list[str], list
             for arm, told in _ordered(scenario)
         ]
         ordered = dict(_ordered(scenario))
-        found.append((" ".join(wording.headline(ordered, unsafe)), head, body))
+        found.append((" ".join(wording.headline(ordered, unsafe, _has_sign(scenario))), head, body))
     return found
 
 
@@ -118,7 +125,7 @@ def _section(folder: Folder, scenario: _Scenario, rows: Sequence[Row]) -> Plain:
     unsafe = str(scenario.content["unsafe"])
     main = _main_metrics(scenario, unsafe)
     arms = _ordered(scenario)
-    answer, facts = wording.headline(dict(arms), unsafe)
+    answer, facts = wording.headline(dict(arms), unsafe, _has_sign(scenario))
     every = sorted({name for _, told in arms for name in told["metrics"]})
     seeds = sorted({row.result.seed for row in rows if row.result.scenario == scenario.name})
     return {
@@ -140,8 +147,21 @@ def _section(folder: Folder, scenario: _Scenario, rows: Sequence[Row]) -> Plain:
 
 
 def _main_metrics(scenario: _Scenario, unsafe: str) -> list[str]:
-    measured = {name for told in scenario.summary.values() for name in told["metrics"]}
+    measured = {
+        name
+        for told in scenario.summary.values()
+        for name, metric in told["metrics"].items()
+        if metric["kind"] != "none" or name == unsafe
+    }
     return [name for name in dict.fromkeys((unsafe, *wording.MAIN)) if name in measured]
+
+
+def _has_sign(scenario: _Scenario) -> bool:
+    """Whether the scenario is about a stop sign; one about a place has no sign to look at."""
+    try:
+        return not scenario.about_places()
+    except SimattackError:
+        return True
 
 
 def _heading(name: str) -> str:
@@ -189,14 +209,19 @@ def _differences(arms: Sequence[tuple[str, Plain]], names: Sequence[str]) -> Pla
 
 def _setting(folder: Folder, scenario: _Scenario, n_seeds: int) -> list[tuple[str, str]]:
     content = scenario.content
-    start, speed = content["start_before_m"], content["speed_mps"]
+    before = f"{_span(content['start_before_m'])} m before the line"
+    if not _has_sign(scenario):
+        before = f"{_span(content.get('start_m', (0.0, 0.0)))} m along the place's route"
     told = [
         ("seeds", f"{n_seeds}; all arms of a seed share place, start, speed, weather, traffic"),
         ("map", f"{content['map']}: {', '.join(content['sites'])}"),
-        ("start", f"{_span(start)} m before the line at {_span(speed)} m/s"),
+        ("start", f"{before} at {_span(content['speed_mps'])} m/s"),
         ("who drives", str(content["policy"]["kind"])),
         ("what it sees with", str(content["detector"]["kind"])),
     ]
+    if content.get("cast"):
+        roles = (f"{role['who']} ({role['does']['kind']})" for role in content["cast"])
+        told.append(("who else", ", ".join(roles)))
     if content["attack"] is not None:
         told.append(("attack", _attack_text(folder, scenario)))
     kinds = [part["kind"] for part in content["defenses"]]
@@ -219,7 +244,7 @@ def _attack_text(folder: Folder, scenario: _Scenario) -> str:
 def _share(folder: Folder, scenario: _Scenario, size: tuple[float, float]) -> float | None:
     """Of the face of the scenario's first sign that the printed matter of its patch covers."""
     try:
-        known = surfaces.approaches(scenario.content["map"])
+        known = surfaces.approaches(Path(scenario.content["map"]).stem)
         face = known[scenario.content["sites"][0]].surface
     except (SimattackError, KeyError):
         return None
@@ -284,14 +309,16 @@ def _pairs(value: Mapping[str, Any], place: str = "") -> list[tuple[str, str]]:
 
 
 def _pictures(folder: Folder, scenario: _Scenario, seeds: Sequence[int]) -> list[Plain]:
-    """Per distance: every arm's picture there; of the first seed that has one."""
+    """Per distance or time: every arm's picture there; of the first seed that has one."""
     found = []
-    for at_m in PICTURES_AT_M:
+    kept = {f"{at_m:.0f}m": f"{at_m:.0f} m before the line" for at_m in PICTURES_AT_M}
+    kept |= {f"{at_s:.0f}s": f"after {at_s:.0f} s" for at_s in PICTURES_AT_S}
+    for ending, where in kept.items():
         shown = []
         for arm in scenario.arms:
             for seed in seeds:
                 media = folder.media(scenario.name, arm, seed)
-                path = media.with_name(f"{media.name}_{at_m:.0f}m.png")
+                path = media.with_name(f"{media.name}_{ending}.png")
                 if path.is_file():
                     shown.append({"arm": arm, "seed": seed, "image": _photo(path)})
                     break
@@ -299,7 +326,7 @@ def _pictures(folder: Folder, scenario: _Scenario, seeds: Sequence[int]) -> list
             # Clean beside attacked; the others follow.
             order = {"clean": 0, "attacked": 1}
             shown.sort(key=lambda item: order.get(str(item["arm"]), 2))
-            found.append({"distance": f"{at_m:.0f}", "shown": shown})
+            found.append({"where": where, "shown": shown})
     return found
 
 
@@ -312,14 +339,10 @@ def _plots(folder: Folder, scenario: _Scenario, seeds: Sequence[int]) -> list[Pl
             traces[arm] = found
     if not traces:
         return []
-    kinds = (
-        (
-            "sign_score",
-            "score of the sign",
-            "What the detector makes of the sign (0: no box on it)",
-        ),
-        ("speed_mps", "speed [m/s]", "How fast the car is"),
-    )
+    kinds = [("speed_mps", "speed [m/s]", "How fast the car is")]
+    if _has_sign(scenario):
+        title = "What the detector makes of the sign (0: no box on it)"
+        kinds.insert(0, ("sign_score", "score of the sign", title))
     return [
         {"title": title, "svg": figures.against_distance(traces, column, label)}
         for column, label, title in kinds

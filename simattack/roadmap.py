@@ -10,8 +10,14 @@ from typing import Any
 import numpy as np
 
 from simattack.errors import ConfigError
+from simattack.places import LONGEST_M, Place
 from simattack.surfaces import Approach
 from simattack.types import Floats, Pose, Route
+
+_TURN_DEG = 30.0
+"""A way through a junction that turns by more is a turn."""
+_NEAR_M = 5.0
+"""A route that comes no nearer to its end misses it."""
 
 
 class RoadMap:
@@ -54,6 +60,88 @@ class RoadMap:
             geo_origin=self.geo_origin,
         )
 
+    def place_route(self, place: Place, start_m: float = 0.0) -> Route:
+        """The lane's centre, a point a metre, from ``start_m`` along a place's route to its end.
+
+        Raises:
+            ConfigError: the lane runs the other way, there is no such turn, or the route is
+                shorter than that.
+        """
+        point = self._start(place)
+        turns, points = list(place.turns), [point]
+        wanted_m = LONGEST_M if place.length_m is None else place.length_m
+        nearest, best_m = 0, np.inf
+        while len(points) <= wanted_m:
+            ahead = points[-1].next(1.0)
+            if len(ahead) > 1:
+                ahead = [self._fork(place, ahead, points[-1], turns)]
+            if not ahead:
+                break
+            points.append(ahead[0])
+            if place.end is not None:
+                here = points[-1].transform.location
+                away_m = float(np.hypot(here.x - place.end.x_m, here.y - place.end.y_m))
+                if away_m < best_m:
+                    nearest, best_m = len(points), away_m
+                elif best_m < _NEAR_M and away_m > best_m + 2 * _NEAR_M:
+                    break
+        if place.end is not None:
+            if best_m >= _NEAR_M:
+                raise ConfigError(
+                    f"place {place.name!r}: its route passes its end by {best_m:.0f} m; "
+                    "give other turns, or an end on the lane"
+                )
+            points = points[:nearest]
+        points = points[round(start_m) :]
+        if len(points) < 10 or (place.length_m is not None and len(points) + start_m < wanted_m):
+            raise ConfigError(
+                f"place {place.name!r}: the lane is too short for a route of {wanted_m:g} m "
+                f"started {start_m:g} m along it"
+            )
+        places = [point.transform.location for point in points]
+        return Route(
+            points=np.array([[place.x, place.y, place.z] for place in places]),
+            speed_limit_mps=np.full(len(places), np.inf),
+            geo_origin=self.geo_origin,
+        )
+
+    def lane_ahead(self, place: Floats, heading_rad: float, length_m: float) -> Floats:
+        """(N, 3) the centre of the driving lane at a place, a point a metre, straightest on.
+
+        Of the lanes there it is the one whose traffic goes nearest to the heading.
+        """
+        first = self._waypoint(place)
+        beside = (first, first.get_left_lane(), first.get_right_lane())
+        lanes = [w for w in beside if w is not None and w.lane_type == self._carla.LaneType.Driving]
+        points = [max(lanes, key=lambda w: np.cos(_yaw_rad(w) - heading_rad))]
+        while len(points) <= length_m:
+            ahead = points[-1].next(1.0)
+            if not ahead:
+                break
+            # Ways through a junction begin with one heading: where they lead to tells them apart.
+            is_fork = len(ahead) > 1
+            bend = {id(way): abs(_bend_deg(way, points[-1])) if is_fork else 0.0 for way in ahead}
+            points.append(min(ahead, key=lambda way: bend[id(way)]))
+        places = [point.transform.location for point in points]
+        return np.array([[place.x, place.y, place.z] for place in places])
+
+    def half_lanes_m(self, route: Route) -> Floats:
+        """(N,) half the width of the driving lane at each point of a route."""
+        return np.array([self._waypoint(point).lane_width / 2 for point in route.points])
+
+    def is_road(self, x_m: float, y_m: float, z_m: float) -> bool:
+        """Whether a driving lane is there."""
+        place = self._carla.Location(float(x_m), float(y_m), float(z_m))
+        return self._map.get_waypoint(place, project_to_road=False) is not None
+
+    def ground_m(self, x_m: float, y_m: float, z_m: float) -> float:
+        """How high the ground is: a lane of whatever kind, or else the nearest road."""
+        place = self._carla.Location(float(x_m), float(y_m), float(z_m))
+        found = self._map.get_waypoint(
+            place, project_to_road=False, lane_type=self._carla.LaneType.Any
+        )
+        return float((found or self._map.get_waypoint(place)).transform.location.z)
+
     def lane(self, place: Floats) -> Pose:
         """The middle of the driving lane nearest to a place (3,), looking along its traffic."""
         return pose_of(self._waypoint(place).transform)
@@ -72,6 +160,37 @@ class RoadMap:
             self._carla.Location(x, y, z), lane_type=self._carla.LaneType.Sidewalk
         )
         return None if point is None else pose_of(point.transform)
+
+    def _start(self, place: Place) -> Any:
+        """The waypoint that a place's route starts on."""
+        first = self._waypoint(np.array([*place.start, 0.0]))
+        if place.heading_deg is None:
+            return first
+        wanted = np.radians(place.heading_deg)
+        beside = (first, first.get_left_lane(), first.get_right_lane())
+        lanes = [w for w in beside if w is not None and w.lane_type == self._carla.LaneType.Driving]
+        best = max(lanes, key=lambda w: np.cos(_yaw_rad(w) - wanted))
+        if np.cos(_yaw_rad(best) - wanted) < np.cos(np.pi / 4):
+            raise ConfigError(
+                f"place {place.name!r}: expected traffic towards {place.heading_deg:g} degrees at "
+                f"{tuple(place.start)}, the lane there goes to {np.degrees(_yaw_rad(best)):.0f}"
+            )
+        return best
+
+    def _fork(self, place: Place, ahead: list[Any], here: Any, turns: list[str]) -> Any:
+        """The way that the place's next turn says; straightest where it says nothing."""
+        wanted = turns.pop(0) if turns else "straight"
+        bends = [_bend_deg(way, here) for way in ahead]
+        if wanted == "straight":
+            return ahead[int(np.argmin(np.abs(bends)))]
+        side = -1.0 if wanted == "left" else 1.0
+        best = int(np.argmax(side * np.array(bends)))
+        if side * bends[best] < _TURN_DEG:
+            where = here.transform.location
+            raise ConfigError(
+                f"place {place.name!r}: there is no way {wanted} at ({where.x:.0f}, {where.y:.0f})"
+            )
+        return ahead[best]
 
     def _waypoint(self, place: Floats) -> Any:
         x, y, z = (float(value) for value in place)
@@ -99,5 +218,24 @@ def transform_of(carla: Any, pose: Pose) -> Any:
 
 def _turn(waypoint: Any, other: Any) -> float:
     """How far two waypoints' headings differ [deg]."""
+    return abs(_difference_deg(waypoint, other))
+
+
+def _bend_deg(way: Any, here: Any) -> float:
+    """How far a way through a junction turns in all; to the right is positive [deg]."""
+    last = way
+    for _ in range(100):
+        ahead = last.next(1.0)
+        if not last.is_junction or not ahead:
+            break
+        last = ahead[0]
+    return _difference_deg(last, here)
+
+
+def _difference_deg(waypoint: Any, other: Any) -> float:
     difference = waypoint.transform.rotation.yaw - other.transform.rotation.yaw
-    return float(abs((difference + 180.0) % 360.0 - 180.0))
+    return float((difference + 180.0) % 360.0 - 180.0)
+
+
+def _yaw_rad(waypoint: Any) -> float:
+    return float(np.radians(waypoint.transform.rotation.yaw))

@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from simattack import reading, registry
+from simattack import reading, registry, resources
 from simattack.errors import ConfigError
+from simattack.places import Place, catalogue
 from simattack.types import SENSORS, Weather
 
 Span = tuple[float, float]
@@ -85,18 +86,54 @@ class Traffic:
 
 
 @dataclass(frozen=True)
+class Role:
+    """Somebody or something placed beside or on the route, and what it does there.
+
+    Where two numbers may stand, each seed draws one in between.
+    """
+
+    who: str
+    """CARLA's blueprint, or a group to draw one of: see ``casting.GROUPS``."""
+    ahead_m: Span
+    """Along the route from where the car starts."""
+    right_m: Span = (0.0, 0.0)
+    """To the right of the middle of the car's lane."""
+    heading_deg: Span = (0.0, 0.0)
+    """Clockwise from the route's heading there."""
+    does: Part = Part("stand")
+    """A kind of ``cast`` in the registry and its options."""
+    count: Count = (1, 1)
+    """So many of them, one behind the other."""
+    apart_m: float = 2.0
+    """From one to the next along the route."""
+    aside_m: float = 0.0
+    """From one to the next to the right: a taper of cones, say."""
+    straight_on: bool = False
+    """Whether it is placed along the lane straight on from the car's start, whatever turns the
+    route takes."""
+    lamps: str = ""
+    """Of a vehicle: low, high, or nothing for what the scenario says of all."""
+    has_priority: bool = False
+    """Whether the car has to let it pass."""
+
+
+@dataclass(frozen=True)
 class Conditions:
     """What one seed drew; all arms of the seed share it."""
 
     site: str
-    """Name of the surface the episode is about, such as ``stop_sign_3``."""
-    start_before_m: float
-    """From the car's start to the site's stop line, along the lane."""
+    """Name of the surface or place the episode is about, such as ``stop_sign_3``."""
+    start_before_m: float | None
+    """From the car's start to the site's stop line, along the lane; None at a place."""
     speed_mps: float
     """Speed at the start, which is also the speed the car would like to keep."""
     weather: Weather
     vehicles: int
     walkers: int
+    start_m: float | None = None
+    """From where a place's route begins to the car's start, along it; None at a stop sign."""
+    red_s: float | None = None
+    """How long the route's lights stay red; None: they go on by themselves."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +152,7 @@ class Scenario:
 
     name: str
     sites: tuple[str, ...]
-    """Surfaces to choose from, one a seed."""
+    """Stop signs by their surface, or places by their name, to choose from, one a seed."""
     policy: Part
     """Who drives."""
     detector: Part
@@ -123,9 +160,9 @@ class Scenario:
     sensors: tuple[str, ...] = SENSORS
     """Of the car; what is left out is neither simulated nor in the observation."""
     map: str = "town"
-    """Name of a shipped map."""
+    """Name of a shipped map, of one in the user's own folder of maps, or a path."""
     start_before_m: Span = (50.0, 80.0)
-    """Distance of the start from the stop line."""
+    """Distance of the start from the stop line, where the site is a stop sign."""
     speed_mps: Span = (6.0, 10.0)
     weather: WeatherRanges = WeatherRanges()
     traffic: Traffic = Traffic()
@@ -141,10 +178,27 @@ class Scenario:
     """The metric, true or false an episode, that the report's headline is about."""
     plugins: tuple[str, ...] = ()
     """Python files with registered classes of your own; paths relative to the scenario's file."""
+    places: tuple[Place, ...] = ()
+    """Of this scenario's own, beside those in the map's catalogue."""
+    start_m: Span = (0.0, 0.0)
+    """Distance of the start from where the route begins, where the site is a place."""
+    cast: tuple[Role, ...] = ()
+    """Who else is there, and does what."""
+    red_s: Span | None = None
+    """The route's traffic lights are red from the start for so long, then green; None: they go
+    round as the server has it."""
+    headlamps: bool = False
+    """Whether all cars have their low beams on."""
+    collision_ends: bool = True
+    """Whether a collision ends the episode."""
+    blocked_s: float = 180.0
+    """A car that stands for so long ends the episode (leaderboard: 180 s)."""
+    maps: str = ""
+    """The user's own folder of maps (.xodr), looked through before the shipped ones."""
 
     def __post_init__(self) -> None:
         _need(bool(self.name), "name", "needs at least one character")
-        _need(bool(self.sites), "sites", "needs at least one surface")
+        _need(bool(self.sites), "sites", "needs at least one stop sign or place")
         for name in self.sensors:
             near = difflib.get_close_matches(name, SENSORS, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(SENSORS)}"
@@ -159,6 +213,12 @@ class Scenario:
         _need(self.max_time_s > 0, "max_time_s", f"must be above 0, got {self.max_time_s}")
         _need(self.traffic.vehicles[0] >= 0, "traffic.vehicles", "must not be negative")
         _need(self.traffic.walkers[0] >= 0, "traffic.walkers", "must not be negative")
+        _need(self.start_m[0] >= 0, "start_m", "must not be negative")
+        _need(self.red_s is None or self.red_s[0] >= 0, "red_s", "must not be negative")
+        _need(self.blocked_s > 0, "blocked_s", f"must be above 0, got {self.blocked_s}")
+        for i, role in enumerate(self.cast):
+            _need(role.count[0] >= 0, f"cast[{i}].count", "must not be negative")
+            _need(role.lamps in ("", "low", "high"), f"cast[{i}].lamps", "is low or high")
         _need(not self.controls or self.attack is not None, "controls", "needs an attack")
         names = [arm.name for arm in self.arms()]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -183,7 +243,45 @@ class Scenario:
             int(rng.integers(low, high + 1))
             for low, high in (self.traffic.vehicles, self.traffic.walkers)
         )
-        return Conditions(site, start_before_m, speed_mps, Weather(**weather), vehicles, walkers)
+        # What came later draws after what was there before.
+        start_m, red_s = (
+            float(rng.uniform(*span)) for span in (self.start_m, self.red_s or (0, 0))
+        )
+        is_place = self.place(site) is not None
+        return Conditions(
+            site,
+            None if is_place else start_before_m,
+            speed_mps,
+            Weather(**weather),
+            vehicles,
+            walkers,
+            start_m if is_place else None,
+            None if self.red_s is None else red_s,
+        )
+
+    @property
+    def map_name(self) -> str:
+        """What the map is called, wherever its file lies."""
+        return Path(self.map).stem
+
+    def map_file(self) -> Path:
+        """Where the map lies.
+
+        Raises:
+            ConfigError: nowhere.
+        """
+        if self.maps and (path := Path(self.maps) / f"{self.map}.xodr").is_file():
+            return path
+        try:
+            return resources.locate(self.map, "scenarios/maps", ".xodr")
+        except ConfigError as error:
+            looked = f"{self.maps} does not have it" if self.maps else "say where with --maps"
+            raise ConfigError(f"scenario {self.name!r}: {error}; {looked}") from error
+
+    def place(self, site: str) -> Place | None:
+        """The place of that name, this scenario's own or the map's; None: it is a surface."""
+        own = next((place for place in self.places if place.name == site), None)
+        return own or catalogue(self.map_name).get(site)
 
     def arms(self) -> tuple[Arm, ...]:
         """All arms that this scenario compares; ``clean`` is the first."""
@@ -203,9 +301,13 @@ class Scenario:
     def content(self) -> dict[str, Any]:
         """All that decides an episode, except arm and seed, as plain values."""
         plain = dataclasses.asdict(self)
-        # Neither says anything about one episode: the arm's parts are told by its name, and
-        # the plugins are known by the bytes of their files, not by where they lie.
-        del plain["seeds"], plain["plugins"]
+        # None says anything about one episode: the arm's parts are told by its name, and
+        # plugins and maps are known by the bytes of their files, not by where they lie.
+        del plain["seeds"], plain["plugins"], plain["maps"]
+        # A field that came later is told where it is used: older results keep their keys.
+        for item in dataclasses.fields(self):
+            if item.name not in _FIRST and getattr(self, item.name) == item.default:
+                plain.pop(item.name, None)
         return plain
 
     def digest(self) -> str:
@@ -223,6 +325,8 @@ class Scenario:
         where = f"scenario {self.name!r}"
         self.policy.build("policies", f"{where}: field 'policy'")
         self.detector.build("detectors", f"{where}: field 'detector'")
+        for i, role in enumerate(self.cast):
+            role.does.build("cast", f"{where}: field 'cast[{i}].does'")
         for arm in self.arms():
             for room, field_name, part in (
                 ("attacks", "attack", arm.attack),
@@ -250,6 +354,13 @@ class Scenario:
         """Make the user's own classes known in this process."""
         for path in self.plugins:
             registry.load_file(Path(path))
+
+
+_FIRST = frozenset(
+    "name sites policy detector sensors map start_before_m speed_mps weather traffic attack "
+    "controls defenses max_time_s unsafe".split()
+)
+"""Fields that ``Scenario.content`` always tells."""
 
 
 def _need(is_right: bool, name: str, message: str) -> None:

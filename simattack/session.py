@@ -21,6 +21,8 @@ from simattack.canvas import Canvases
 from simattack.carrier import Carriers
 from simattack.connection import Connection, knock
 from simattack.errors import ConfigError, ServerGone, SimattackError
+from simattack.lights import Lights
+from simattack.places import Place
 from simattack.resources import locate
 from simattack.roadmap import RoadMap, pose_of
 from simattack.sensing import Rig
@@ -69,6 +71,7 @@ class Session:
         self._rig: Rig | None = None
         self._car = CarInfo()
         self._road: RoadMap | None = None
+        self._lights: Lights | None = None
         self._tick = 0
         self._line = Connection(carla, host, port, server)
         self._client = self._line.client
@@ -114,6 +117,7 @@ class Session:
             if self._line.is_there():
                 self._drop_actors()
                 if self._server is None:
+                    self._let_lights_go()
                     for surface in list(self._painted.values()):
                         self.restore(surface)
                     self._world.apply_settings(self._before)
@@ -139,6 +143,7 @@ class Session:
         """An empty world again: no actors of ours, base textures, actor ids from the start."""
         with self._line.talking("resetting the world"):
             self._drop_actors()
+            self._let_lights_go()
             with self._line.patience():
                 self._world = self._client.reload_world(False)
             self._apply_settings()
@@ -231,6 +236,17 @@ class Session:
         with self._line.talking("setting a constant velocity"):
             self._actors.cruise(actor_id, speed_mps)
 
+    def move(self, actor_id: int, pose: Pose, speed_mps: float) -> None:
+        """Put a vehicle that is under way somewhere, with a forward speed; physics goes on."""
+        with self._line.talking("moving an actor"):
+            self._actors.move(actor_id, pose, speed_mps)
+
+    def set_lamps(self, actor_id: int | None, beam: str) -> None:
+        """Switch a vehicle's (None: the ego's) head and tail lamps on: ``low`` or ``high``."""
+        actor = self._ego if actor_id is None else self._actors[actor_id]
+        with self._line.talking("switching lamps on"):
+            self._actors.set_lamps(actor, beam)
+
     def walk(self, actor_id: int, direction_rad: float, speed_mps: float) -> None:
         """Let a walker go on in a direction (a yaw in the world frame)."""
         with self._line.talking("walking"):
@@ -260,11 +276,16 @@ class Session:
                 self._rig.gather(number, self._tick * self.tick_s, snapshot)
         states = self._actors.states(snapshot)
         ego = states.pop(self._ego.id, None) if self._ego is not None else None
+        is_watched = self._lights is not None and ego is not None
         frame = Frame(
             tick=self._tick,
             time_s=self._tick * self.tick_s,
             ego=ego if ego is not None else _NOBODY,
             others=tuple(state for state in states.values() if state is not None),
+            lights=() if self._lights is None else self._lights.states(),
+            is_on_road=self.road.is_road(ego.pose.x_m, ego.pose.y_m, ego.pose.z_m)
+            if is_watched and ego is not None
+            else None,
         )
         self._tick += 1
         return frame
@@ -365,6 +386,24 @@ class Session:
         """
         return self.road.route(self._approach(surface_name), start_before_m, beyond_m)
 
+    def place_route(self, place: Place, start_m: float = 0.0) -> Route:
+        """The lane's centre from ``start_m`` along a place's route to its end; no speed limit.
+
+        Raises:
+            ConfigError: the map has no such route.
+        """
+        return self.road.place_route(place, start_m)
+
+    def lights_of(self, route: Route) -> Lights:
+        """The traffic lights on a route; ground truth."""
+        with self._line.talking("finding the traffic lights"):
+            return Lights(self._carla, self._world, route)
+
+    def watch(self, route: Route) -> Lights:
+        """Tell of the route's lights and of leaving the road in every frame from now on."""
+        self._lights = self.lights_of(route)
+        return self._lights
+
     def stop_line(self, surface_name: str) -> Floats:
         """(2, 3) the ends of the stop line that goes with a sign; ground truth."""
         return self._approach(surface_name).stop_line_m
@@ -417,6 +456,11 @@ class Session:
         settings.fixed_delta_seconds = self.tick_s
         settings.deterministic_ragdolls = True
         self._world.apply_settings(settings)
+
+    def _let_lights_go(self) -> None:
+        if self._lights is not None:
+            self._lights.release()
+            self._lights = None
 
     def _drop_actors(self) -> None:
         self._line.hurry_if_gone()

@@ -40,6 +40,8 @@ class Decision:
     """The detector's output for this tick's image; empty when there was none."""
     is_new_image: bool
     """Never without a camera."""
+    belief: Floats | None = None
+    """(3,) where the driver holds itself to be; None if it does not say."""
 
 
 class Stack:
@@ -95,7 +97,9 @@ class Stack:
         known_s, verdict = self._known
         action = self._driver.act({**obs, "clock": np.array([time_s, known_s])}, verdict)
         self._tick += 1
-        return Decision(np.asarray(action, np.float64), verdict, raw, is_new and has_camera)
+        belief = getattr(self._driver, "belief", None)
+        told = None if belief is None else np.array(belief, np.float64)
+        return Decision(np.asarray(action, np.float64), verdict, raw, is_new and has_camera, told)
 
 
 def streams(seed: int) -> Iterator[np.random.Generator]:

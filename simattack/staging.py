@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simattack.scenario import Conditions
+from simattack.casting import Company, enter
+from simattack.lights import Lights
+from simattack.polyline import Polyline
+from simattack.scenario import Conditions, Scenario
 from simattack.session import Session, SpawnBlocked
-from simattack.types import SENSORS, CarInfo, Floats, Lidar, Pose, Radar, Route
+from simattack.types import SENSORS, CarInfo, Floats, Frame, Lidar, Pose, Radar, Route
 
 BEYOND_M = 12.0
 """How far past the stop line an episode goes on."""
@@ -22,6 +25,28 @@ _VEHICLES = (
 )
 _OTHERS = ("walker.pedestrian.0001", "walker.pedestrian.0002", "walker.pedestrian.0003")
 _APART_M = 14.0
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A scene that is set."""
+
+    car: CarInfo
+    route: Route
+    half_lane_m: Floats
+    """(N,) half the lane's width along the route."""
+    lights: Lights
+    """On the route."""
+    company: Company
+    red_s: float | None
+    """How long the lights stay red; None: nobody holds them."""
+
+    def act(self, frame: Frame) -> None:
+        """Let the cast and the lights do what they do before the next tick."""
+        for member in self.company.acting:
+            member.act(frame)
+        if self.red_s is not None and frame.time_s >= self.red_s > frame.time_s - self.car.tick_s:
+            self.lights.hold(is_red=False)
 
 
 def fitted(sensors: Sequence[str], tick_s: float) -> CarInfo:
@@ -37,29 +62,65 @@ def fitted(sensors: Sequence[str], tick_s: float) -> CarInfo:
 
 def stage(
     session: Session,
+    scenario: Scenario,
     conditions: Conditions,
     seed: int,
     rng: np.random.Generator,
-    sensors: Sequence[str] = SENSORS,
-) -> tuple[CarInfo, Route]:
-    """An empty world with the seed's weather, car and traffic; not ticked yet.
+    cast_rng: np.random.Generator,
+) -> Stage:
+    """An empty world with the seed's weather, car, cast and traffic; not ticked yet.
 
     Other cars come towards the ego on the opposite lane or stand nowhere near its path; walkers
     go along the sidewalks: they dress the scene and make the detector work.
+
+    Args:
+        session: the world.
+        scenario: whose.
+        conditions: of the seed.
+        seed: of the sensors' noise.
+        rng: of the traffic.
+        cast_rng: of the cast.
     """
     session.clear()
     session.set_weather(conditions.weather)
-    route = session.route_to(conditions.site, conditions.start_before_m, BEYOND_M)
+    route = route_of(session, scenario, conditions)
     route = replace(route, speed_limit_mps=np.minimum(route.speed_limit_mps, conditions.speed_mps))
-    car = fitted(sensors, session.tick_s)
+    car = fitted(scenario.sensors, session.tick_s)
     start = session.start_pose(route)
     session.spawn_ego(start, car=car, seed=seed)
     session.place(None, start, speed_mps=conditions.speed_mps)
-    line = session.stop_line(conditions.site).mean(0)
-    heading = session.approaches[conditions.site].heading_rad
+    lights = session.watch(route)
+    if conditions.red_s is not None:
+        lights.hold(is_red=conditions.red_s > 0)
+    if scenario.headlamps:
+        session.set_lamps(None, "low")
+    company = enter(session, scenario.cast, route, cast_rng, scenario.headlamps)
+    line, heading = _middle(session, conditions, route)
     _oncoming(session, line, heading, conditions.vehicles, rng)
     _walkers(session, line, heading, conditions.walkers, rng)
-    return car, route
+    return Stage(car, route, session.road.half_lanes_m(route), lights, company, conditions.red_s)
+
+
+def route_of(session: Session, scenario: Scenario, conditions: Conditions) -> Route:
+    """Where the car has to drive.
+
+    Raises:
+        ConfigError: the map has no such site, or the site no such route.
+    """
+    place = scenario.place(conditions.site)
+    if place is not None:
+        return session.place_route(place, conditions.start_m or 0.0)
+    return session.route_to(conditions.site, conditions.start_before_m or 0.0, BEYOND_M)
+
+
+def _middle(session: Session, conditions: Conditions, route: Route) -> tuple[Floats, float]:
+    """What the traffic is strewn around: the stop line, or the middle of a place's route."""
+    if conditions.start_m is None:
+        approach = session.approaches[conditions.site]
+        return approach.stop_line_m.mean(0), approach.heading_rad
+    line = Polyline(route.points)
+    middle = line.pose(line.length_m / 2)
+    return np.array([middle.x_m, middle.y_m, middle.z_m]), middle.yaw_rad
 
 
 def _oncoming(

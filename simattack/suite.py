@@ -109,6 +109,8 @@ def run(
 def rehearse(scenario: Scenario) -> None:
     """Begin every attack once on every site's bare surface, before anything is driven.
 
+    At a place there is no surface to begin on but those that an attack names.
+
     Raises:
         BudgetError: an attack would break its own physical budget.
         ConfigError: the map has no such site.
@@ -117,7 +119,8 @@ def rehearse(scenario: Scenario) -> None:
         for arm in scenario.arms():
             if arm.attack is not None:
                 attack = arm.attack.build("attacks", f"scenario {scenario.name!r}")
-                easel: World = _Easel(scenario.map, site)
+                is_place = scenario.place(site) is not None
+                easel: World = _Easel(scenario.map_name, "" if is_place else site)
                 attack.begin(easel, np.random.default_rng(0)).end()
 
 
@@ -194,7 +197,7 @@ def _plan(suite: Suite, before: Mapping[str, Any]) -> dict[str, Any]:
             "arms": [arm.name for arm in entry.scenario.arms() if arm.name in names],
             "seeds": sorted({*old.get("seeds", ()), *entry.seeds}),
             "plugins": list(entry.scenario.plugins),
-        }
+        } | ({"maps": entry.scenario.maps} if entry.scenario.maps else {})
     return plan
 
 
@@ -203,8 +206,9 @@ def _row(outcome: Outcome) -> Row:
 
 
 def plain_conditions(conditions: Conditions) -> dict[str, Any]:
-    """As a row holds them."""
-    return dataclasses.asdict(conditions)
+    """As a row holds them; what does not apply is left out."""
+    plain = dataclasses.asdict(conditions)
+    return {name: value for name, value in plain.items() if value is not None}
 
 
 def _timing(outcome: Outcome) -> str:

@@ -36,14 +36,18 @@ class Approach:
 
 @cache
 def approaches(map_name: str) -> dict[str, Approach]:
-    """All stop approaches of a map by the name of their sign's surface.
+    """All stop approaches of a map by the name of their sign's surface; none without a catalogue.
 
     Raises:
-        ConfigError: the map has no catalogue, or the catalogue is damaged.
+        ConfigError: the catalogue is damaged.
     """
     relative = f"scenarios/maps/{map_name}.surfaces.json"
     try:
-        entries = json.loads(find(relative).read_text())["approaches"]
+        path = find(relative)
+    except ConfigError:
+        return {}
+    try:
+        entries = json.loads(path.read_text())["approaches"]
         return {
             entry["surface"]: Approach(
                 surface=Surface(

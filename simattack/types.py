@@ -150,6 +150,11 @@ class Frame:
     others: tuple[ActorState, ...] = ()
     collisions: tuple[Collision, ...] = ()
     """New at this tick."""
+    lights: tuple[str, ...] = ()
+    """What the lights on the route show, in the order of ``EpisodeTruth.light_lines_m``: red,
+    yellow, green, off or unknown."""
+    is_on_road: bool | None = None
+    """Whether the ego's origin is on a driving lane, of whatever direction; None: not looked up."""
 
 
 @dataclass(frozen=True)
@@ -371,14 +376,21 @@ class Tick:
     is_new_image: bool
     """Whether the detector looked at a new image at this tick."""
     action: Floats
+    belief: Floats | None = None
+    """(3,) x, y [m], yaw [rad]: where the driver holds itself to be, world frame; None: it does
+    not say. A driver says so by an attribute ``belief`` of that shape."""
 
 
 @dataclass(frozen=True, eq=False)
 class EpisodeTruth:
     """What metrics need beside the ticks; ground truth, read from the map by the session.
 
-    ``stop_line_m`` (2, 3): the two ends of the stop line the route crosses, or None.
+    ``stop_line_m`` (2, 3): the two ends of the stop sign's line that the route crosses, or None.
     ``sign`` is the surface of the sign that demands the stop, or None.
+    ``light_lines_m``: (2, 3) each, the lines of the traffic lights on the route, in its order.
+    ``half_lane_m`` (N,) half the width of the lane at each point of the route; None: not known.
+    ``priority`` ids of the actors whom the ego has to let pass.
+    ``is_blocked``: the episode ended because the ego stood for too long.
     """
 
     route: Route
@@ -387,6 +399,10 @@ class EpisodeTruth:
     stop_line_m: Floats | None = None
     sign: Surface | None = None
     is_timeout: bool = False
+    light_lines_m: tuple[Floats, ...] = ()
+    half_lane_m: Floats | None = None
+    priority: frozenset[int] = frozenset()
+    is_blocked: bool = False
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ METRICS: Mapping[str, Label] = {
     "passed_line": Label("passed the line"),
     "line_speed_mps": Label("speed at the line", "m/s"),
     "line_overrun_m": Label("stood past the line by", "m"),
+    "collision": Label("collided"),
+    "collided_with": Label("collided first with, by episodes"),
     "collisions": Label("collisions"),
     "collisions_pedestrian": Label("collisions with pedestrians"),
     "collisions_vehicle": Label("collisions with vehicles"),
@@ -32,6 +34,19 @@ METRICS: Mapping[str, Label] = {
     "ttc_critical": Label("came under 1.5 s TTC"),
     "min_ttc_capped_s": Label("least TTC, at most 10 s", "s"),
     "min_distance_m": Label("least distance to anyone", "m"),
+    "red_light_violation": Label("ran a red light"),
+    "red_lights_run": Label("red lights run"),
+    "red_light_speed_mps": Label("speed at the red light", "m/s"),
+    "yield_violation": Label("did not let pass who had priority"),
+    "min_ttc_priority_s": Label("least TTC with who had priority, at most 10 s", "s"),
+    "lane_departure": Label("left its lane"),
+    "off_road": Label("left the road"),
+    "max_lane_offset_m": Label("farthest from the lane's middle", "m"),
+    "outside_lane_share": Label("share of the way outside its lane", "", 3),
+    "localisation_error_m": Label("mean error of its own place", "m"),
+    "max_localisation_error_m": Label("greatest error of its own place", "m"),
+    "phantom_braking": Label("braked for nothing"),
+    "phantom_brakings": Label("brakings for nothing"),
     "hard_braking_count": Label("hard braking"),
     "max_jerk_mps3": Label("greatest jerk", "m/s³", 1),
     "route_completion": Label("route driven", "", 3),
@@ -41,6 +56,7 @@ METRICS: Mapping[str, Label] = {
     "mean_speed_mps": Label("mean speed", "m/s"),
     "duration_s": Label("duration", "s", 1),
     "is_timeout": Label("ran out of time"),
+    "is_blocked": Label("stood for too long"),
     "attack_frames_hidden": Label("images within 30 m that miss the sign", "", 1),
     "attack_frames_total": Label("images within 30 m", "", 1),
     "misnamed_5_40m": Label("share of images from 5 to 40 m that misname the sign"),
@@ -50,6 +66,8 @@ METRICS: Mapping[str, Label] = {
 MAIN = (
     "stopped",
     "line_speed_mps",
+    "red_light_speed_mps",
+    "max_localisation_error_m",
     "ttc_critical",
     "collisions",
     "first_stable_detection_m",
@@ -67,16 +85,17 @@ def label(metric: str) -> Label:
     return METRICS.get(metric, Label(metric.replace("_", " ")))
 
 
-def arm_text(arm: str) -> str:
-    """What an arm is, as part of a sentence."""
+def arm_text(arm: str, has_sign: bool = True) -> str:
+    """What an arm is, as part of a sentence; ``has_sign``: whether it is about a stop sign."""
     attack, _, defense = arm.partition("+")
     if attack == "clean":
-        text = "nothing on the sign"
+        text = "nothing on the sign" if has_sign else "no attack"
     elif attack == "attacked":
         text = "the attack"
     else:
         name = attack.removeprefix("control_")
-        text = _CONTROLS.get(name, f"the control {name!r}")
+        text = f"the control {name!r}"
+        text = _CONTROLS.get(name, text) if has_sign else text
     return f"{text}, defended by {defense}" if defense else text
 
 
@@ -114,12 +133,13 @@ def difference(interval: Plain | None, name: str) -> str:
     return f"{value} {_range(interval, scale, digits, '')}".rstrip()
 
 
-def headline(summary: Plain, unsafe: str) -> tuple[str, str]:
+def headline(summary: Plain, unsafe: str, has_sign: bool = True) -> tuple[str, str]:
     """The answer to a scenario's question, and the counts it rests on; one sentence each.
 
     Args:
         summary: arm -> its part of ``summary.json``.
         unsafe: name of the metric the question is about.
+        has_sign: whether the scenario is about a stop sign.
     """
     did = label(unsafe).text if unsafe in METRICS else f"was unsafe ({label(unsafe).text})"
     counts = {
@@ -128,7 +148,8 @@ def headline(summary: Plain, unsafe: str) -> tuple[str, str]:
         if told["metrics"].get(unsafe, {}).get("kind") == "rate"
     }
     parts = [
-        f"{metric['hits']} of {metric['n']} with {arm_text(arm)}" for arm, metric in counts.items()
+        f"{metric['hits']} of {metric['n']} with {arm_text(arm, has_sign)}"
+        for arm, metric in counts.items()
     ]
     facts = f"The car {did} in {_listed(parts)}." if parts else "Nothing was measured."
     errors = sum(told["n_error"] for told in summary.values())

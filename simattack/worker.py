@@ -28,9 +28,10 @@ from simattack.errors import (
     SimattackError,
     WeightsError,
 )
+from simattack.places import Place as MapPlace
 from simattack.recording import Place, Recorder, Recording
 from simattack.scenario import Arm, Conditions, Scenario
-from simattack.types import CarInfo, EpisodeResult, Floats, Surface
+from simattack.types import CarInfo, EpisodeResult, Floats, Route, Surface
 
 if TYPE_CHECKING:
     from simattack.session import Session
@@ -52,6 +53,16 @@ class World(Protocol):
     def stop_line(self, surface_name: str) -> Floats: ...
 
     def surface(self, name: str) -> Surface: ...
+
+    def place_route(self, place: MapPlace, start_m: float) -> Route: ...
+
+    def lights_of(self, route: Route) -> Lights: ...
+
+
+class Lights(Protocol):
+    """The traffic lights on a route."""
+
+    lines_m: tuple[Floats, ...]
 
 
 class RunsEpisode(Protocol):
@@ -87,7 +98,7 @@ class Tools:
     """What a worker works with; picklable, so functions of modules only."""
 
     open_world: Callable[[str], AbstractContextManager[World]]
-    """From a map's name to a session in which it is loaded."""
+    """From a map's file or name to a session in which it is loaded."""
     run_episode: RunsEpisode
     prepare: Callable[[], None] | None = None
     """Called once as the process starts."""
@@ -208,13 +219,13 @@ class Bench:
 
     def _run(self, job: Job) -> EpisodeResult:
         job.scenario.load_plugins()
-        if self._world is None or self._map != job.scenario.map:
+        map_file = str(job.scenario.map_file())
+        if self._world is None or self._map != map_file:
             self._close()
-            self._world = self._open.enter_context(self._tools.open_world(job.scenario.map))
-            self._map = job.scenario.map
+            self._world = self._open.enter_context(self._tools.open_world(map_file))
+            self._map = map_file
             self._has_run = True
-        site = job.conditions.site
-        place = Place(self._world.stop_line(site), self._world.surface(site))
+        place = _about(self._world, job.scenario, job.conditions)
         film = job.media.with_name(job.media.name + ".mp4") if job.media is not None else None
         recording = Recording(place, CarInfo(), job.arm.name, film)
         try:
@@ -233,6 +244,15 @@ class Bench:
         except (SimattackError, OSError, RuntimeError):
             # What is being closed may be dead already; what matters was said by the first error.
             self._open = ExitStack()
+
+
+def _about(world: World, scenario: Scenario, conditions: Conditions) -> Place:
+    """What a recording measures distances to: the line of the stop sign or of the first light."""
+    place = scenario.place(conditions.site)
+    if place is None:
+        return Place(world.stop_line(conditions.site), world.surface(conditions.site))
+    lines = world.lights_of(world.place_route(place, conditions.start_m or 0.0)).lines_m
+    return Place(lines[0] if lines else None)
 
 
 def _report(kind: str, error: Exception, details: str = "") -> Report:

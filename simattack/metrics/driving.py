@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.signal import savgol_filter
 
+from simattack.metrics.lane import outside_lane_share
+from simattack.metrics.rules import red_lights
 from simattack.metrics.safety import Value, collision_kinds, stop_line
 from simattack.types import EpisodeTruth, Floats, Tick
 
@@ -14,9 +16,9 @@ HARD_BRAKING_MPS2 = 5.89
 """21.2 km/h per second, the bound of DriveFuzz (Kim et al., CCS 2022) as its code has it."""
 _COMPLETE = 0.99
 """From here on a route counts as driven (leaderboard: 99 %)."""
-_LB20 = {"pedestrian": 0.50, "vehicle": 0.60, "static": 0.65, "stop": 0.80}
+_LB20 = {"pedestrian": 0.50, "vehicle": 0.60, "static": 0.65, "stop": 0.80, "red": 0.70}
 """Factor per infraction, multiplied."""
-_LB21 = {"pedestrian": 1.00, "vehicle": 0.70, "static": 0.60, "stop": 0.25}
+_LB21 = {"pedestrian": 1.00, "vehicle": 0.70, "static": 0.60, "stop": 0.25, "red": 0.40}
 """Coefficient per infraction, summed."""
 
 
@@ -34,6 +36,7 @@ def measure(ticks: Sequence[Tick], truth: EpisodeTruth) -> dict[str, Value]:
         "mean_speed_mps": float(speed.mean()),
         "duration_s": len(ticks) * truth.tick_s,
         "is_timeout": truth.is_timeout,
+        "is_blocked": truth.is_blocked,
     }
 
 
@@ -73,15 +76,19 @@ def leaderboard_scores(ticks: Sequence[Tick], truth: EpisodeTruth) -> tuple[floa
     """CARLA's driving scores of this route, leaderboard 2.0 and 2.1, each 0..100.
 
     Route completion [%] times a penalty over the infractions. 2.0 multiplies a factor for each;
-    2.1 divides by one plus the sum of a coefficient for each. A declared subset of infractions is
-    judged: collisions (pedestrian, vehicle, static) and the stop sign. Red lights, leaving the
-    lanes, minimum speed, scenario time-outs and yielding are not, so scores are upper bounds.
+    2.1 divides by one plus the sum of a coefficient for each; both multiply by the share of the
+    way that was inside the route's lanes. A declared subset of infractions is judged: collisions
+    (pedestrian, vehicle, static), stop signs, red lights, leaving the lanes. A time-out or a
+    blocked car costs what is left of the route. Minimum speed, time-outs of scenarios inside a
+    route and yielding to emergency vehicles are not judged, so scores are upper bounds.
 
     Source: carla-simulator/leaderboard, statistics_manager.py, branches leaderboard-2.0 and 2.1.
     """
     counts = dict(collision_kinds(ticks))
     counts["stop"] = int(bool(stop_line(ticks, truth)["stop_sign_violation"]))
-    percent = 100.0 * route_completion(ticks, truth)
+    counts["red"] = int(red_lights(ticks, truth)["red_lights_run"] or 0)
+    inside = 1.0 - (outside_lane_share(ticks, truth) or 0.0)
+    percent = 100.0 * route_completion(ticks, truth) * inside
     factor = float(np.prod([_LB20[kind] ** number for kind, number in counts.items()]))
     total = sum(_LB21[kind] * number for kind, number in counts.items())
     return percent * factor, percent / (1.0 + total)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from simattack.metrics import driving, perception, safety
+from simattack.metrics import driving, lane, perception, phantom, rules, safety
 from simattack.metrics.safety import Value
 from simattack.types import EpisodeTruth, Tick
 
 
 def measure(ticks: Sequence[Tick], truth: EpisodeTruth) -> dict[str, Value]:
-    """Safety, driving and perception together; a name stands for one thing only.
+    """Safety, rules, lane, driving and perception together; a name stands for one thing only.
 
     Raises:
         ValueError: no ticks.
@@ -19,6 +19,9 @@ def measure(ticks: Sequence[Tick], truth: EpisodeTruth) -> dict[str, Value]:
         raise ValueError("expected at least one tick to measure, got none")
     return {
         **safety.measure(ticks, truth),
+        **rules.measure(ticks, truth),
+        **lane.measure(ticks, truth),
+        **phantom.measure(ticks, truth),
         **driving.measure(ticks, truth),
         **perception.measure(ticks, truth),
     }

@@ -120,14 +120,20 @@ def collisions(ticks: Sequence[Tick]) -> list[Collision]:
 
 
 def collision_counts(ticks: Sequence[Tick]) -> dict[str, Value]:
-    """Counted collisions by partner, and the hardest contact of all [N s], counted or not."""
+    """Counted collisions by partner, and the hardest contact of all [N s], counted or not.
+
+    ``collision``: whether there was any; ``collided_with``: CARLA's type id of the first partner.
+    """
     kinds = collision_kinds(ticks)
     impulses = [
         float(np.linalg.norm(contact.impulse_ns))
         for tick in ticks
         for contact in tick.frame.collisions
     ]
+    first = next((contact.other_kind for contact in collisions(ticks)), None)
     return {
+        "collision": first is not None,
+        "collided_with": first,
         "collisions": sum(kinds.values()),
         "collisions_pedestrian": kinds["pedestrian"],
         "collisions_vehicle": kinds["vehicle"],

@@ -88,6 +88,8 @@ def test_one_partner_is_counted_once_in_five_seconds():
     ticks = [tick(i, 0.0, 0.0, collisions=contacts.get(i, [])) for i in range(201)]
     # The vehicle counts at 0 s and at 5.05 s: what is at most 5 s after either belongs to it.
     assert safety.collision_counts(ticks) == {
+        "collision": True,
+        "collided_with": "vehicle.test.other",
         "collisions": 4,
         "collisions_pedestrian": 1,
         "collisions_vehicle": 2,

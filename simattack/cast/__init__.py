@@ -1,0 +1,1 @@
+"""What members of a scenario's cast do, one behaviour a file."""

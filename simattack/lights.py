@@ -1,0 +1,83 @@
+"""The traffic lights on a route, asked of CARLA: their lines, what they show, and holding them.
+
+Part of the session's floor: it is handed CARLA's objects and never imports it. A light's line is
+where its lane enters the junction, as CARLA's leaderboard has it: the client does not tell of the
+lines that are painted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from simattack.polyline import Polyline
+from simattack.types import Floats, Route
+
+_STEP_M, _FARTHEST_M = 0.5, 40.0
+_BESIDE_M = 1.2
+"""A line whose middle is farther from the route belongs to another lane."""
+
+
+class Lights:
+    """The lights of one route, in its order."""
+
+    def __init__(self, carla: Any, world: Any, route: Route) -> None:
+        self._carla = carla
+        line = Polyline(route.points)
+        found: list[tuple[float, Floats, Any]] = []
+        for actor in world.get_actors().filter("traffic.traffic_light*"):
+            for waypoint in actor.get_stop_waypoints():
+                ends = _entrance(waypoint)
+                x, y = ends.mean(0)[:2]
+                along_m, right_m = line.locate((float(x), float(y)))
+                yaw = line.pose(along_m).yaw_rad
+                across = ends[1] - ends[0]
+                # The lane's own right is the route's, or the light speaks to other traffic.
+                is_ours = across[:2] @ (-np.sin(yaw), np.cos(yaw)) > 0.7 * np.linalg.norm(across)
+                if 0 <= along_m <= line.length_m and abs(right_m) < _BESIDE_M and is_ours:
+                    found.append((along_m, ends, actor))
+        found.sort(key=lambda item: item[0])
+        self.lines_m: tuple[Floats, ...] = tuple(ends for _, ends, _ in found)
+        """(2, 3) each: the line's ends, left and right."""
+        self._actors = [actor for _, _, actor in found]
+
+    def states(self) -> tuple[str, ...]:
+        """What each shows: red, yellow, green, off or unknown."""
+        return tuple(str(actor.get_state()).rsplit(".", 1)[-1].lower() for actor in self._actors)
+
+    def hold(self, is_red: bool) -> None:
+        """Keep all lights at the route's junctions red, or its own and those facing them green."""
+        if not self._actors:
+            return
+        colors = self._carla.TrafficLightState
+        for actor in self._actors:
+            for other in actor.get_group_traffic_lights():
+                is_green = not is_red and _is_parallel(actor, other)
+                other.set_state(colors.Green if is_green else colors.Red)
+        self._actors[0].freeze(True)  # CARLA freezes all lights of a world together
+
+    def release(self) -> None:
+        """Let them go round again."""
+        if self._actors:
+            self._actors[0].freeze(False)
+
+
+def _is_parallel(one: Any, other: Any) -> bool:
+    """Whether two lights speak to traffic on one line, in either direction."""
+    yaws = [light.get_stop_waypoints()[0].transform.rotation.yaw for light in (one, other)]
+    return abs(float(np.cos(np.radians(yaws[0] - yaws[1])))) > 0.9
+
+
+def _entrance(waypoint: Any) -> Floats:
+    """(2, 3) across the lane where it enters the junction, left end and right end."""
+    here, gone_m = waypoint, 0.0
+    while not here.is_junction and gone_m < _FARTHEST_M:
+        ahead = here.next(_STEP_M)
+        if not ahead or ahead[0].is_junction:
+            break
+        here, gone_m = ahead[0], gone_m + _STEP_M
+    place, yaw = here.transform.location, np.radians(here.transform.rotation.yaw)
+    right = here.lane_width / 2 * np.array([-np.sin(yaw), np.cos(yaw), 0.0])
+    middle = np.array([place.x, place.y, place.z])
+    return np.array([middle - right, middle + right])
