@@ -102,9 +102,12 @@ def drive(
         seer: Any = detector
         if is_privileged := getattr(detector, "is_privileged", False):
             seer = seer.begin(env.car, tuple(env.session.surfaces.values()))
+        chosen: Any = policy
+        if getattr(policy, "is_privileged", False):
+            chosen = chosen.informed(env.truth())
         stack = Stack(
             seer,
-            policy,
+            chosen,
             env.car,
             env.route,
             list(streams(seed))[3],
@@ -116,6 +119,8 @@ def drive(
         while True:
             if is_privileged:
                 seer.watch(info["frame"])
+            if chosen is not policy:
+                stack.watch(info["frame"])
             decision = stack.act(obs)  # type: ignore[arg-type]
             tick = Tick(
                 info["frame"],

@@ -19,9 +19,11 @@ from simattack.types import (
     Detector,
     Driver,
     Floats,
+    Frame,
     Guard,
     Observation,
     Policy,
+    PrivilegedDriver,
     Route,
     Verdict,
 )
@@ -67,13 +69,21 @@ class Stack:
     ) -> None:
         self._detector = detector if guard is None else guard.wrap(detector)
         self._guard = guard
-        self._driver: Driver = policy.begin(car, route, rng)
+        self._driver: Driver | PrivilegedDriver = policy.begin(car, route, rng)
         # A hair less, so that 0.1 s over 0.05 s is two ticks and not three.
         self._latency_ticks = math.ceil(latency_s / car.tick_s - 1e-9)
         self._pending: deque[tuple[int, float, Verdict]] = deque()
         self._known: tuple[float, Verdict] = (-1.0, _NOTHING)
         self._seen_s = -1.0
         self._tick = 0
+
+    def watch(self, frame: Frame) -> None:
+        """Hand the truth to a privileged policy, before ``act``; no other gets it."""
+        if not isinstance(self._driver, PrivilegedDriver):
+            raise TypeError(
+                f"{type(self._driver).__name__} is no privileged driver: it has no watch"
+            )
+        self._driver.watch(frame)
 
     def act(self, obs: Observation) -> Decision:
         """Look at what is new and decide; ``obs`` has already passed the defense's ``clean``.

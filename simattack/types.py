@@ -354,8 +354,21 @@ class Driver(Protocol):
 
 
 @runtime_checkable
+class PrivilegedDriver(Driver, Protocol):
+    """One run of a policy that drives by ground truth."""
+
+    def watch(self, frame: Frame) -> None:
+        """Take in the truth at this tick; before ``act``."""
+        ...
+
+
+@runtime_checkable
 class Policy(Protocol):
-    """The recipe of who drives: a frozen dataclass."""
+    """The recipe of who drives: a frozen dataclass.
+
+    One that says ``is_privileged = True`` also has ``informed(truth) -> Policy``: itself, told the
+    ``EpisodeTruth`` of one episode; its ``begin`` gives a ``PrivilegedDriver``.
+    """
 
     def begin(self, car: CarInfo, route: Route, rng: np.random.Generator) -> Driver: ...
 
