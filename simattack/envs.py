@@ -107,9 +107,7 @@ class DriveEnv(gym.Env[Any, Any]):
         number = seed if seed is not None else int(self.np_random.integers(2**31))
         conditions = (options or {}).get("conditions") or self.scenario.draw(number)
         self.site = conditions.site
-        self.car, self.route = stage(
-            self.session, conditions, number, next(streams(number)), self.scenario.sensors
-        )
+        self.route = stage(self.session, conditions, number, next(streams(number)), self.car)
         for stagehand in self.stagehands:
             stagehand(number)
         self._frame = self.session.tick()
