@@ -339,8 +339,7 @@ def _made(agent_class: type, file: str, config: str) -> Any:
 
     The host and port of version 2 lead nowhere: what an agent sees comes from its sensors.
     """
-    names = [name for name in inspect.signature(agent_class.__init__).parameters if name != "self"]
-    if names[:1] == ["path_to_conf_file"]:
+    if [*inspect.signature(agent_class).parameters][:1] == ["path_to_conf_file"]:
         return _guarded(file, "__init__", lambda: agent_class(config))
     agent = _guarded(file, "__init__", lambda: agent_class("", 0, False))
     _guarded(file, "setup", lambda: agent.setup(config))

@@ -92,7 +92,7 @@ def _thinned(plan: Sequence[tuple[Any, Any]]) -> list[int]:
 @contextmanager
 def importable() -> Iterator[None]:
     """Lets ``import leaderboard...`` and ``import agents...`` work, where they would not."""
-    names = {
+    names: dict[str, dict[str, Any]] = {
         AGENT_MODULE: {"AutonomousAgent": AutonomousAgent, "Track": Track},
         OPTION_MODULE: {"RoadOption": RoadOption},
     }

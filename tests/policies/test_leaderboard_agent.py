@@ -15,7 +15,7 @@ from simattack.episode import run_episode
 from simattack.errors import ConfigError, SimattackError
 from simattack.policies import leaderboard_interface as interface
 from simattack.policies.leaderboard_agent import LeaderboardAgent, outfit, plan
-from simattack.scenario import Arm, Part
+from simattack.scenario import Part
 from simattack.session import Session
 from simattack.staging import fitted
 from simattack.types import SENSORS, CarInfo, Detections, Verdict
@@ -199,7 +199,7 @@ def test_an_agent_drives_to_the_end_of_its_route_by_what_it_was_told(session: Se
     scenario = dataclasses.replace(
         read_scenario("stop_sign"),
         policy=Part("leaderboard", {"agent": FOLLOWER}),
-        attack=Part("blinding", {"power_mw": 100.0}),
+        attack=None,
         controls=(),
         defenses=(),
         sensors=("camera", "lidar", "gnss", "imu", "speed"),
@@ -209,7 +209,7 @@ def test_an_agent_drives_to_the_end_of_its_route_by_what_it_was_told(session: Se
     scenario.check()
     shapes = set()
     result = run_episode(
-        session, scenario, scenario.draw(0), Arm("clean", None), 0,
+        session, scenario, scenario.draw(0), scenario.arms()[0], 0,
         recorder=lambda tick, obs: shapes.add((obs["camera"].shape, obs["extra left"].shape)),
     )  # fmt: skip
     assert shapes == {((64, 96, 3), (64, 96, 4))}
