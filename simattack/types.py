@@ -173,8 +173,12 @@ class CarInfo:
     length_m: float = 4.7
     width_m: float = 1.9
     wheelbase_m: float = 2.9
-    max_steer_rad: float = float(np.deg2rad(40.0))
-    """Road-wheel angle at ``steer = 1``."""
+    max_steer_rad: float = float(np.deg2rad(70.0))
+    """Road-wheel angle at ``steer = 1`` and standstill."""
+    steering_curve: tuple[tuple[float, float], ...] = (
+        (0.0, 1.0), (20 / 3.6, 0.9), (60 / 3.6, 0.8), (120 / 3.6, 0.7),
+    )  # fmt: skip
+    """(speed [m/s], factor on that angle), slowest first."""
     tick_s: float = 0.05
     camera_period_s: float = 0.1
     """Of LiDAR and radar, too."""
@@ -185,6 +189,11 @@ class CarInfo:
         lacking = {*self.without}
         lacking |= {name for name in ("lidar", "radar") if getattr(self, name) is None}
         return tuple(name for name in SENSORS if name not in lacking)
+
+    def lock_rad(self, speed_mps: float) -> float:
+        """Road-wheel angle at ``steer = 1`` at this speed."""
+        speeds, factors = zip(*self.steering_curve, strict=True)
+        return self.max_steer_rad * float(np.interp(abs(speed_mps), speeds, factors))
 
 
 @dataclass(frozen=True, eq=False)
