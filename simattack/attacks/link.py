@@ -24,6 +24,7 @@ import numpy as np
 
 from simattack.checks import choice, number
 from simattack.errors import BudgetError, ConfigError
+from simattack.onsensor import timer
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
 from simattack.timing import Timer, Timing
@@ -76,10 +77,7 @@ class Link:
                     f"delay_s {self.delay_s:g} needs {stored / 2**20:.0f} MiB of pictures, "
                     f"allowed are {self.MAX_BYTES / 2**20:.0f}"
                 )
-        place = None
-        if self.timing.event == "near":
-            place = world.surface(self.surface).corners_m.mean(0)
-        return Tapped(self, Timer(self.timing, place), rng)
+        return Tapped(self, timer(self, world), rng)
 
 
 class Tapped:
