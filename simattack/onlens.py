@@ -18,6 +18,7 @@ from simattack.lens import CLEAN_BELOW, Optics, View, number, view_of
 from simattack.light import behind, codes_of, light_of, shown
 from simattack.onsensor import Moment, OnSensor
 from simattack.raster import Array
+from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
 from simattack.timing import Timing
 from simattack.types import Camera, Floats, Frame, Image, Observation, World
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ALWAYS = Timing()
+SOILING = ThreatModel(
+    Stage.SENSOR, Knowledge.BLACK, Frequency.ONE_SHOT, Target.DEGRADE, Scope.UNIVERSAL
+)
+"""Of a deposit that somebody leaves on the window and knows nothing for."""
 _COARSE = 4
 """Budgets are counted on a picture so many times smaller than the car's."""
 _ROUNDING = 0.002

@@ -33,7 +33,7 @@ FLOORS = {
 """Rooms by floor; a file may import only from lower floors and from its own room."""
 SIBLINGS = {
     ("lens", "raster"), ("onlens", "lens"), ("onlens", "raster"), ("onlens", "light"),
-    ("onlens", "timing"), ("onlens", "onsensor"), ("onsensor", "timing"),
+    ("onlens", "timing"), ("onlens", "onsensor"), ("onlens", "taxonomy"), ("onsensor", "timing"),
     ("session", "sensing"), ("session", "roadmap"), ("session", "canvas"),
     ("session", "carrier"), ("carrier", "roadmap"),
     ("session", "server_process"), ("session", "actors"), ("actors", "roadmap"),
