@@ -8,6 +8,7 @@ imported needs neither: ``my_lab.attacks:Mine`` is its name.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import importlib
 import importlib.util
@@ -75,11 +76,12 @@ def build(room: str, kind: str, options: dict[str, Any], where: str) -> Any:
         cls = lookup(room, kind)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
-    fields = getattr(cls, "__dataclass_fields__", {})
+    is_plain = not dataclasses.is_dataclass(cls)
+    known = [] if is_plain else [field.name for field in dataclasses.fields(cls) if field.init]
     for name in options:
-        if name not in fields or not fields[name].init:
-            near = difflib.get_close_matches(name, list(fields), 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it takes: {', '.join(fields)}"
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it takes: {', '.join(known)}"
             raise ConfigError(f"{where}: {kind!r} has no option {name!r}; {hint}")
     odd = misfit(cls, options)
     try:

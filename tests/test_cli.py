@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import shutil
@@ -14,7 +15,7 @@ from PIL import Image as Pictures
 
 from simattack import cli, config, listing, overrides, publication, registry, suite
 from simattack.errors import ConfigError, SimattackError
-from simattack.taxonomy import ThreatModel
+from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
 from simattack.worker import Tools
 
 
@@ -186,6 +187,30 @@ def test_listing_a_room_names_and_explains_everything_in_it(go, room):
     assert all(len(text) > 10 for text in told.values())
 
 
+@pytest.mark.parametrize("room", registry.ROOMS)
+def test_a_room_in_json_tells_every_option_with_its_default(go, room):
+    code, out, _ = go("list", room, "--json")
+    assert code == 0
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert set(rows) == set(registry.kinds(room))
+    for name, row in rows.items():
+        fields = [f.name for f in dataclasses.fields(registry.lookup(room, name)) if f.init]
+        assert [option["name"] for option in row["options"]] == fields
+    if room == "attacks":
+        options = {option["name"]: option for option in rows["gnss_jamming"]["options"]}
+        assert options["power_mw"] == {"name": "power_mw", "type": "float", "default": 10.0}
+        assert options["timing"]["default"]["event"] == "start"
+
+
+@pytest.mark.parametrize("what", ["scenarios", "suites", "patches"])
+def test_shipped_files_in_json_are_the_names_and_lines_of_the_list(go, what):
+    _, listed, _ = go("list", what)
+    code, out, _ = go("list", what, "--json")
+    assert code == 0
+    told = [f"{row['name']:<20} {row['text']}".rstrip() for row in json.loads(out)]
+    assert told == listed.splitlines()
+
+
 @pytest.mark.parametrize("what", ["scenarios", "suites"])
 def test_listing_shipped_files_names_them(go, what):
     code, out, _ = go("list", what)
@@ -199,6 +224,16 @@ def test_the_taxonomy_holds_every_attack_in_words_and_in_json(go):
     rows = {row["attack"]: row for row in json.loads(out)}
     assert set(rows) == set(registry.kinds("attacks"))
     assert rows["sticker"]["stage"] == "scene" and rows["sticker"]["target"] == "hide"
+    assert rows["sticker"]["countermeasures"] == ["jpeg", "smoothing"]
+    axes = {
+        "stage": Stage, "knowledge": Knowledge, "frequency": Frequency, "target": Target,
+        "scope": Scope,
+    }  # fmt: skip
+    assert tuple(axes) == listing.AXES
+    for row in rows.values():
+        for axis, values in axes.items():
+            assert row[axis] in [value.value for value in values]
+        assert row["physical"] is True and isinstance(row["countermeasures"], list)
     code, out, _ = go("taxonomy")
     assert code == 0 and "sticker" in out
 

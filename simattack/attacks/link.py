@@ -11,7 +11,8 @@ with its own time. ``blackout``: pictures come in time and are black.
 
 Simplified: whole pictures only; where nothing has come yet the first picture always does. A
 delay that sets in holds the newest picture until the next one is old enough; one that ends skips
-what was held up: time never runs backwards.
+what was held up: time never runs backwards. Camera, LiDAR and radar have one time of capture in an
+observation, so that what is late of the camera makes theirs late, too.
 """
 
 from __future__ import annotations
