@@ -109,7 +109,7 @@ def drive(session: Session, is_fresh: bool = True) -> list[Look]:
     session.spawn_ego(start, seed=SEED)
     session.place(None, start, speed_mps=8.0)
     looks = []
-    for _ in range(34):
+    for _ in range(35):  # the camera looks at every second tick: the last one is a new look
         session.control(np.array([0.0, 0.3, 0.0]))
         looks.append(_look(session))
     return looks
