@@ -56,7 +56,7 @@ def compose(outer: Pose, inner: Pose) -> Pose:
 
 
 def angles(turn: Floats) -> tuple[float, float, float]:
-    """Pitch, yaw, roll [rad] of a rotation (3, 3); of one that looks straight up or down, no roll."""
+    """Pitch, yaw, roll [rad] of a rotation (3, 3); no roll where it looks straight up or down."""
     pitch = float(np.arcsin(np.clip(turn[2, 0], -1.0, 1.0)))
     if abs(turn[2, 0]) > 1 - 1e-9:
         return pitch, float(np.arctan2(-turn[0, 1], turn[1, 1])), 0.0

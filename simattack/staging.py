@@ -35,6 +35,7 @@ def stage(
     session.set_weather(conditions.weather)
     route = session.route_to(conditions.site, conditions.start_before_m, BEYOND_M)
     route = replace(route, speed_limit_mps=np.minimum(route.speed_limit_mps, conditions.speed_mps))
+    session.route = route
     car = CarInfo(tick_s=session.tick_s, camera_period_s=2 * session.tick_s)
     start = session.start_pose(route)
     session.spawn_ego(start, car=car, seed=seed)
