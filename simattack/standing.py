@@ -47,8 +47,9 @@ def lying(
 ) -> Surface:
     """A sheet of that width and length on the ground, its upper edge the far one."""
     half, far = size_m[0] / 2, size_m[1] / 2
-    unit = np.array([(far, -half, 0), (far, half, 0), (-far, half, 0), (-far, -half, 0)])
-    return blank(name, to_world(unit + (0, 0, LIFT_M), place), color, finest_px=finest_px)
+    up = LIFT_M
+    unit = np.array([(far, -half, up), (far, half, up), (-far, half, up), (-far, -half, up)])
+    return blank(name, to_world(unit, place), color, finest_px=finest_px)
 
 
 def pole(name: str, place: Pose, height_m: float, right_m: float = 0.0) -> tuple[Surface, Image]:

@@ -45,7 +45,7 @@ class Billboard(Printed):
     USUAL_SIZE_M = (1.2, 2.0)
 
     stand: str = "poles"
-    """``poles``, or ``advertisement``: the prop of that name, on whose face the picture must fit."""
+    """``poles``, or ``advertisement``: the prop of that name, whose face the picture must fit."""
     ahead_m: float = 30.0
     """Along the lane from the middle of the car at the start."""
     right_m: float = 6.0

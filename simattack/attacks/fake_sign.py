@@ -63,8 +63,8 @@ class FakeSign(Printed):
     """Leave it away on a server that cuts nothing out: it would be a square board there."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         choice("shape", self.shape, SHAPES)
+        super().__post_init__()
         number("height_m", self.height_m, 0.5)
         number("turn_deg", self.turn_deg, -180.0, 180.0)
         object.__setattr__(self, "at", spot(self.ahead_m, self.right_m, self.at).at)

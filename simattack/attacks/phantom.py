@@ -8,14 +8,15 @@ E = lumens / A to the ambient E0 where its picture is white, and picture * E els
 made linear). A matt surface of albedo a then sends a (E0 + picture E) / E0 of the light that it
 sends by itself: it looks like one of albedo
 
-    a' = min(1, a (1 + share * picture * E / E0))
+    a' = a (1 + share * picture * E / E0)
 
 CARLA's client cannot project light, so the surface gets paint of that albedo, by a thin prop where
 the picture is lit. ``share`` is the part of the camera's exposure during which a flash is on.
 
-Limits. Paint sends at most what falls on it: the contrast ends at 1 / a, 5.6 on asphalt; at night a
-real projector exceeds that by far, so what is shown is too faint, never too bright. Where no light
-falls on the road, nothing is seen. The paint is lit as the road is: shadows fall on it, which a
+Limits. Paint sends at most what falls on it, a' <= 1: the contrast ends at 1 / a, 5.6 on asphalt.
+A brighter projector is dimmed until its brightest spot is shown as white paint; at night a real one
+outshines that by far, so what is shown is too faint, never too bright. Where no light falls on the
+road, nothing is seen. The paint is lit as the road is: shadows fall on it, which a
 projector would fill. Light falls on things that stand on the road, too; paint does not. E0 is one
 number for the place (sun and clouds, or ``ambient_lux``); head lamps and shade are not in it.
 """
@@ -38,13 +39,14 @@ from simattack.shutter import EXPOSURE_S
 from simattack.standing import lying, spot, standing
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, ThreatModel
 from simattack.timing import Timer, Timing
-from simattack.types import Floats, Frame, Image, Observation, Pose, Surface, Weather, World
+from simattack.types import Floats, Frame, Image, Observation, Surface, Weather, World
 
 FINEST_PX = 64
 """Texels along the longer side: more could not be repainted at every tick."""
 ASPHALT = (108, 108, 107)
 """Display codes of the embedded server's asphalt, its mean in linear light."""
-SCREEN = (235, 235, 235)
+SCREEN = (64, 64, 64)
+"""A dark cloth: paint cannot outshine a white one."""
 STREET_LUX = 10.0
 """Of a lit street at night; assumed."""
 _LEAST_CHANGE = 2
@@ -74,7 +76,7 @@ class Phantom:
     lumens: float = 2000.0
     """Of the projector, all white. 0 does nothing."""
     onto: str = "road"
-    """``road``, in the lane; ``screen``, a white cloth put up by the road; or ``surface``."""
+    """``road``, in the lane; ``screen``, a dark cloth put up by the road; or ``surface``."""
     surface: str = ""
     """What it falls on with ``surface``: a name in the map's catalogue."""
     centre: tuple[float, float] = (0.5, 0.5)
@@ -85,6 +87,9 @@ class Phantom:
     """Of the lane's middle; negative to the left."""
     at: tuple[float, float, float, float] | None = None
     """x, y, z [m], yaw [deg] of the traffic in the world, instead of a place along the lane."""
+    stretch: float = 1.0
+    """How much longer than high it is thrown on the road, so that it looks upright from afar: from
+    d metres, a camera h metres above the road sees a length foreshortened d / h times."""
     bottom_m: float = 0.2
     """Of a screen's lower edge above the ground."""
     ambient_lux: float | None = None
@@ -108,6 +113,7 @@ class Phantom:
         choice("goal", self.goal, tuple(GOALS))
         number("lumens", self.lumens)
         number("bottom_m", self.bottom_m, 0.0, 10.0)
+        number("stretch", self.stretch, 1.0, 15.0)
         if self.ambient_lux is not None:
             number("ambient_lux", self.ambient_lux, 0.01, 200_000.0)
         if self.flash_s is not None:
@@ -124,7 +130,8 @@ class Phantom:
         )
 
     def begin(self, world: World, rng: np.random.Generator) -> Projected:
-        light, size_m = self._content()
+        light, (width_m, height_m) = self._content()
+        size_m = width_m, height_m * (self.stretch if self.onto == "road" else 1.0)
         if self.lumens > self.MAX_LUMENS:
             raise BudgetError(
                 f"lumens is {self.lumens:g}, allowed are Phantom.MAX_LUMENS, {self.MAX_LUMENS:g}"
@@ -138,7 +145,7 @@ class Phantom:
         lit = self._lit(world, size_m)
         ambient_lux = ambient(world.weather) if self.ambient_lux is None else self.ambient_lux
         contrast = _fit(light, lit.texture.shape[:2]) * self.lumens / area_m2 / ambient_lux
-        return Projected(self, world, lit, contrast)
+        return Projected(self, world, lit, dimmed(lit.texture, contrast))
 
     def _content(self) -> tuple[Floats, tuple[float, float]]:
         """The picture in linear light (h, w, 3), 0..1, and its width and height [m]."""
@@ -166,7 +173,7 @@ class Projected:
         recipe: of it.
         world: where.
         surface: what the light falls on.
-        contrast: (H, W, 3) projected light over ambient light, in full.
+        contrast: (H, W, 3) projected light over ambient light, as far as paint can show it.
     """
 
     def __init__(self, recipe: Phantom, world: World, surface: Surface, contrast: Floats) -> None:
@@ -203,6 +210,13 @@ class Projected:
         if self._recipe.onto == "screen":
             texture[:, :, 3] = 255  # the cloth hangs there all along
         self._world.paint(self._surface, texture)
+
+
+def dimmed(base: Image, contrast: Floats) -> Floats:
+    """A contrast (H, W, 3) on a surface (H, W, 3), as a whole made so small that paint shows it."""
+    albedo = (base / 255.0) ** 2
+    room = np.where(contrast > 0, (1 - albedo) / np.maximum(albedo * contrast, 1e-12), np.inf)
+    return contrast * min(1.0, float(room.min()))
 
 
 def lit(base: Image, contrast: Floats) -> Image:
