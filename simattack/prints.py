@@ -99,7 +99,8 @@ class Printed:
 
     @property
     def threat(self) -> ThreatModel:
-        goal = self.goal or self.sheet().goal or self.GOAL
+        of_card = "" if self.patch is None else self.sheet().goal
+        goal = self.goal or of_card or self.GOAL
         return ThreatModel(
             Stage.SCENE,
             Knowledge.WHITE if self.fill == "image" else Knowledge.BLACK,

@@ -253,7 +253,7 @@ def ambient(weather: Weather) -> float:
     clear = 1 - min(max(weather.cloudiness, 0.0), 100.0) / 100
     twilight = 400.0 * 10.0 ** (min(altitude, 0.0) / 3)
     sun = max(math.sin(math.radians(altitude)), 0.0) * (20_000 + 80_000 * clear)
-    return max(twilight + sun, STREET_LUX)
+    return float(max(twilight + sun, STREET_LUX))
 
 
 def part_of(surface: Surface, size_m: tuple[float, float], centre: tuple[float, float]) -> Surface:
@@ -282,7 +282,7 @@ def part_of(surface: Surface, size_m: tuple[float, float], centre: tuple[float, 
     piece = Pictures.fromarray(surface.texture).resize(
         shape[::-1],
         Pictures.Resampling.BOX,
-        tuple(max(0.0, edge) for edge in box),  # type: ignore[arg-type]  # four of them
+        tuple(max(0.0, edge) for edge in box),
     )
     name = f"phantom_on_{surface.name}"
     return Surface(name, "", corners, np.asarray(piece), np.ones(shape, bool), surface.actor_id)
