@@ -16,8 +16,8 @@ BODIES = {
     "vehicle.mercedes.sprinter": "van", "vehicle.mitsubishi.fusorosa": "bus",
     "vehicle.carlamotors.carlacola": "truck", "walker.pedestrian.0001": "walker",
 }  # fmt: skip
-SINKS_M = 0.16
-"""The furthest that a body recedes behind a panel, in the middle or at its edges."""
+SINKS_M = 0.09
+"""The furthest that a body recedes behind a panel, in the median."""
 
 
 def outermost(mesh: str, axis: int, sign: float, points: Floats) -> Floats:

@@ -278,11 +278,16 @@ def part_of(surface: Surface, size_m: tuple[float, float], centre: tuple[float, 
     finer = FINEST_PX / max(size_m)
     shape = max(1, round(size_m[1] * finer)), max(1, round(size_m[0] * finer))
     height, width = surface.texture.shape[:2]
-    box = (left * width, top * height, right * width, bottom * height)
+    box = (
+        max(0.0, left * width),
+        max(0.0, top * height),
+        min(right * width, float(width)),
+        min(bottom * height, float(height)),
+    )
     piece = Pictures.fromarray(surface.texture).resize(
         shape[::-1],
         Pictures.Resampling.BOX,
-        tuple(max(0.0, edge) for edge in box),
+        box,
     )
     name = f"phantom_on_{surface.name}"
     return Surface(name, "", corners, np.asarray(piece), np.ones(shape, bool), surface.actor_id)
