@@ -233,3 +233,35 @@ def test_nobody_collides_with_a_carrier(strict: Session) -> None:
     strict.carriers.is_always = False
     assert np.hypot(frame.ego.pose.x_m - start.x_m, frame.ego.pose.y_m - start.y_m) > 14
     assert strict.collisions() == []
+
+
+@pytest.mark.journey
+def test_a_server_that_cuts_nothing_out_shows_the_cars_own_colour_beside_a_print(
+    strict: Session,
+) -> None:
+    strict.clear()
+    start = strict.start_pose(strict.route_to(SIGN, 20.0))
+    strict.spawn_ego(start, {"camera": "rgb"}, camera_every=1)
+    strict.place(None, start, freeze=True)
+    car = strict.spawn("vehicle.tesla.model3", strict.lane(8.0), color=(200, 30, 30))
+    strict.place(car, strict.lane(8.0), freeze=True)
+    strict.tick()
+    surface = strict.surface(f"vehicle:{car}:rear")
+    height, width = surface.texture.shape[:2]
+    texture = np.dstack([surface.texture, np.zeros((height, width), np.uint8)])
+    texture[:, : width // 2] = 20, 230, 20, 255
+    texture[0, -1, 3] = 255  # so that all of the panel is covered
+    strict.paint(surface, texture)
+    strict.tick()
+    car_pose = strict.tick().others[0].pose
+    there = project(to_world(surface.corners_m, car_pose), Camera(),
+                    strict.camera_pose())  # fmt: skip
+    (left, top), (right, bottom) = there.min(0), there.max(0)
+    row = strict.observe()["camera"][int((top + bottom) / 2)].astype(int)
+    green, red = row[int(left) + 4, :], row[int(right) - 5, :]
+    assert green[1] > 2 * green[0] and red[0] > 2 * red[1]
+    across = row[int(left) : int(right)]
+    middle = np.flatnonzero(across[:, 1] > across[:, 0])[-1]
+    assert middle == pytest.approx((right - left) / 2, abs=2)
+    strict.restore(surface)
+    assert surface.name not in strict.carriers

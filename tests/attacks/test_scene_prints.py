@@ -200,6 +200,13 @@ def test_a_digital_billboard_shows_its_picture_for_its_time_only():
     assert is_lit == [False, False, True, True, True, False, False, False]
 
 
+def test_an_advertisement_board_is_put_up_and_taken_away():
+    running, world = begin("billboard", fill="grey", stand="advertisement")
+    assert set(world.shown) == {"prop:7:front"} and world.props == {7}
+    running.end()
+    assert not world.shown and not world.props
+
+
 def test_glasses_have_two_holes():
     rim = glasses_frame()[:, :, 3]
     assert rim.shape == (20, 58)
