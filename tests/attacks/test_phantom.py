@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from test_scene_prints import Street, begin, frame
 
 from simattack import registry
 from simattack.attacks.phantom import Phantom, ambient, dimmed, lit, lit_share, part_of
 from simattack.errors import BudgetError, ConfigError
 from simattack.patchfile import Patch, PatchCard, save_patch
 from simattack.types import Weather
+from tests.attacks.street import Street, begin, frame
 
 
 @pytest.fixture

@@ -6,13 +6,12 @@ import pytest
 from simattack import registry
 from simattack.attacks.fake_sign import FakeSign
 from simattack.attacks.glasses import frame as glasses_frame
-from simattack.easel import Easel
 from simattack.errors import BudgetError, ConfigError, PatchError
 from simattack.patchfile import Patch, PatchCard, save_patch
 from simattack.taxonomy import Target
-from simattack.types import ActorState, Attack, Frame, Pose
+from simattack.types import Attack
+from tests.attacks.street import Street, begin, frame
 
-ME = ActorState(0, "", Pose(), (0, 0, 0), (0, 0, 0), (1, 1, 1))
 PRINTS = {
     "sticker": {"fill": "grey", "surface": "stop_sign_0"},
     "poster": {"fill": "grey", "surface": "billboard_3"},
@@ -25,43 +24,11 @@ PRINTS = {
 }
 
 
-class Street(Easel):
-    """Remembers what is shown, by the surface's name."""
-
-    def __init__(self, site="stop_sign_0"):
-        super().__init__("town", site)
-        object.__setattr__(self, "shown", {})
-        object.__setattr__(self, "props", set())
-
-    def paint(self, surface, texture):
-        self.shown[surface.name] = (surface, texture)
-
-    def restore(self, surface):
-        self.shown.pop(surface.name, None)
-
-    def put(self, kind, pose):
-        self.props.add(7)
-        return 7
-
-    def take(self, actor_id):
-        self.props.discard(actor_id)
-
-
-def begin(kind, world=None, **options):
-    world = world or Street()
-    attack = registry.build("attacks", kind, options, "here")
-    return attack.begin(world, np.random.default_rng(0)), world
-
-
 def printed_m(surface, texture):
     """Width and height of what is not transparent [m]."""
     rows, columns = np.nonzero(texture[:, :, 3] > 127)
     texel_m = surface.size_m[0] / texture.shape[1]
     return (np.ptp(columns) + 1) * texel_m, (np.ptp(rows) + 1) * texel_m
-
-
-def frame(tick):
-    return Frame(tick, tick * 0.05, ME)
 
 
 @pytest.fixture
