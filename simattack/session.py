@@ -7,7 +7,6 @@ knows whether the server is ours or Epic's.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,17 +16,17 @@ import numpy as np
 
 from simattack.actors import Actors
 from simattack.actors import SpawnBlocked as SpawnBlocked
-from simattack.canvas import Canvases
-from simattack.carrier import Carriers
+from simattack.bodywork import surface_on
 from simattack.connection import Connection, knock
 from simattack.errors import ConfigError, ServerGone, SimattackError
 from simattack.lights import Lights
+from simattack.painting import Painting
 from simattack.places import Place
 from simattack.resources import locate
-from simattack.roadmap import RoadMap, pose_of
+from simattack.roadmap import RoadMap, beside, pose_of
 from simattack.sensing import Rig
 from simattack.server_process import ServerProcess
-from simattack.surfaces import Approach, approaches
+from simattack.surfaces import Approach, approaches, billboards_and_signs, named
 from simattack.types import (
     ActorState,
     CarInfo,
@@ -44,8 +43,6 @@ from simattack.types import (
 
 EGO_KIND = "vehicle.lincoln.mkz_2020"
 _TICK_TIMEOUT_S = 10.0
-_REFUSED = "takes no texture"
-"""In the words of a server that will not paint an object."""
 
 
 class Session:
@@ -62,12 +59,17 @@ class Session:
         import carla
 
         self._carla: Any = carla
-        self._canvases = Canvases(carla)
-        self.carriers = Carriers(carla)
         self._server = server
         self._map_name = Path(map_name).stem
-        self._painted: dict[str, Surface] = {}
+        self.weather = Weather()
+        self.roles: dict[str, int] = {}
+        """Ids of actors by the role they have in the scenario, for names of surfaces."""
+        self.route: Route | None = None
+        """Where the car of this episode has to drive."""
+        self._props: dict[int, Any] = {}
         self._ego: Any = None
+        self._states: dict[int, tuple[str, Pose]] = {}
+        """Kind and pose of each actor at the last tick."""
         self._rig: Rig | None = None
         self._car = CarInfo()
         self._road: RoadMap | None = None
@@ -76,6 +78,8 @@ class Session:
         self._line = Connection(carla, host, port, server)
         self._client = self._line.client
         self._actors = Actors(carla, self._client, self._line.where)
+        self._painting = Painting(carla, self._line.where)
+        self.carriers = self._painting.carriers
         with self._line.talking("connecting"):
             self._world = self._client.get_world()
             self._before = self._world.get_settings()
@@ -118,8 +122,7 @@ class Session:
                 self._drop_actors()
                 if self._server is None:
                     self._let_lights_go()
-                    for surface in list(self._painted.values()):
-                        self.restore(surface)
+                    self._painting.restore_all(self._world)
                     self._world.apply_settings(self._before)
         if self._server is not None:
             self._server.close()
@@ -147,11 +150,15 @@ class Session:
             with self._line.patience():
                 self._world = self._client.reload_world(False)
             self._apply_settings()
-        self._painted.clear()
+        self._painting.forget()
+        self.roles.clear()
+        self.route = None
+        self._states.clear()
         self._tick = 0
 
     def set_weather(self, weather: Weather) -> None:
         """From the next tick on."""
+        self.weather = weather
         with self._line.talking("setting the weather"):
             parameters = self._world.get_weather()
             for name, value in vars(weather).items():
@@ -275,6 +282,7 @@ class Session:
             if self._rig is not None:
                 self._rig.gather(number, self._tick * self.tick_s, snapshot)
         states = self._actors.states(snapshot)
+        self._states = {id: (s.kind, s.pose) for id, s in states.items() if s is not None}
         ego = states.pop(self._ego.id, None) if self._ego is not None else None
         is_watched = self._lights is not None and ego is not None
         frame = Frame(
@@ -316,52 +324,74 @@ class Session:
     @property
     def surfaces(self) -> dict[str, Surface]:
         """The map's catalogue of paintable surfaces."""
-        return {name: approach.surface for name, approach in self.approaches.items()}
+        stop_signs = {name: approach.surface for name, approach in self.approaches.items()}
+        return {**stop_signs, **billboards_and_signs(self._map_name)}
 
     def surface(self, name: str) -> Surface:
-        """The catalogue's surface of that name.
+        """The map's surface of that name, or an actor's: see ``types.World``.
 
         Raises:
             ConfigError: no such surface; suggests the nearest.
         """
-        return self._approach(name).surface
+        if ":" in name:
+            ego_id = None if self._ego is None else int(self._ego.id)
+            return surface_on(name, self._actor, self._where(), self.roles, ego_id)
+        return named(name, self.surfaces, self._map_name)
+
+    def lane(self, ahead_m: float, right_m: float = 0.0) -> Pose:
+        """So far along the ego's lane from where it stands, and to the right of its middle.
+
+        The lane is that of ``route`` where there is one, else the straightest.
+
+        Raises:
+            ConfigError: there is no ego, or its lane is not that long.
+        """
+        if self._ego is None:
+            raise ConfigError("expected a car whose lane to follow; call spawn_ego first")
+        pose = self._where()[self._ego.id][1]
+        place = np.array([pose.x_m, pose.y_m, pose.z_m])
+        if self.route is not None:
+            return beside(self.route.points, place, ahead_m, right_m)
+        with self._line.talking("reading the map"):
+            return self.road.ahead(place, ahead_m, right_m)
+
+    def put(self, kind: str, pose: Pose) -> int:
+        """A prop of the server's library; none of the actors that ``tick`` tells of.
+
+        Raises:
+            ConfigError: the server has no such blueprint.
+            SpawnBlocked: something stands there.
+        """
+        with self._line.talking(f"putting up {kind}"):
+            props = Actors(self._carla, self._client, self._line.where)
+            actor_id = props.spawn(self._world, kind, pose)
+            self._props[actor_id] = props[actor_id]
+        return actor_id
+
+    def take(self, actor_id: int) -> None:
+        """Take away what was ``put``; nothing happens where it is gone."""
+        prop = self._props.pop(actor_id, None)
+        if prop is not None:
+            with self._line.talking("taking a prop away"):
+                prop.destroy()
 
     def paint(self, surface: Surface, texture: Image) -> None:
-        """Show ``texture`` (H, W, 3) uint8 on the whole surface from the next tick on.
+        """Show ``texture`` (H, W, 3 or 4) uint8 on the whole surface from the next tick on.
 
-        Where the server will not paint the object, or ``carriers.is_always`` is set, a flat prop
-        in front of it carries what differs from the surface's own texture (docs/textures.md).
+        Where the server will not paint the object, there is none, or ``carriers.is_always`` is set,
+        flat props in front carry what differs from the surface's own texture (docs/textures.md).
 
         Raises:
             ConfigError: this world has no such object, or none that could carry the texture.
         """
+        holder = None if surface.actor_id is None else self._actor(surface.actor_id)
         with self._line.talking("painting"):
-            if self.carriers.is_needed(surface):
-                self._carry(surface, texture)
-                return
-            if surface.object_name not in self._object_names():
-                raise ConfigError(
-                    f"{self._line.where} has no object {surface.object_name!r} to paint; "
-                    f"is another map loaded than {self._map_name!r}?"
-                )
-            try:
-                self._apply_texture(surface.object_name, texture)
-            except RuntimeError as error:
-                if _REFUSED not in str(error):
-                    raise
-                self.carriers.refused.add(surface.object_name)
-                self._carry(surface, texture)
-                return
-        self._painted[surface.name] = surface
+            self._painting.show(self._world, surface, texture, holder)
 
     def restore(self, surface: Surface) -> None:
         """Show the surface's own texture again; nothing happens where it was never painted."""
-        with self._line.talking("taking a carrier away"):
-            self.carriers.remove(surface.name)
-        if surface.name in self._painted:
-            with self._line.talking("painting"):
-                self._apply_texture(surface.object_name, surface.texture)
-            del self._painted[surface.name]
+        with self._line.talking("taking paint away"):
+            self._painting.restore(self._world, surface)
 
     # -- routes --------------------------------------------------------------------------------
 
@@ -418,27 +448,18 @@ class Session:
     # -- inside --------------------------------------------------------------------------------
 
     def _approach(self, name: str) -> Approach:
-        known = self.approaches
-        if name not in known:
-            near = difflib.get_close_matches(name, list(known), 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-            raise ConfigError(f"map {self._map_name!r} has no surface {name!r}; {hint}")
-        return known[name]
+        return named(name, self.approaches, self._map_name)
 
-    def _carry(self, surface: Surface, texture: Image) -> None:
-        found = self.carriers.carry(self._world, surface, texture)
-        if found is not None:
-            self._apply_texture(*found)
+    def _where(self) -> dict[int, tuple[str, Pose]]:
+        """Kind and pose of each actor: of the last tick, or where it was put before the first."""
+        return self._states if self._tick else self._actors.placed()
 
-    def _apply_texture(self, object_name: str, texture: Image) -> None:
-        self._world.apply_color_texture_to_object(
-            object_name,
-            self._carla.MaterialParameter.Diffuse,
-            self._canvases.texture(texture),
-        )
-
-    def _object_names(self) -> set[str]:
-        return set(self._world.get_names_of_all_objects())
+    def _actor(self, actor_id: int) -> Any:
+        if actor_id in self._props:
+            return self._props[actor_id]
+        if actor_id in self._actors:
+            return self._actors[actor_id]
+        raise ConfigError(f"expected an actor of this scene, got id {actor_id}")
 
     def _load(self, opendrive: str) -> None:
         if self._world.get_map().to_opendrive() != opendrive:
@@ -468,8 +489,11 @@ class Session:
             self._rig.stop(self._line.hurry_if_gone)
             self._rig = None
         self._ego = None
-        self._actors.drop(self._line.hurry_if_gone)
+        # What hangs on an actor goes with it.
         self.carriers.drop()
+        for actor_id in list(self._props):
+            self._props.pop(actor_id).destroy()
+        self._actors.drop(self._line.hurry_if_gone)
 
 
 _NOBODY = ActorState(0, "none", Pose(), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))

@@ -86,6 +86,7 @@ def stage(
     session.set_weather(conditions.weather)
     route = route_of(session, scenario, conditions)
     route = replace(route, speed_limit_mps=np.minimum(route.speed_limit_mps, conditions.speed_mps))
+    session.route = route
     start = session.start_pose(route)
     session.spawn_ego(start, car=car, seed=seed)
     session.place(None, start, speed_mps=conditions.speed_mps)
