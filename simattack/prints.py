@@ -97,8 +97,11 @@ class Printed:
         choice("goal", self.goal, ("", *GOALS))
         if self.patch == "" or (self.fill == "image" and not self._picture):
             raise ValueError("fill 'image' needs a patch: a shipped name, or a picture's path")
-        if min(self.code) < 1 or self.cells < 1:
-            raise ValueError(f"code and cells must be at least 1, got {self.code}, {self.cells}")
+        if not isinstance(self.code, tuple) or not all(map(_is_count, (*self.code, self.cells))):
+            raise ValueError(
+                "code needs two whole numbers and cells one, each at least 1, got "
+                f"{self.code!r}, {self.cells!r}"
+            )
         sides_m = () if self.size_m is None else pair(self.size_m)
         if not all(MIN_SIZE_M <= side_m <= MAX_SIZE_M for side_m in sides_m):
             raise ValueError(f"size_m must be {MIN_SIZE_M:g} to {MAX_SIZE_M:g}, got {self.size_m}")
@@ -252,6 +255,10 @@ def within_m2(what: str, area_m2: float, most_m2: float, name: str) -> None:
         raise BudgetError(
             f"{what} of {area_m2:.2f} m2 is larger than {name}, {most_m2:g} m2; make it smaller"
         )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def pair(size_m: Any) -> tuple[float, float]:

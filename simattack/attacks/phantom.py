@@ -109,6 +109,8 @@ class Phantom:
                 if len(value) != 2:
                     raise ValueError(f"{name} needs two numbers, got {value}")
                 object.__setattr__(self, name, tuple(value))
+        if not isinstance(self.picture, str) or not self.picture:
+            raise ValueError(f"picture needs a patch's name or a path, got {self.picture!r}")
         choice("onto", self.onto, ("road", "screen", "surface"))
         choice("goal", self.goal, tuple(GOALS))
         number("lumens", self.lumens)
@@ -118,7 +120,7 @@ class Phantom:
             number("ambient_lux", self.ambient_lux, 0.01, 200_000.0)
         if self.flash_s is not None:
             number("flash_s", self.flash_s, 1e-4)
-            number("every_s", self.every_s, self.flash_s)
+            number("every_s (no shorter than flash_s)", self.every_s, self.flash_s)
         object.__setattr__(self, "timing", Timing.of(self.timing))
         object.__setattr__(self, "at", spot(self.ahead_m, self.right_m, self.at).at)
         self._content()
