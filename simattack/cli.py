@@ -39,7 +39,7 @@ def serve(
     Args:
         port: Of the calls; streams take the next one. 0 picks free ones.
         host: Address to listen on.
-        map: A shipped map's name or an OpenDRIVE file.
+        map: The name of a shipped map or of one in --maps, or an OpenDRIVE file.
         maps: A folder whose .xodr files clients can load as towns, by name.
         gpu: Which EGL device draws; by default the first GPU that works, else the CPU.
         seed: Of all sensor noise.
@@ -48,7 +48,11 @@ def serve(
     """
     from simattack import resources, server
 
-    path = resources.locate(map, "scenarios/maps", ".xodr") if map is not None else None
+    path = None
+    if map is not None:
+        town = maps / f"{map}.xodr" if maps is not None else None
+        is_there = town is not None and town.is_file()
+        path = town if is_there else resources.locate(map, "scenarios/maps", ".xodr")
     server.serve(
         port,
         host,

@@ -22,7 +22,6 @@ from simattack.stack import streams
 from simattack.staging import Stage, fitted, stage
 from simattack.surfaces import on_surface
 from simattack.types import (
-    SENSORS,
     Attack,
     CarInfo,
     Defense,
@@ -43,8 +42,8 @@ _SETTLE_TICKS = 4
 
 
 def observation_space(car: CarInfo | None = None) -> gym.spaces.Dict:
-    """What ``types.Observation`` holds in that car, or in one with every sensor."""
-    car = car or fitted(SENSORS, CarInfo().tick_s)
+    """What ``types.Observation`` holds in that car; by default a ``CarInfo()``."""
+    car = car or CarInfo()
 
     def reals(*shape: int, low: float = -np.inf, dtype: type = np.float64) -> gym.spaces.Box:
         return gym.spaces.Box(low, np.inf, shape, dtype)
@@ -111,8 +110,8 @@ class DriveEnv(gym.Env[Any, Any]):
         conditions = (options or {}).get("conditions") or self.scenario.draw(number)
         self.site = conditions.site
         scene, _, _, _, cast = list(streams(number))[:5]
-        self.stage = stage(self.session, self.scenario, conditions, number, scene, cast)
-        self.car, self.route = self.stage.car, self.stage.route
+        self.stage = stage(self.session, self.scenario, conditions, number, scene, cast, self.car)
+        self.route = self.stage.route
         self._is_at_surface = conditions.start_m is None
         for stagehand in self.stagehands:
             stagehand(number)

@@ -9,11 +9,13 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from simattack.errors import ConfigError
+
+_T = TypeVar("_T")
 
 
 class FieldError(ConfigError):
@@ -153,6 +155,21 @@ class Reader:
             return hint(**given)
         except FieldError as error:
             raise ConfigError(f"{self.source}: {error}") from error
+
+
+def option(value: object, cls: type[_T], name: str) -> _T:
+    """What an option holds: a ``cls``, or the mapping that a scenario file gives.
+
+    Raises:
+        ValueError: it is neither, or names something unknown.
+    """
+    if isinstance(value, cls):
+        return value
+    try:
+        made: _T = Reader("options").read(value, cls, name)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+    return made
 
 
 class _Loader(yaml.SafeLoader):

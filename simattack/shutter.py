@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simattack.checks import number
-from simattack.types import Floats, Image, Observation
+from simattack.types import Floats, Observation
 
 EXPOSURE_S = 0.005
 """CARLA's camera: ``shutter_speed`` 200, that is 1/200 s."""
@@ -80,17 +82,24 @@ class Shutter:
 
 
 class Capture:
-    """The newest capture after an attack: made once, told at every tick until the next one."""
+    """The newest capture after an attack: made once, told at every tick until the next one.
 
-    def __init__(self) -> None:
+    Args:
+        sensor: the observation's key, of one that looks when the camera does.
+    """
+
+    def __init__(self, sensor: str = "camera") -> None:
+        self._sensor = sensor
         self._captured_s: float | None = None
-        self._image: Image | None = None
+        self._data: NDArray[Any] | None = None
 
-    def tell(self, obs: Observation, tamper: Callable[[Image], Image | None]) -> Observation:
-        """``obs`` with what ``tamper`` makes of its image; None from it leaves the image alone."""
+    def tell(
+        self, obs: Observation, tamper: Callable[[NDArray[Any]], NDArray[Any] | None]
+    ) -> Observation:
+        """``obs`` with what ``tamper`` makes of its data; None from it leaves the data alone."""
         captured_s = float(obs["clock"][1])
         if captured_s != self._captured_s:
             self._captured_s = captured_s
-            self._image = tamper(obs["camera"])
+            self._data = tamper(obs[self._sensor])
         # A copy: whoever gets an observation may change it.
-        return obs if self._image is None else {**obs, "camera": self._image.copy()}
+        return obs if self._data is None else {**obs, self._sensor: self._data.copy()}

@@ -67,6 +67,7 @@ def stage(
     seed: int,
     rng: np.random.Generator,
     cast_rng: np.random.Generator,
+    car: CarInfo,
 ) -> Stage:
     """An empty world with the seed's weather, car, cast and traffic; not ticked yet.
 
@@ -85,7 +86,6 @@ def stage(
     session.set_weather(conditions.weather)
     route = route_of(session, scenario, conditions)
     route = replace(route, speed_limit_mps=np.minimum(route.speed_limit_mps, conditions.speed_mps))
-    car = fitted(scenario.sensors, session.tick_s)
     start = session.start_pose(route)
     session.spawn_ego(start, car=car, seed=seed)
     session.place(None, start, speed_mps=conditions.speed_mps)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simattack.errors import ConfigError
-from simattack.reading import Reader
+from simattack.reading import option
 from simattack.types import ActorState, Floats, Frame
 
 EVENTS = ("start", "near", "actor", "braking", "collision")
@@ -67,13 +67,7 @@ class Timing:
         Raises:
             ValueError: it is neither, or names something unknown.
         """
-        if isinstance(value, cls):
-            return value
-        try:
-            made: Timing = Reader("options").read(value, cls, "timing")
-        except ConfigError as error:
-            raise ValueError(str(error)) from error
-        return made
+        return option(value, cls, "timing")
 
 
 class Timer:

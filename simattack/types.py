@@ -29,6 +29,7 @@ from simattack.optimizer import Optimizer as Optimizer
 from simattack.optimizer import Step as Step
 from simattack.sensors import SENSORS as SENSORS
 from simattack.sensors import Camera as Camera
+from simattack.sensors import Extra as Extra
 from simattack.sensors import Lidar as Lidar
 from simattack.sensors import Pose as Pose
 from simattack.sensors import Radar as Radar
@@ -167,11 +168,17 @@ class CarInfo:
     radar: Radar | None = None
     without: tuple[str, ...] = ()
     """Which it lacks of ``camera``, ``gnss``, ``imu`` and ``speed``."""
+    extras: tuple[Extra, ...] = ()
+    """What its policy asked for beside these."""
     length_m: float = 4.7
     width_m: float = 1.9
     wheelbase_m: float = 2.9
-    max_steer_rad: float = float(np.deg2rad(40.0))
-    """Road-wheel angle at ``steer = 1``."""
+    max_steer_rad: float = float(np.deg2rad(70.0))
+    """Road-wheel angle at ``steer = 1`` and standstill."""
+    steering_curve: tuple[tuple[float, float], ...] = (
+        (0.0, 1.0), (20 / 3.6, 0.9), (60 / 3.6, 0.8), (120 / 3.6, 0.7),
+    )  # fmt: skip
+    """(speed [m/s], factor on that angle), slowest first."""
     tick_s: float = 0.05
     camera_period_s: float = 0.1
     """Of LiDAR and radar, too."""
@@ -182,6 +189,11 @@ class CarInfo:
         lacking = {*self.without}
         lacking |= {name for name in ("lidar", "radar") if getattr(self, name) is None}
         return tuple(name for name in SENSORS if name not in lacking)
+
+    def lock_rad(self, speed_mps: float) -> float:
+        """Road-wheel angle at ``steer = 1`` at this speed."""
+        speeds, factors = zip(*self.steering_curve, strict=True)
+        return self.max_steer_rad * float(np.interp(abs(speed_mps), speeds, factors))
 
 
 @dataclass(frozen=True, eq=False)
@@ -359,8 +371,24 @@ class Driver(Protocol):
 
 
 @runtime_checkable
+class PrivilegedDriver(Driver, Protocol):
+    """One run of a policy that drives by ground truth."""
+
+    def watch(self, frame: Frame) -> None:
+        """Take in the truth at this tick; before ``act``."""
+        ...
+
+
+@runtime_checkable
 class Policy(Protocol):
-    """The recipe of who drives: a frozen dataclass."""
+    """The recipe of who drives: a frozen dataclass.
+
+    One that says ``is_privileged = True`` also has ``informed(truth) -> Policy``: itself, told the
+    ``EpisodeTruth`` of one episode; its ``begin`` gives a ``PrivilegedDriver``. One that says
+    ``is_end_to_end = True`` looks for itself: no detector runs. One that wants its own sensors has
+    ``equip(car, opendrive)``, which gives the policy of one episode: its ``car`` is staged, its
+    ``end()`` is called in the end.
+    """
 
     def begin(self, car: CarInfo, route: Route, rng: np.random.Generator) -> Driver: ...
 

@@ -102,6 +102,21 @@ def test_a_wrong_flag_is_refused_with_the_usage_code(go):
     assert "--seeds" in err
 
 
+def test_a_server_starts_on_a_town_of_its_folder_and_else_on_a_shipped_map(
+    go, monkeypatch, tmp_path
+):
+    import simattack.server
+
+    started = []
+    monkeypatch.setattr(simattack.server, "serve", lambda *given, **named: started.append(given[2]))
+    (tmp_path / "Mine.xodr").write_text("")
+    assert go("serve", "--maps", str(tmp_path), "--map", "Mine")[0] == 0
+    assert go("serve", "--maps", str(tmp_path), "--map", "town")[0] == 0
+    assert started[0] == tmp_path / "Mine.xodr" and started[1].name == "town.xodr"
+    code, _, said = go("serve", "--maps", str(tmp_path), "--map", "Yours")
+    assert code == 1 and "shipped: town" in said
+
+
 def test_an_interrupt_is_one_line_and_code_130(go, monkeypatch):
     def interrupted() -> int:
         raise KeyboardInterrupt

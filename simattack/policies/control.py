@@ -25,7 +25,7 @@ def pure_pursuit(pose: Floats, s_m: float, speed_mps: float, path: Path, car: Ca
     forward, right = into_frame(path.point(s_m - back + ahead)[None], rear)[0]
     bend = 2 * right / max(forward**2 + right**2, 1.0)
     angle = np.arctan(car.wheelbase_m * bend)
-    return float(np.clip(angle / car.max_steer_rad, -1.0, 1.0))
+    return float(np.clip(angle / car.lock_rad(speed_mps), -1.0, 1.0))
 
 
 class Pedals:

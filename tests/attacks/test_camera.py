@@ -11,7 +11,7 @@ from simattack import registry
 from simattack.envs import observation_space
 from simattack.errors import BudgetError, ConfigError
 from simattack.taxonomy import Stage
-from simattack.types import Attack
+from simattack.types import Attack, CarInfo
 from tests.attacks.driveby import Street, drive, picture, sensed
 
 STRONG = {
@@ -93,7 +93,7 @@ def test_with_power_pictures_change_and_stay_pictures(name):
         assert tampered["clock"][0] == clean["clock"][0]
         assert tampered["clock"][1] <= clean["clock"][1]
     (_, whole), _ = drive(made(name), 2, picture(0, 480, 640), x_m=30.0)
-    assert observation_space().contains(whole)
+    assert observation_space(CarInfo()).contains(whole)
 
 
 @ALL

@@ -19,7 +19,7 @@ from simattack.geodesy import gnss_from_world, world_from_gnss
 from simattack.policies.localisation import Localiser
 from simattack.scenario import Part, Scenario
 from simattack.suite import rehearse
-from simattack.types import ActorState, Attack, Frame, Pose, Surface
+from simattack.types import ActorState, Attack, CarInfo, Frame, Pose, Surface
 
 ORIGIN = (49.0, 8.0)
 TICK_S = 0.05
@@ -130,7 +130,7 @@ def test_at_full_power_only_its_own_sensor_changes_within_the_space(kind):
     seen, _ = drive(made(kind))
     changed = {sensor for before, after, _ in seen for sensor in changes(before, after)}
     assert changed == {kind.split("_")[0]}
-    assert all(after in observation_space() for _, after, _ in seen[::10])
+    assert all(after in observation_space(CarInfo()) for _, after, _ in seen[::10])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -170,7 +170,7 @@ def drive(
         run.speed_mps.append(speed)
         run.action.append(action)
         push = scale * (4.4 * throttle - 8.8 * brake) - 0.12 - 0.0003 * speed**2
-        turn = speed * np.tan(steer * CAR.max_steer_rad) / CAR.wheelbase_m
+        turn = speed * np.tan(steer * CAR.lock_rad(speed)) / CAR.wheelbase_m
         x += speed * np.cos(yaw + turn * TICK_S / 2) * TICK_S
         y += speed * np.sin(yaw + turn * TICK_S / 2) * TICK_S
         yaw += turn * TICK_S

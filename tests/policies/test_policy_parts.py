@@ -31,6 +31,13 @@ def test_a_place_beside_a_corner_has_its_length_and_its_side():
     assert path.point(24.0) == pytest.approx([10.0, 14.0])
 
 
+def test_the_lock_shrinks_with_speed():
+    # 70 degrees at rest; at 40 km/h halfway between 0.9 and 0.8 of it
+    assert np.rad2deg(CAR.lock_rad(0.0)) == pytest.approx(70.0)
+    assert np.rad2deg(CAR.lock_rad(40 / 3.6)) == pytest.approx(59.5)
+    assert np.rad2deg(CAR.lock_rad(-40 / 3.6)) == pytest.approx(59.5)
+
+
 def test_a_path_that_crosses_itself_is_followed_in_order():
     there = [(x, 0.0) for x in range(0, 101, 10)]
     back = [(100.0, 50.0), (50.0, 50.0), (50.0, -50.0)]
