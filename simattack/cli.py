@@ -255,14 +255,19 @@ def list_(
             "patches",
         ]
     ],
+    is_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> int:
     """List what there is to choose from, by the names that YAML and flags take.
 
     Args:
         what: A kind of thing.
+        is_json: As JSON, for programs: with the options of each, and what they are by default.
     """
     from simattack import listing
 
+    if is_json:
+        sys.stdout.write(json.dumps(listing.described(what), indent=1) + "\n")
+        return 0
     for name, text in listing.listed(what):
         sys.stdout.write(f"{name:<20} {text}\n".rstrip() + "\n")
     return 0

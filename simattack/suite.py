@@ -15,7 +15,7 @@ import numpy as np
 
 from simattack import inputs, results
 from simattack.config import Entry, Suite
-from simattack.errors import ConfigError, SimattackError
+from simattack.errors import BudgetError, ConfigError, SimattackError
 from simattack.results import Appender, Folder, Manifest, Row
 from simattack.scenario import Conditions, Scenario
 from simattack.summary import summarise
@@ -118,10 +118,14 @@ def rehearse(scenario: Scenario) -> None:
     for site in scenario.sites:
         for arm in scenario.arms():
             if arm.attack is not None:
-                attack = arm.attack.build("attacks", f"scenario {scenario.name!r}")
+                where = f"scenario {scenario.name!r}: arm {arm.name!r}"
+                attack = arm.attack.build("attacks", f"{where}: field 'attack'")
                 is_place = scenario.place(site) is not None
                 easel: World = _Easel(scenario.map_name, "" if is_place else site)
-                attack.begin(easel, np.random.default_rng(0)).end()
+                try:
+                    attack.begin(easel, np.random.default_rng(0)).end()
+                except (BudgetError, ConfigError) as error:
+                    raise type(error)(f"{where}: {arm.attack.kind}: {error}") from error
 
 
 @dataclass(frozen=True)

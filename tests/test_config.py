@@ -9,6 +9,7 @@ import pytest
 from simattack import config, registry, resources
 from simattack.config import Part, Scenario, WeatherRanges
 from simattack.errors import ConfigError
+from simattack.reading import load_yaml
 from simattack.taxonomy import Stage
 from simattack.types import SENSORS, Weather
 
@@ -274,3 +275,10 @@ def test_every_shipped_scenario_reads(name):
 @pytest.mark.parametrize("name", resources.shipped("scenarios/suites", ".yaml"))
 def test_every_shipped_suite_reads(name):
     assert config.read(name).name == name
+
+
+def test_a_number_with_an_exponent_and_no_point_is_a_number(tmp_path):
+    """As in YAML 1.2 and everywhere else; YAML 1.1 takes 1e-3 for text."""
+    path = tmp_path / "s.yaml"
+    path.write_text("a: 1e-3\nb: [-2E+2, .5e1]\nc: e1\nd: 1e-3x\n")
+    assert load_yaml(path) == {"a": 0.001, "b": [-200.0, 5.0], "c": "e1", "d": "1e-3x"}

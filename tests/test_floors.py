@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ FLOORS = {
     "attacks": 2, "defenses": 2, "detectors": 2, "policies": 2, "metrics": 2, "server": 2,
     "server_process": 2, "sensing": 2, "roadmap": 2, "canvas": 2, "carrier": 2, "session": 2,
     "connection": 2, "standpoints": 2, "printing": 2, "scenario": 2, "actors": 2,
-    "raster": 1, "lens": 1, "onlens": 1,
+    "raster": 1, "lens": 1, "onlens": 1, "onsensor": 1,
     "config": 3, "twin": 3, "stack": 3,
     "casting": 3,
     "staging": 4, "envs": 4, "calibration": 4, "overrides": 4,
@@ -36,7 +37,7 @@ FLOORS = {
 """Rooms by floor; a file may import only from lower floors and from its own room."""
 SIBLINGS = {
     ("lens", "raster"), ("onlens", "lens"), ("onlens", "raster"), ("onlens", "light"),
-    ("onlens", "timing"),
+    ("onlens", "timing"), ("onlens", "onsensor"), ("onlens", "taxonomy"), ("onsensor", "timing"),
     ("session", "sensing"), ("session", "roadmap"), ("session", "canvas"),
     ("session", "carrier"), ("carrier", "roadmap"),
     ("session", "server_process"), ("session", "actors"), ("actors", "roadmap"),
@@ -71,8 +72,10 @@ def _room(path: Path) -> str:
     return relative.parts[0].removesuffix(".py")
 
 
-def _imports(tree: ast.Module) -> list[tuple[str, bool]]:
+@cache
+def _imports(path: Path) -> list[tuple[str, bool]]:
     """(dotted name, whether at module level and at run time)."""
+    tree = ast.parse(path.read_text())
     found = []
     guarded = {
         id(node)
@@ -100,7 +103,7 @@ def test_a_file_imports_from_lower_floors_only(path: Path) -> None:
     if room in ("__init__", "__main__"):
         return
     assert room in FLOORS, f"give {room!r} a floor in {Path(__file__).name}"
-    for name, _ in _imports(ast.parse(path.read_text())):
+    for name, _ in _imports(path):
         parts = name.split(".")
         if parts[0] != "simattack" or len(parts) < 2 or parts[1] in (room, "__version__"):
             continue
@@ -111,7 +114,7 @@ def test_a_file_imports_from_lower_floors_only(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_heavy_packages_come_late_and_carla_where_it_may(path: Path) -> None:
     relative = str(path.relative_to(PACKAGE))
-    for name, is_top in _imports(ast.parse(path.read_text())):
+    for name, is_top in _imports(path):
         package = name.split(".")[0]
         if package == "carla":
             assert relative in CARLA, f"{relative} imports carla"

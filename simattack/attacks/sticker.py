@@ -17,6 +17,7 @@ from simattack.types import Floats, Frame, Image, Observation, Surface, World
 FILLS = ("image", "grey", "noise", "code")
 DEFAULT_SIZE_M = 0.37
 """A square of that side covers 29.4 % of an octagon 0.75 m across."""
+MIN_SIZE_M, MAX_SIZE_M = 0.001, 100.0
 GREY = 128
 
 
@@ -63,12 +64,13 @@ class Sticker:
                 object.__setattr__(self, name, tuple(value))
         if self.fill not in FILLS:
             raise ValueError(f"fill must be one of {', '.join(FILLS)}, got {self.fill!r}")
-        if self.fill == "image" and self.patch is None:
+        if self.patch == "" or (self.fill == "image" and self.patch is None):
             raise ValueError("fill 'image' needs a patch: a shipped name, or a picture's path")
         if min(self.code) < 1 or self.cells < 1:
             raise ValueError(f"code and cells must be at least 1, got {self.code}, {self.cells}")
-        if self.size_m is not None and not min(_pair(self.size_m)) > 0:
-            raise ValueError(f"size_m must be above 0, got {self.size_m}")
+        sides_m = () if self.size_m is None else _pair(self.size_m)
+        if not all(MIN_SIZE_M <= side_m <= MAX_SIZE_M for side_m in sides_m):
+            raise ValueError(f"size_m must be {MIN_SIZE_M:g} to {MAX_SIZE_M:g}, got {self.size_m}")
         self._content()
 
     @property
@@ -164,6 +166,8 @@ class Stuck:
                 f"expected {low.size} parameters of a sticker with fill 'code', got "
                 f"{np.size(parameters)} for fill {self._recipe.fill!r}"
             )
+        if np.isnan(parameters).any():
+            raise ConfigError("expected finite parameters of 'sticker', got NaN among them")
         values = np.asarray(parameters, float).clip(low, high).reshape(*self._recipe.code, 3)
         picture = in_outline(np.asarray(np.rint(values * 255), np.uint8), self._outline)
         self._world.paint(self._surface, self._placement.compose(self._surface.texture, picture))
