@@ -118,7 +118,7 @@ def test_a_brighter_or_larger_projection_is_refused(white, options, message):
 def test_a_wrong_recipe_is_told_when_it_is_made():
     for options, message in (
         ({"onto": "sky"}, "onto must be one of"),
-        ({"flash_s": 2.0}, "every_s must be a number, 2 or more"),
+        ({"flash_s": 2.0}, "every_s .no shorter than flash_s. must be a number, 2 or more"),
         ({"ambient_lux": 0}, "ambient_lux"),
     ):
         with pytest.raises(ConfigError, match=message):
