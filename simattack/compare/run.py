@@ -172,7 +172,8 @@ def _patch_of(scenario: Scenario) -> str:
     if attack is None or attack.kind != "sticker" or not isinstance(patch, str):
         raise ConfigError(
             f"scenario {scenario.name!r}: expected a sticker with a patch, which the twin can "
-            f"show; got {attack.kind if attack else 'no attack'!r}; drive this one with `simattack run`"
+            f"show; got {attack.kind if attack else 'no attack'!r}; drive this one with "
+            "`simattack run`"
         )
     return patch
 
