@@ -24,6 +24,7 @@ from simattack.gap import UNSEEN_WEATHERS
 from simattack.optimize.runs import Report
 from simattack.optimize.sticker import WEATHERS, StickerPlan, optimize_sticker
 from simattack.patchfile import load_patch
+from simattack.placement import place
 from simattack.standpoints import Scene, standpoints
 from simattack.twin import Twin
 from simattack.types import Defense, Detections, Floats, Image
@@ -94,6 +95,9 @@ def prepare(
         gap_views=0, rate=effort.rate, query_views=effort.query_views, batch=effort.batch,
         last_level=last_level,
     )  # fmt: skip
+    blank = plan.layout.picture(np.zeros(3 * np.prod(plan.layout.shape)))
+    for site in sites:  # nobody measures views for a sticker that may not be stuck on
+        place(scene.surface(site), size_m, blank, plan.centre)
     twins = []
     for number, (name, count, weathers) in enumerate(
         (("learnt", effort.views, WEATHERS), ("judged", effort.judged_views, UNSEEN_WEATHERS))
