@@ -185,6 +185,7 @@ def page(
         parts.append(f'<p><a href="{html.escape(drives)}">Frames, films and alarms</a></p>')
     else:
         parts.append("<p>Not driven; <code>simattack compare NAME --drive</code>.</p>")
+    parts += ["<h2>How strong the attacks were</h2>", *map(_strength, rows)]
     parts += ["<h2>Attacks and countermeasures</h2>", table(*grid)]
     style = (
         "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:80rem;padding:0 1rem}"
@@ -198,6 +199,19 @@ def page(
         + "\n".join(parts)
         + "\n</body></html>\n"
     )
+
+
+def _strength(row: Row) -> str:
+    """One row's checks, each with the share that its attack hid."""
+    title = f"<h3>{html.escape(row['defense'])} ({html.escape(row['attack'])})</h3>"
+    if row["adaptive"] is None:
+        return f"{title}<p>{MISSING}: {html.escape(row['adaptive_missing'])}</p>"
+    shares = {"adaptive": row["adaptive"], "oblivious": row["oblivious"], **row["checks"]}
+    body = [
+        [name, _share(share), f"FLAGGED: {CHECKS[name]}" if name in row["flags"] else ""]
+        for name, share in shares.items()
+    ]
+    return title + table(["attack", "hidden", ""], body)
 
 
 def _span(row: Row) -> str:

@@ -68,6 +68,7 @@ def test_the_page_escapes_what_it_shows_and_holds_every_ranked_defense():
     page = board.page("<x>", ROWS, [], board.matrix(ROWS, {}, {"stop_sign": "sticker"}))
     assert "<x>" not in page and "&lt;x&gt;" in page
     assert page.count("<circle") == 3
+    assert "unknown (stop_sign)</h3><p>missing: no way</p>" in page
 
 
 def episode(arm, seed, is_hit, score=None):
