@@ -88,6 +88,11 @@ def prepare(
     last_level: int | None = None,
 ) -> Bench:
     """Measure the camera at views to learn from and at others to judge by, or load both."""
+    if effort.views < max(8, 2 * len(sites)):
+        raise ConfigError(
+            f"expected at least {max(8, 2 * len(sites))} views, two a sign, of which one is held "
+            f"out; got adaptive.views {effort.views} for {len(sites)} signs"
+        )
     size_m = (effort.size_m, effort.size_m)
     plan = StickerPlan(
         sites=tuple(sites), size_m=size_m, pieces=effort.pieces, gap_m=effort.gap_m,

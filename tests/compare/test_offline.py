@@ -5,6 +5,7 @@ import torch
 from simattack.compare import offline
 from simattack.compare.looking import Defended, extra_latency, found
 from simattack.config import Effort
+from simattack.errors import ConfigError
 from simattack.patchfile import Patch, PatchCard, save_patch
 from simattack.registry import build
 from simattack.types import Detections
@@ -98,6 +99,11 @@ def test_a_defense_takes_at_least_no_time_and_says_what_it_declared(bench):
 def test_the_bare_view_shows_the_sign_as_it_was_under_the_sticker(bench):
     """Its texture is red; the background of the twin holds a grey sticker."""
     assert bench.hides(None, bench.bare()).tolist() == [0, 0, 0, 0]
+
+
+def test_fewer_than_two_views_a_sign_are_refused_before_anything_is_measured(tmp_path):
+    with pytest.raises(ConfigError, match=r"at least 10 views.*got adaptive.views 8 for 5 signs"):
+        offline.prepare(PinholeScene(), None, ["sign"] * 5, EFFORT, tmp_path)
 
 
 def test_a_cell_has_every_check_and_is_the_same_when_resumed(bench, patch):

@@ -15,7 +15,7 @@ MINE = """
 defenses: [jpeg, persistence]
 attacks:
   - scenario: stop_sign
-    adaptive: {iterations: 4, queries: 2, query_views: 2, views: 8, judged_views: 4, cells: 39}
+    adaptive: {iterations: 4, queries: 2, query_views: 2, views: 16, judged_views: 8, cells: 39}
 screening: 1
 """
 
