@@ -130,6 +130,7 @@ def train(
     out: Path = Path("runs/train"),
     frames: int | None = None,
     epochs: int | None = None,
+    architecture: Literal["yolov8n", "yolo11n", "yolo12n", "yolo26n"] = "yolo11n",
     seed: int = 0,
     map: str = "town",
     host: str | None = None,
@@ -144,6 +145,7 @@ def train(
         out: Folder for them, for the frames and for checkpoints.
         frames: To gather, 30 % of them for scoring.
         epochs: Passes over the training windows.
+        architecture: Of the network.
         seed: Of every random draw.
         map: A shipped map's name or an OpenDRIVE file.
         host: Use a running CARLA server instead of an embedded one.
@@ -152,7 +154,7 @@ def train(
     from simattack.session import Session
     from simattack.train import recipe, run
 
-    plan = run.Plan(seed=seed, recipe=recipe.Recipe(seed=seed))
+    plan = run.Plan(seed=seed, recipe=recipe.Recipe(f"{architecture}.yaml", seed=seed))
     if frames is not None:
         plan = dataclasses.replace(plan, frames=frames)
     if epochs is not None:
