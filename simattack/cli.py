@@ -170,6 +170,38 @@ def train(
     return 0
 
 
+def transfer(
+    patches: tyro.conf.Positional[tuple[str, ...]],
+    twin: Path,
+    detectors: tuple[str, ...] = ("town_yolo11n",),
+    threshold: float = 0.25,
+    out: Path = Path("transfer.jsonl"),
+    seed: int = 0,
+) -> int:
+    """Show patches to detectors that they were not made for, on the views of one twin.
+
+    Args:
+        patches: Of shipped patches, or pictures' paths.
+        twin: The file twin.npz that `simattack optimize` leaves in its <name>.run.
+        detectors: Names or paths of weights.
+        threshold: Of the score from which on the target counts as seen.
+        out: A line of JSON for every patch or control and detector.
+        seed: Of the random picture beside each patch.
+    """
+    from simattack import transfer as transfers
+    from simattack.detectors.yolo import Yolo
+    from simattack.patchfile import load_patch
+    from simattack.twin import Twin
+
+    cells = transfers.matrix(
+        Twin.load(twin), [load_patch(name) for name in patches],
+        {name: Yolo(name) for name in detectors}, threshold, seed,
+    )  # fmt: skip
+    transfers.write(out, cells)
+    sys.stdout.write(f"{transfers.table(cells)}rows: {out}\n")
+    return 0
+
+
 def print_(
     patch: _Name,
     out: Path | None = None,
@@ -311,6 +343,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "run": run,
     "optimize": optimize,
     "train": train,
+    "transfer": transfer,
     "report": report,
     "replay": replay,
     "print": print_,
