@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from simattack.errors import ConfigError
+from simattack.lanegraph import LaneGraph
 from simattack.places import LONGEST_M, Place
 from simattack.surfaces import Approach
 from simattack.types import Floats, Pose, Route
@@ -26,6 +27,7 @@ class RoadMap:
     def __init__(self, carla: Any, carla_map: Any) -> None:
         self._carla = carla
         self._map = carla_map
+        self._graph: LaneGraph | None = None
         origin = carla_map.transform_to_geolocation(carla.Location(0.0, 0.0, 0.0))
         self.geo_origin = float(origin.latitude), float(origin.longitude)
 
@@ -72,6 +74,30 @@ class RoadMap:
             ConfigError: the lane runs the other way, there is no such turn, or the route is
                 shorter than that.
         """
+        points = self._traced(place) if place.via else self._followed(place)
+        points = points[round(start_m) :]
+        if len(points) < 10:
+            raise ConfigError(
+                f"place {place.name!r}: its route is too short to start {start_m:g} m along it"
+            )
+        return Route(
+            points=points,
+            speed_limit_mps=np.full(len(points), np.inf),
+            geo_origin=self.geo_origin,
+        )
+
+    def _traced(self, place: Place) -> Floats:
+        """(N, 3) the shortest way by a place's positions."""
+        if self._graph is None:
+            self._graph = LaneGraph(self._map)
+        heading = None if place.heading_deg is None else float(np.radians(place.heading_deg))
+        try:
+            return self._graph.trace([place.start, *place.via], heading)
+        except ConfigError as error:
+            raise ConfigError(f"place {place.name!r}: {error}") from error
+
+    def _followed(self, place: Place) -> Floats:
+        """(N, 3) the lane and its turns, for a place's length or to its end."""
         point = self._start(place)
         turns, points = list(place.turns), [point]
         wanted_m = LONGEST_M if place.length_m is None else place.length_m
@@ -97,18 +123,12 @@ class RoadMap:
                     "give other turns, or an end on the lane"
                 )
             points = points[:nearest]
-        points = points[round(start_m) :]
-        if len(points) < 10 or (place.length_m is not None and len(points) + start_m < wanted_m):
+        if place.length_m is not None and len(points) < wanted_m:
             raise ConfigError(
-                f"place {place.name!r}: the lane is too short for a route of {wanted_m:g} m "
-                f"started {start_m:g} m along it"
+                f"place {place.name!r}: the lane is too short for a route of {wanted_m:g} m"
             )
         places = [point.transform.location for point in points]
-        return Route(
-            points=np.array([[place.x, place.y, place.z] for place in places]),
-            speed_limit_mps=np.full(len(places), np.inf),
-            geo_origin=self.geo_origin,
-        )
+        return np.array([[place.x, place.y, place.z] for place in places])
 
     def lane_ahead(self, place: Floats, heading_rad: float, length_m: float) -> Floats:
         """(N, 3) the centre of the driving lane at a place, a point a metre, straightest on.

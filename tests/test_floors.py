@@ -18,7 +18,7 @@ FLOORS = {
     "surfaces": 1, "reading": 1, "patchfile": 1, "placement": 1, "timing": 1, "light": 1,
     "shutter": 1, "beam": 1,
     "emplacement": 1, "looks": 1, "laser": 1, "silhouette": 1, "radarlink": 1,
-    "geodesy": 1, "radio": 1, "echoes": 1, "polyline": 1, "places": 1, "acting": 1,
+    "geodesy": 1, "radio": 1, "echoes": 1, "polyline": 1, "places": 1, "lanegraph": 1, "acting": 1,
     "cast": 2, "lights": 2,
     "attacks": 2, "defenses": 2, "detectors": 2, "policies": 2, "metrics": 2, "server": 2,
     "server_process": 2, "sensing": 2, "roadmap": 2, "canvas": 2, "carrier": 2, "session": 2,
