@@ -39,6 +39,8 @@ _COLLISION_PENALTY = 100.0
 # Contacts reach the client on a connection of their own: only those this many ticks old count
 # towards ending an episode, so that it always ends at the same tick.
 _SETTLE_TICKS = 4
+_REACH_M = 30
+"""How far from where it was along its route a car is looked for."""
 
 
 def observation_space(car: CarInfo | None = None) -> gym.spaces.Dict:
@@ -117,6 +119,7 @@ class DriveEnv(gym.Env[Any, Any]):
             stagehand(number)
         self._frame = self.session.tick()
         self._obs = dict(self.session.observe())
+        self._progress_m = 0.0
         self._progress_m = self._along()
         self._standing_ticks, self._has_crashed = 0, False
         return self._fresh(), {"frame": self._frame, "conditions": conditions}
@@ -154,17 +157,25 @@ class DriveEnv(gym.Env[Any, Any]):
 
     def truth(self, is_timeout: bool = False) -> EpisodeTruth:
         """What the metrics need beside the ticks."""
+        own = self.session.stop_line(self.site) if self._is_at_surface else None
+        # The site's line is also among those of the map.
+        more = [
+            line
+            for line in self.stage.stop_lines_m
+            if own is None or np.linalg.norm(line.mean(0) - own.mean(0)) > 1.0
+        ]
         return EpisodeTruth(
             route=self.route,
             car=self.car,
             tick_s=self.session.tick_s,
-            stop_line_m=self.session.stop_line(self.site) if self._is_at_surface else None,
+            stop_line_m=own,
             sign=self.session.surface(self.site) if self._is_at_surface else None,
             is_timeout=is_timeout,
             light_lines_m=self.stage.lights.lines_m,
             half_lane_m=self.stage.half_lane_m,
             priority=self.stage.company.priority,
             is_blocked=self.is_blocked,
+            more_stop_lines_m=tuple(more),
         )
 
     def render(self) -> NDArray[Any]:
@@ -189,10 +200,15 @@ class DriveEnv(gym.Env[Any, Any]):
         return {name: value.copy() for name, value in self._obs.items()}
 
     def _along(self) -> float:
-        """Distance driven along the route [m], which has a point a metre."""
+        """Distance driven along the route [m], which has a point a metre.
+
+        Followed in order: a route may meet itself.
+        """
         ego = self._frame.ego.pose
         points = self.route.points[:, :2]
-        nearest = int(np.argmin(((points - (ego.x_m, ego.y_m)) ** 2).sum(1)))
+        behind = max(int(self._progress_m) - _REACH_M, 0)
+        around = points[behind : int(self._progress_m) + _REACH_M]
+        nearest = behind + int(np.argmin(((around - (ego.x_m, ego.y_m)) ** 2).sum(1)))
         first, last = max(nearest - 1, 0), min(nearest + 1, len(points) - 1)
         along = points[last] - points[first]
         along = along / max(float(np.hypot(*along)), 1e-9)

@@ -21,7 +21,7 @@ from simattack.canvas import Canvases
 from simattack.carrier import Carriers
 from simattack.connection import Connection, knock
 from simattack.errors import ConfigError, ServerGone, SimattackError
-from simattack.lights import Lights
+from simattack.lights import Lights, stop_lines
 from simattack.places import Place
 from simattack.resources import locate
 from simattack.roadmap import RoadMap, pose_of
@@ -403,6 +403,17 @@ class Session:
         """Tell of the route's lights and of leaving the road in every frame from now on."""
         self._lights = self.lights_of(route)
         return self._lights
+
+    def stop_lines(self, route: Route) -> tuple[Floats, ...]:
+        """(2, 3) each: the lines of all stop signs on a route, in its order; ground truth."""
+        known = []
+        for approach in self.approaches.values():
+            # Left end first, seen by who arrives.
+            yaw, (one, two) = approach.heading_rad, approach.stop_line_m
+            is_right = (two - one)[:2] @ (-np.sin(yaw), np.cos(yaw)) > 0
+            known.append(approach.stop_line_m if is_right else approach.stop_line_m[::-1])
+        with self._line.talking("finding the stop signs"):
+            return stop_lines(self._world.get_map(), route, known)
 
     def stop_line(self, surface_name: str) -> Floats:
         """(2, 3) the ends of the stop line that goes with a sign; ground truth."""

@@ -74,7 +74,7 @@ def _has_reason(frame: Frame, truth: EpisodeTruth) -> bool:
     reach = ego.speed_mps**2 / (2 * EASY_MPS2) + LOOKS_M
     if line.length_m - front <= reach:
         return True
-    lines = [] if truth.stop_line_m is None else [truth.stop_line_m]
+    lines = list(truth.stop_lines_m)
     lines += [
         ends
         for ends, state in zip(truth.light_lines_m, frame.lights, strict=True)
