@@ -74,12 +74,24 @@ class Suite:
         return Suite(self.name, tuple(entries))
 
 
-def read(name: str) -> Suite:
+def read(name: str, maps: str = "", tell: Callable[[str], None] | None = None) -> Suite:
     """The suite, or the scenario as a suite of one, of that name or path.
+
+    Args:
+        name: of a shipped one, or a path: of a YAML file or of OpenSCENARIO (.xosc).
+        maps: the user's own folder of maps, for OpenSCENARIO.
+        tell: is told what of OpenSCENARIO was taken in another way than it is written.
 
     Raises:
         ConfigError: no such file, or something in it is wrong.
     """
+    if Path(name).suffix.lower() == ".xosc":
+        from simattack.imports import foreign
+
+        scenario, notes = foreign.read(Path(name), maps=maps)
+        for note in notes if tell is not None else ():
+            tell(note)  # type: ignore[misc]  # not None, by the line above
+        return Suite(scenario.name, (Entry(scenario, scenario.arms(), scenario.seeds),))
     path = _locate(name)
     content = reading.load_yaml(path)
     if "entries" not in content:

@@ -31,7 +31,7 @@ class _Spot(NamedTuple):
     """A point of a lane."""
 
     lane: int
-    index: int
+    at: int
 
 
 @dataclass(eq=False)
@@ -128,7 +128,7 @@ class LaneGraph:
                 )
             best = reached
         goal, (_, pieces) = min(best.items(), key=lambda item: (item[1][0], item[0]))
-        last = self._lanes[goal.lane].points[goal.index : goal.index + 1]
+        last = self._lanes[goal.lane].points[goal.at : goal.at + 1]
         return _a_point_a_metre(np.concatenate([*pieces, last]))
 
     def _spots_at(self, place: tuple[float, float]) -> list[_Spot]:
@@ -148,11 +148,11 @@ class LaneGraph:
 
     def _search(self, start: _Spot, goal: _Spot) -> tuple[float, list[_Spot]] | None:
         """A*: the cost [m] and the spots at which each lane of the cheapest way is entered."""
-        target = self._lanes[goal.lane].points[goal.index, :2]
+        target = self._lanes[goal.lane].points[goal.at, :2]
 
         def at_least_m(spot: _Spot) -> float:
             # A point a metre overestimates nothing but the pieces between two lanes.
-            away = self._lanes[spot.lane].points[spot.index, :2] - target
+            away = self._lanes[spot.lane].points[spot.at, :2] - target
             return max(float(np.hypot(*away)) - 10.0, 0.0)
 
         queue: list[tuple[float, float, bool, _Spot, _Spot | None]] = [
@@ -170,10 +170,10 @@ class LaneGraph:
                 continue
             came[spot] = before
             lane = self._lanes[spot.lane]
-            if spot.lane == goal.lane and spot.index <= goal.index:
-                whole_m = cost_m + goal.index - spot.index
+            if spot.lane == goal.lane and spot.at <= goal.at:
+                whole_m = cost_m + goal.at - spot.at
                 heapq.heappush(queue, (whole_m, whole_m, True, spot, None))
-            onward = [(_Spot(n, 0), len(lane.points) - spot.index) for n in lane.ahead]
+            onward = [(_Spot(n, 0), float(len(lane.points) - spot.at)) for n in lane.ahead]
             for n in lane.beside:
                 there = self._beside(spot, n)
                 if there is not None:
@@ -188,9 +188,9 @@ class LaneGraph:
     def _beside(self, spot: _Spot, number: int) -> _Spot | None:
         """Where a change from a spot ends on the lane beside it; None: there is no room."""
         lane, other = self._lanes[spot.lane], self._lanes[number]
-        away = np.linalg.norm(other.points[:, :2] - lane.points[spot.index, :2], axis=1)
+        away = np.linalg.norm(other.points[:, :2] - lane.points[spot.at, :2], axis=1)
         end = int(np.argmin(away)) + _CHANGE_M
-        if spot.index + _CHANGE_M >= len(lane.points) or end >= len(other.points):
+        if spot.at + _CHANGE_M >= len(lane.points) or end >= len(other.points):
             return None
         return _Spot(number, end)
 
@@ -200,20 +200,20 @@ class LaneGraph:
         for spot, following in zip(way, [*way[1:], None], strict=True):
             points = self._lanes[spot.lane].points
             if following is None:
-                pieces.append(points[spot.index : goal.index])
-            elif following.index == 0:
-                pieces.append(points[spot.index :])
+                pieces.append(points[spot.at : goal.at])
+            elif following.at == 0:
+                pieces.append(points[spot.at :])
             else:
                 aside = self._lanes[following.lane].points
                 share = (1 - np.cos(np.pi * np.arange(_CHANGE_M) / _CHANGE_M))[:, None] / 2
-                mine = points[spot.index : spot.index + _CHANGE_M]
-                theirs = aside[following.index - _CHANGE_M : following.index]
+                mine = points[spot.at : spot.at + _CHANGE_M]
+                theirs = aside[following.at - _CHANGE_M : following.at]
                 pieces.append(mine * (1 - share) + theirs * share)
         return pieces
 
     def _yaw_rad(self, spot: _Spot) -> float:
         points = self._lanes[spot.lane].points
-        first = min(spot.index, max(len(points) - 2, 0))
+        first = min(spot.at, max(len(points) - 2, 0))
         step = points[min(first + 1, len(points) - 1)] - points[first]
         return float(np.arctan2(step[1], step[0]))
 

@@ -154,6 +154,28 @@ class RoadMap:
         """(N,) half the width of the driving lane at each point of a route."""
         return np.array([self._waypoint(point).lane_width / 2 for point in route.points])
 
+    def half_lane_m(self, place: Floats) -> float:
+        """Half the width of the driving lane nearest to a place (3,)."""
+        return float(self._waypoint(place).lane_width / 2)
+
+    def lane_at(self, road: int, lane: int, s_m: float) -> Pose | None:
+        """The middle of a lane by OpenDRIVE's numbers, looking along its traffic; None: no such."""
+        found = self._map.get_waypoint_xodr(road, lane, float(s_m))
+        return None if found is None else pose_of(found.transform)
+
+    def lane_numbers(self, place: Floats) -> tuple[int, int, float]:
+        """OpenDRIVE's road, lane and s [m] of the driving lane nearest to a place (3,)."""
+        found = self._waypoint(place)
+        return int(found.road_id), int(found.lane_id), float(found.s)
+
+    def onward(self, place: Floats, ahead_m: float) -> Pose | None:
+        """So far on along the nearest lane's traffic, or back; None: the lane is not that long."""
+        here = self._waypoint(place)
+        if abs(ahead_m) < 1e-3:
+            return pose_of(here.transform)
+        found = here.next(ahead_m) if ahead_m > 0 else here.previous(-ahead_m)
+        return pose_of(min(found, key=lambda way: _turn(way, here)).transform) if found else None
+
     def is_road(self, x_m: float, y_m: float, z_m: float) -> bool:
         """Whether a driving lane is there."""
         place = self._carla.Location(float(x_m), float(y_m), float(z_m))

@@ -483,4 +483,18 @@ class Session:
         self.carriers.drop()
 
 
+def read_map(path: Path) -> RoadMap:
+    """The lanes of a map's file, without a server.
+
+    Raises:
+        ConfigError: CARLA's client cannot read it.
+    """
+    import carla
+
+    try:
+        return RoadMap(carla, carla.Map(path.stem, path.read_text()))
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:
+        raise ConfigError(f"expected an OpenDRIVE map, {path} is none: {error}") from error
+
+
 _NOBODY = ActorState(0, "none", Pose(), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))

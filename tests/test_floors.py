@@ -24,7 +24,7 @@ FLOORS = {
     "server_process": 2, "sensing": 2, "roadmap": 2, "canvas": 2, "carrier": 2, "session": 2,
     "connection": 2, "standpoints": 2, "printing": 2, "scenario": 2, "actors": 2,
     "raster": 1, "lens": 1, "onlens": 1,
-    "config": 3, "twin": 3, "stack": 3,
+    "config": 3, "imports": 3, "twin": 3, "stack": 3,
     "casting": 3,
     "staging": 4, "envs": 4, "calibration": 4, "overrides": 4,
     "episode": 5, "gap": 5,
@@ -46,6 +46,7 @@ SIBLINGS = {
     ("radarlink", "radio"), ("looks", "shutter"), ("looks", "timing"),
     ("timing", "reading"), ("places", "reading"), ("places", "resources"),
     ("acting", "polyline"), ("acting", "reading"), ("session", "lights"),
+    ("config", "imports"),
     ("supervisor", "worker"), ("suite", "supervisor"), ("suite", "worker"),
     ("envs", "staging"), ("surfaces", "resources"), ("patchfile", "resources"),
 }  # fmt: skip

@@ -170,7 +170,7 @@ def come_s(cue: dict, x: float = 100.0, speed_mps: float = 0.0, ego_mps: float =
         ({"within_m": 48}, 0.0, 5.0),  # 100 - 2 - 10 t = 48
         ({"eta_s": 4}, 0.0, 5.8),  # 98 - 10 t = 40
         ({"eta_s": 4}, 5.0, 11.6),  # 98 - 5 t = 40: what the other does is not looked at
-        ({"ttc_s": 10}, 5.0, 9.6),  # 98 - 5 t = 10 * (10 - 5)
+        ({"ttc_s": 9}, 5.0, 10.6),  # 98 - 5 t = 9 * (10 - 5)
         ({"near_m": 60}, 0.0, 4.0),
         ({"driven_m": 30}, 0.0, 3.0),
         ({"lead_m": 110}, 14.0, 3.0),  # 98 + 4 t = 110
