@@ -227,8 +227,7 @@ class Motions:
         times = [vertex.number("time", 0.0) for vertex in self._vertices(action)]
         poses = [actor.pose, *self.points(routing)]
         way_m = sum(
-            math.hypot(two.x_m - one.x_m, two.y_m - one.y_m)
-            for one, two in pairwise(poses)
+            math.hypot(two.x_m - one.x_m, two.y_m - one.y_m) for one, two in pairwise(poses)
         )
         lasts_s = times[-1] - min(times[0], 0.0) if times else 0.0
         return way_m / lasts_s if lasts_s > 0 and way_m > 0 else None

@@ -30,6 +30,7 @@ SPEED_MPS = 8.0
 LENGTH_M = 200.0
 """Of a route whose end nobody tells."""
 _SLOWEST_MPS = 1.5
+_OFF_M = 1.5
 _VEHICLES: Mapping[str, str] = {
     "car": "car", "van": "van", "truck": "truck", "bus": "bus", "motorbike": "motorcycle",
     "bicycle": "bicycle",
@@ -100,6 +101,13 @@ class _Reading:
             self.ground.follow(place)
         except ConfigError as error:
             raise ConfigError(f"{car.node.where}: {error}") from error
+        off_m = abs(self.ground.line.locate((car.pose.x_m, car.pose.y_m))[1])
+        if off_m > _OFF_M:
+            self.doubts.refuse(
+                car.node, f"a start within {_OFF_M:g} m of the middle of its lane", f"{off_m:.1f} m"
+            )
+        elif off_m > 0.1:
+            self.doubts.note(car.node, f"moved by {off_m:.1f} m to the middle of its lane")
         self._stories(board)
         time_s = self._stops(board, is_told=True)[0]
         speed = car.speed_mps or SPEED_MPS

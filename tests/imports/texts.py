@@ -77,7 +77,8 @@ def story(actor: str, *events: str, start: str = "", stop: str = "") -> str:
     return (
         '<Story name="s"><Act name="a"><ManeuverGroup maximumExecutionCount="1" name="g"><Actors '
         f'selectTriggeringEntities="false"><EntityRef entityRef="{actor}"/></Actors>'
-        f'<Maneuver name="m">{"".join(events)}</Maneuver></ManeuverGroup>{start}{stop}</Act></Story>'
+        f'<Maneuver name="m">{"".join(events)}</Maneuver></ManeuverGroup>{start}{stop}</Act>'
+        "</Story>"
     )
 
 
