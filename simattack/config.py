@@ -169,7 +169,7 @@ def _entry(reader: reading.Reader, place: str, content: Any) -> Entry:
         content = {"scenario": content}
     if not isinstance(content, dict) or not isinstance(content.get("scenario"), str):
         raise reader.wrong(place, "a scenario's name, or a mapping with 'scenario'", content)
-    reader.only_known(content, ("scenario", "map", "sites", "arms", "seeds"), place)
+    reader.only_known(content, ("scenario", "name", "map", "sites", "arms", "seeds"), place)
     scenario = read_scenario(content["scenario"])
     if content.get("map") is not None:
         other = reader.read(content["map"], str, f"{place}.map")
@@ -178,6 +178,9 @@ def _entry(reader: reading.Reader, place: str, content: Any) -> Entry:
     if content.get("sites") is not None:
         sites = reader.read(content["sites"], tuple[str, ...], f"{place}.sites")
         scenario = dataclasses.replace(scenario, sites=sites)
+    if content.get("name") is not None:
+        name = reader.read(content["name"], str, f"{place}.name")
+        scenario = dataclasses.replace(scenario, name=name)
     arms, seeds = scenario.arms(), scenario.seeds
     if content.get("arms") is not None:
         names = reader.read(content["arms"], tuple[str, ...], f"{place}.arms")

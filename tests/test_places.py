@@ -80,7 +80,7 @@ def test_a_place_is_checked_as_it_is_read():
         place(length_m=3.0)
 
 
-@pytest.mark.parametrize("name", ["town", "Town01", "Town02"])
+@pytest.mark.parametrize("name", ["town", "Town01", "Town02", "Town10HD"])
 def test_every_place_of_a_catalogue_has_its_route(name):
     own = resources.find("scenarios/maps/town.xodr")
     path = own if name == "town" else towns_folder() / f"{name}.xodr"

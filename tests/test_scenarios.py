@@ -53,6 +53,14 @@ def test_the_places_of_a_suite_are_on_its_maps(name):
         assert set(scenario.sites) <= known, scenario.name
 
 
+def test_ten_clean_routes_have_a_place_and_a_name_each():
+    entries = config.read("clean_10km").entries
+    assert len({entry.scenario.name for entry in entries}) == len(entries) == 10
+    assert all(len(entry.scenario.sites) == len(entry.seeds) == 1 for entry in entries)
+    assert all([arm.name for arm in entry.arms] == ["clean"] for entry in entries)
+    assert not any(entry.scenario.collision_ends for entry in entries)
+
+
 def test_the_stop_sign_is_what_it_was_before_there_were_places():
     scenario = config.read_scenario("stop_sign")
     told = scenario.content()

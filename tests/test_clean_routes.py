@@ -1,0 +1,46 @@
+"""The ten clean routes: how long they are, and what stands on them."""
+
+from __future__ import annotations
+
+import carla
+import numpy as np
+from maproads import towns_folder
+
+from simattack import config, lights, resources, surfaces
+from simattack.places import Place, Point
+from simattack.polyline import Polyline
+from simattack.roadmap import RoadMap
+
+
+def test_the_clean_routes_are_ten_kilometres_and_never_take_one_lane_twice():
+    total_m = 0.0
+    for entry in config.read("clean_10km").entries:
+        scenario = entry.scenario
+        own = scenario.map == "town"
+        path = resources.find("scenarios/maps/town.xodr") if own else None
+        path = path or towns_folder() / f"{scenario.map}.xodr"
+        road = RoadMap(carla, carla.Map(scenario.map, path.read_text()))
+        place = scenario.place(scenario.sites[0])
+        points = road.place_route(place).points[::4, :2]
+        total_m += Polyline(road.place_route(place).points).length_m
+        away = np.linalg.norm(points[:, None] - points[None], axis=2)
+        apart = np.abs(np.subtract.outer(np.arange(len(points)), np.arange(len(points))))
+        assert ((away < 2.0) & (apart > 15)).sum() < 20, scenario.name  # crossing is allowed
+    assert total_m >= 10_000
+
+
+def test_stop_signs_of_a_route_are_those_it_passes_in_its_own_lane():
+    path = resources.find("scenarios/maps/town.xodr")
+    known = carla.Map("town", path.read_text())
+    road = RoadMap(carla, known)
+    approach = next(iter(surfaces.approaches("town").values()))
+    route = road.route(approach, 40.0, 10.0)
+    found = lights.stop_lines(known, route)
+    assert len(found) == 1
+    # The map's signs tell of where the lane enters the junction, the catalogue of the painted line.
+    away = found[0].mean(0) - approach.stop_line_m.mean(0)
+    assert np.hypot(*away[:2]) < 6.0
+    back = Place(name="b", start=Point(*route.points[-1][:2]), length_m=30.0)
+    straight = road.place_route(back)
+    assert all(abs(line.mean(0) - found[0].mean(0)).max() > 1 for line in
+               lights.stop_lines(known, straight))  # fmt: skip
