@@ -18,6 +18,8 @@ from simattack.types import Floats, Route
 _STEP_M, _FARTHEST_M = 0.5, 40.0
 _STOP = "206"
 """OpenDRIVE's type of a stop sign."""
+_ONE_M = 3.0
+"""Stop lines nearer to each other than this are one."""
 _BESIDE_M = 1.2
 """A line whose middle is farther from the route belongs to another lane."""
 
@@ -73,8 +75,8 @@ def stop_lines(carla_map: Any, route: Route, known: Iterable[Floats] = ()) -> tu
     found: list[tuple[float, Floats]] = []
     for ends in list(known) or _signed_lines(carla_map):
         along_m = _along_m(line, ends)
-        # Two signs, left and right of the road, speak of one line.
-        if along_m is not None and all(abs(along_m - other) > 1.0 for other, _ in found):
+        # Signs left and right of the road, or one for each way through a junction: one line.
+        if along_m is not None and all(abs(along_m - other) > _ONE_M for other, _ in found):
             found.append((along_m, ends))
     return tuple(ends for _, ends in sorted(found, key=lambda item: item[0]))
 

@@ -7,9 +7,9 @@ import numpy as np
 from maproads import towns_folder
 
 from simattack import config, lights, resources, surfaces
-from simattack.places import Place, Point
 from simattack.polyline import Polyline
 from simattack.roadmap import RoadMap
+from simattack.types import Route
 
 
 def test_the_clean_routes_are_ten_kilometres_and_never_take_one_lane_twice():
@@ -40,7 +40,16 @@ def test_stop_signs_of_a_route_are_those_it_passes_in_its_own_lane():
     # The map's signs tell of where the lane enters the junction, the catalogue of the painted line.
     away = found[0].mean(0) - approach.stop_line_m.mean(0)
     assert np.hypot(*away[:2]) < 6.0
-    back = Place(name="b", start=Point(*route.points[-1][:2]), length_m=30.0)
-    straight = road.place_route(back)
-    assert all(abs(line.mean(0) - found[0].mean(0)).max() > 1 for line in
-               lights.stop_lines(known, straight))  # fmt: skip
+
+
+def test_a_line_is_the_routes_own_if_it_lies_across_it_the_way_it_goes():
+    x = np.arange(0.0, 60.0)
+    route = Route(np.stack([x, 0 * x, 0 * x], 1), 0 * x + 10, (0.0, 0.0))
+    across = np.array([[30.0, -1.75, 0.0], [30.0, 1.75, 0.0]])  # left end, right end
+    along = np.array([[28.25, 0.0, 0.0], [31.75, 0.0, 0.0]])
+    beside = np.add(across, (0.0, 3.5, 0.0))
+    for line, count in ((across, 1), (across[::-1], 0), (along, 0), (beside, 0)):
+        assert len(lights.stop_lines(None, route, [line])) == count
+    later, again = (np.add(across, (x_m, 0.0, 0.0)) for x_m in (9.0, 1.5))
+    two = lights.stop_lines(None, route, [later, across, again])
+    assert [line[0, 0] for line in two] == [30.0, 39.0]  # in its order, two signs of one line once

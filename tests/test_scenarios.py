@@ -88,6 +88,9 @@ def test_a_field_that_is_not_used_is_not_told_and_one_that_is_changes_the_digest
     assert "collision_ends" not in plain().content()
     assert plain(collision_ends=False).content()["collision_ends"] is False
     assert plain(maps="/anywhere").digest() == plain().digest()
+    assert "via" not in plain().content()["places"][0]
+    tour = Place(name="here", start=Point(0, 0), via=(Point(9, 0),))
+    assert plain(places=(tour,)).content()["places"][0]["via"]
 
 
 def test_a_cast_is_read_with_ranges_and_refused_where_it_is_wrong(tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -538,6 +539,9 @@ def test_a_file_can_be_run_as_it_is(tmp_path):
     told: list[str] = []
     suite = config.read(str(tmp_path / "some.xosc"), tell=told.append)
     assert suite.entries[0].scenario == scenario and told == notes
+    assert config.read_scenario(str(tmp_path / "some.xosc")) == scenario
+    restored = config.restore(json.loads(json.dumps(scenario.content())))
+    assert restored.digest() == scenario.digest()
 
 
 def test_a_car_that_begins_at_a_teleport_is_where_the_last_one_says(tmp_path):
