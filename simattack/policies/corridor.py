@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simattack.policies.fusion import Track
+from simattack.policies.fusion import SIZES, Track
 from simattack.policies.localisation import Localiser
 from simattack.policies.path import Path
 
@@ -79,6 +79,11 @@ class Corridor:
             inwards = -np.sign(right_m) * float(track.state[2:] @ sideways)
             doubt = float(sideways @ track.spread[2:, 2:] @ sideways) ** 0.5
             if not track.is_ranged or inwards < self.CROSSING_MPS + self.CERTAINTY * doubt:
+                continue
+            # A LiDAR's rings run along a wall as fast as the car drives: what it alone has seen
+            # must go more across the way than along it.
+            is_known = track.label not in SIZES or "radar" in track.support
+            if gap < 0 or (not is_known and inwards < abs(along)):
                 continue
             enters_s = outside / inwards
             if self._meets(gap, along, enters_s, inwards, track, speed_mps):
