@@ -70,9 +70,7 @@ class Track:
         place = from_frame(np.array([[first.depth_m, first.right_m]]), eye)[0]
         # A car may stand or flow along with us: begin in the middle, and let the images decide.
         guess = 0.5 * speed_mps if first.label in LONG else 0.0
-        self.state = np.array(
-            [place[0], place[1], guess * np.cos(eye[2]), guess * np.sin(eye[2])]
-        )
+        self.state = np.array([place[0], place[1], guess * np.cos(eye[2]), guess * np.sin(eye[2])])
         speed_std = 1.5 if first.label == "person" else 4.0
         self.spread = np.zeros((4, 4))
         """(4, 4) covariance of ``state``."""
@@ -202,9 +200,7 @@ class Tracker:
         return [track for track in self.tracks if track.support]
 
     def _is_kept(self, track: Track) -> bool:
-        return any(
-            track.hits[name].misses < window for name, (_, window) in self._rules.items()
-        )
+        return any(track.hits[name].misses < window for name, (_, window) in self._rules.items())
 
     def _match(
         self,

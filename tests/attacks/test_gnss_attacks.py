@@ -554,9 +554,7 @@ def test_no_sound_takes_a_sensor_beyond_its_range():
 
 
 def test_a_bias_of_the_gyroscope_turns_the_cars_heading_until_the_compass_shows_it():
-    recipe = ImuAcoustic(
-        alias_hz=0.0, phase_deg=90.0, sound_dbspl=110.0, timing={"start_s": 5.0}
-    )
+    recipe = ImuAcoustic(alias_hz=0.0, phase_deg=90.0, sound_dbspl=110.0, timing={"start_s": 5.0})
     seen, _ = drive(recipe, ticks=500)
     clean, shaken = Localiser(ORIGIN, 0.5, 0.02), Localiser(ORIGIN, 0.5, 0.02)
     off = []

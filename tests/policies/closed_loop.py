@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-
 from rays import Box, returns, scan
 
 from simattack.geometry import compose, project
@@ -161,7 +160,7 @@ def drive(
         if tick % 2 == 0:
             seen = boxes(things, Pose(x, y, 0.0, yaw_rad=yaw), time_s, rng, noise_px)
             pipeline.append((tick + latency_ticks, time_s, edit(seen, tick // 2)))
-            here, scanned_s = Pose(x, y, yaw_rad=yaw), time_s
+            here = Pose(x, y, yaw_rad=yaw)
             if car.lidar is not None:
                 ranged["lidar"] = scan(car.lidar, here, solids, time_s, rng=rng)
             if car.radar is not None:
@@ -186,7 +185,7 @@ def drive(
             **ranged,
         }
         obs = {name: value for name, value in obs.items() if name in car.sensors}
-        obs["clock"] = np.array([time_s, captured_s, scanned_s])
+        obs["clock"] = np.array([time_s, captured_s])
         steer, throttle, brake = action = driver.act(obs, verdict)
         run.time_s.append(time_s)
         run.pose.append((x, y, yaw))
@@ -194,8 +193,11 @@ def drive(
         run.action.append(action)
         push = scale * (4.4 * throttle - 8.8 * brake) - 0.12 - 0.0003 * speed**2
         turn = speed * np.tan(steer * CAR.max_steer_rad) / CAR.wheelbase_m
-        x += speed * np.cos(yaw + turn * TICK_S / 2) * TICK_S
-        y += speed * np.sin(yaw + turn * TICK_S / 2) * TICK_S
+        # The rear axle rolls straight on; the middle of the car swings out.
+        aside = turn * CAR.wheelbase_m / 2
+        middle = yaw + turn * TICK_S / 2
+        x += (speed * np.cos(middle) - aside * np.sin(middle)) * TICK_S
+        y += (speed * np.sin(middle) + aside * np.cos(middle)) * TICK_S
         yaw += turn * TICK_S
         before, speed = speed, max(speed + push * TICK_S, 0.0)
         felt = (speed - before) / TICK_S

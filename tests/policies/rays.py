@@ -35,7 +35,9 @@ def cast(
     with np.errstate(divide="ignore", invalid="ignore"):
         flat = -origin[2] / directions[:, 2]
         flat = np.where((flat > 0) & (origin[0] + flat * directions[:, 0] < 10), flat, np.inf)
-        ramp = (slope * (origin[0] - 10) - origin[2]) / (directions[:, 2] - slope * directions[:, 0])
+        ramp = (slope * (origin[0] - 10) - origin[2]) / (
+            directions[:, 2] - slope * directions[:, 0]
+        )
         at_x = origin[0] + ramp * directions[:, 0]
         best = np.minimum(flat, np.where((ramp > 0) & (at_x >= 10), ramp, np.inf))
         which = np.full(len(directions), -1)
