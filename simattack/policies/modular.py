@@ -70,7 +70,7 @@ class Modular:
     """A thing counts once the LiDAR saw it in this many ..."""
     lidar_window: int = 3
     """... of this many newest scans."""
-    lidar_points: int = 3
+    lidar_points: int = 2
     """Least points of a thing in a scan."""
     radar_hits: int = 3
     """A thing counts once the radar saw it move, or stand upright in the way, in this many ..."""

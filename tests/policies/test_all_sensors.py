@@ -54,8 +54,8 @@ def test_it_does_not_brake_for_people_and_cars_that_go_along_beside_it():
     things = [
         person(40, 2.6, velocity=(-1.2, 0)),
         car(60, -3.5, velocity=(-8, 0)),
-        car(30, 3.2),
-        car(38, 3.2),
+        car(30, 4.2),
+        car(38, 4.2),
     ]
     run = drive(straight(90, 8), things, car=fitted(*SENSORS), edit=BLIND, seconds=8)
     assert min(run.speed_mps) > 7.5
