@@ -91,6 +91,12 @@ def test_a_wall_along_the_outside_of_a_bend_is_not_in_the_way():
     assert [one.label for one in found([*wall, parked], path=path)] == ["large"]
 
 
+def test_what_stands_beyond_the_routes_end_is_no_obstacle():
+    end = Path(straight(20, 8))
+    assert len(found([car(24.0)], path=end)) > 0
+    assert found([car(26.0)], path=end) == []
+
+
 def test_a_thing_has_the_same_place_from_a_car_that_is_turned():
     pose = Pose(10.0, 0.5, yaw_rad=0.1)
     (one,) = found([person(25.0, 0.0)], pose=pose)
