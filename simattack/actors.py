@@ -30,6 +30,8 @@ class Actors:
         self._client = client
         self._where = where
         self._by_id: dict[int, Any] = {}
+        self._boxes: dict[int, Any] = {}
+        """The client asks the server for a box each time, and no box ever changes."""
         self._manager: Any = None
 
     def __getitem__(self, actor_id: int) -> Any:
@@ -102,7 +104,7 @@ class Actors:
 
     def states(self, snapshot: Any) -> dict[int, ActorState | None]:
         """Ground truth of each at one tick, by id; None until the server has told of it."""
-        return {id: _state(actor, snapshot) for id, actor in self._by_id.items()}
+        return {id: self._state(actor, snapshot) for id, actor in self._by_id.items()}
 
     def drop(self, if_kept: Callable[[], None] = lambda: None) -> None:
         """Destroy all of them and end the traffic manager; safe to call twice.
@@ -113,9 +115,28 @@ class Actors:
             if not actor.destroy():
                 if_kept()
         self._by_id.clear()
+        self._boxes.clear()
         if self._manager is not None:
             self._manager.shut_down()
             self._manager = None
+
+    def _state(self, actor: Any, snapshot: Any) -> ActorState | None:
+        seen = snapshot.find(actor.id)
+        if seen is None:
+            return None
+        velocity, acceleration = seen.get_velocity(), seen.get_acceleration()
+        if actor.id not in self._boxes:
+            self._boxes[actor.id] = actor.bounding_box
+        extent, middle = self._boxes[actor.id].extent, self._boxes[actor.id].location
+        return ActorState(
+            id=actor.id,
+            kind=cast(str, actor.type_id),
+            pose=pose_of(seen.get_transform()),
+            velocity_mps=(velocity.x, velocity.y, velocity.z),
+            acceleration_mps2=(acceleration.x, acceleration.y, acceleration.z),
+            half_extent_m=(extent.x, extent.y, extent.z),
+            middle_m=(middle.x, middle.y, middle.z),
+        )
 
     def _traffic_manager(self, world: Any) -> Any:
         if self._manager is None:
@@ -133,21 +154,3 @@ class Actors:
 def _lift_m(kind: str) -> float:
     """How far above the ground a second try starts [m]; CARLA's walkers have a middle, no feet."""
     return 1.0 if kind.startswith("walker.") else 0.3
-
-
-def _state(actor: Any, snapshot: Any) -> ActorState | None:
-    seen = snapshot.find(actor.id)
-    if seen is None:
-        return None
-    velocity, acceleration = seen.get_velocity(), seen.get_acceleration()
-    box = actor.bounding_box
-    extent, middle = box.extent, box.location
-    return ActorState(
-        id=actor.id,
-        kind=cast(str, actor.type_id),
-        pose=pose_of(seen.get_transform()),
-        velocity_mps=(velocity.x, velocity.y, velocity.z),
-        acceleration_mps2=(acceleration.x, acceleration.y, acceleration.z),
-        half_extent_m=(extent.x, extent.y, extent.z),
-        middle_m=(middle.x, middle.y, middle.z),
-    )

@@ -19,7 +19,7 @@ _LOADING_S = 300.0
 _FAREWELL_S = 0.2
 _KNOCK_S = 5.0
 # Streaming threads of the client: more than any rig has sensors, or a tick could deadlock.
-_WORKER_THREADS = 8
+_WORKER_THREADS = 20
 
 
 class Connection:

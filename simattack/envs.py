@@ -21,7 +21,6 @@ from simattack.stack import streams
 from simattack.staging import fitted, stage
 from simattack.surfaces import on_surface
 from simattack.types import (
-    SENSORS,
     Attack,
     CarInfo,
     Defense,
@@ -42,8 +41,8 @@ _SETTLE_TICKS = 4
 
 
 def observation_space(car: CarInfo | None = None) -> gym.spaces.Dict:
-    """What ``types.Observation`` holds in that car, or in one with every sensor."""
-    car = car or fitted(SENSORS, CarInfo().tick_s)
+    """What ``types.Observation`` holds in that car; by default a ``CarInfo()``."""
+    car = car or CarInfo()
 
     def reals(*shape: int, low: float = -np.inf, dtype: type = np.float64) -> gym.spaces.Box:
         return gym.spaces.Box(low, np.inf, shape, dtype)
@@ -107,9 +106,7 @@ class DriveEnv(gym.Env[Any, Any]):
         number = seed if seed is not None else int(self.np_random.integers(2**31))
         conditions = (options or {}).get("conditions") or self.scenario.draw(number)
         self.site = conditions.site
-        self.car, self.route = stage(
-            self.session, conditions, number, next(streams(number)), self.scenario.sensors
-        )
+        self.route = stage(self.session, conditions, number, next(streams(number)), self.car)
         for stagehand in self.stagehands:
             stagehand(number)
         self._frame = self.session.tick()

@@ -13,6 +13,7 @@ from simattack.metrics.episode import measure
 from simattack.scenario import Arm, Conditions, Scenario
 from simattack.session import Session
 from simattack.stack import Stack, streams
+from simattack.staging import fitted
 from simattack.types import (
     Attack,
     Collision,
@@ -90,6 +91,11 @@ def drive(
     recorder: Recorder | None = None,
 ) -> tuple[list[Tick], EpisodeTruth]:
     """Drive one seed to its end: the trace, with every collision in its tick, and the truth."""
+    chosen: Any = policy
+    if equip := getattr(policy, "equip", None):
+        car = fitted(env.scenario.sensors, env.session.tick_s)
+        chosen = equip(car, env.session.road.opendrive)
+        env.car = chosen.car
     world: gym.Env[dict[str, object], Floats] = env
     attacked = defended = None
     if attack is not None:
@@ -102,9 +108,11 @@ def drive(
         seer: Any = detector
         if is_privileged := getattr(detector, "is_privileged", False):
             seer = seer.begin(env.car, tuple(env.session.surfaces.values()))
+        if is_told := getattr(policy, "is_privileged", False):
+            chosen = chosen.informed(env.truth())
         stack = Stack(
             seer,
-            policy,
+            chosen,
             env.car,
             env.route,
             list(streams(seed))[3],
@@ -116,6 +124,8 @@ def drive(
         while True:
             if is_privileged:
                 seer.watch(info["frame"])
+            if is_told:
+                stack.watch(info["frame"])
             decision = stack.act(obs)  # type: ignore[arg-type]
             tick = Tick(
                 info["frame"],
@@ -135,6 +145,8 @@ def drive(
             env.session.tick()
         return _with_collisions(ticks, env.session.collisions()), env.truth(is_late)
     finally:
+        if equip is not None:
+            chosen.end()
         if attacked is not None:
             attacked.detach()
 

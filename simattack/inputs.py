@@ -17,7 +17,11 @@ from simattack.patchfile import find_patch
 from simattack.results import Plain
 from simattack.scenario import Part, Scenario
 
-_FINDERS: Mapping[str, Callable[[str], Path]] = {"patch": find_patch, "weights": find_weights}
+_FINDERS: Mapping[str, Callable[[str], Path]] = {
+    "patch": find_patch,
+    "weights": find_weights,
+    "agent": Path,
+}
 """Options that name a file -> how it is found."""
 _PACKAGES = ("carla", "numpy", "scipy", "torch", "torchvision", "ultralytics", "pymunk")
 """Whose version may change a result."""

@@ -24,6 +24,11 @@ class RoadMap:
         self.geo_origin = float(origin.latitude), float(origin.longitude)
 
     @property
+    def opendrive(self) -> str:
+        """The map's file."""
+        return str(self._map.to_opendrive())
+
+    @property
     def spawn_points(self) -> list[Pose]:
         """The map's own, on driving lanes."""
         return [pose_of(transform) for transform in self._map.get_spawn_points()]

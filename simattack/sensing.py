@@ -24,6 +24,7 @@ _CAMERAS = {
     "semantic": "sensor.camera.semantic_segmentation",
     "instance": "sensor.camera.instance_segmentation",
 }
+_RADAR = "sensor.other.radar"
 # One camera response, declared: no automatic exposure, no bloom, blur or flare.
 _PLAIN_LENS = {
     "exposure_mode": "manual",
@@ -56,7 +57,7 @@ class Rig:
         self._ego = ego
         self._car = car
         self._kinds = dict(cameras)
-        self._slow = {*cameras, "lidar"}
+        self._slow = {*cameras, "lidar", *(e.name for e in car.extras if e.kind != _RADAR)}
         self._camera_every = camera_every
         self._first_frame: int | None = None
         self._image_time_s = 0.0
@@ -101,7 +102,14 @@ class Rig:
             attach("lidar", "sensor.lidar.ray_cast", _transform(carla, turned), options)
         if car.radar is not None:
             options = echoes.radar_options(car.radar, tick_s, seed)
-            attach("radar", "sensor.other.radar", _transform(carla, car.radar.mount), options)
+            attach("radar", _RADAR, _transform(carla, car.radar.mount), options)
+        for extra in car.extras:
+            options = dict(extra.options) | {"noise_seed": str(seed)}
+            if extra.kind != _RADAR and camera_every > 1:
+                options["sensor_tick"] = f"{camera_every * tick_s:.6f}"
+            if extra.kind == _CAMERAS["rgb"]:
+                options = _PLAIN_LENS | options
+            attach(extra.name, extra.kind, _transform(carla, extra.mount), options)
         attach("collision", "sensor.other.collision", carla.Transform(), {})
 
     def gather(self, frame: int, time_s: float, snapshot: Any) -> None:
@@ -180,6 +188,8 @@ class Rig:
         if self._car.radar is not None:
             found = np.frombuffer(self._newest["radar"].raw_data, np.float32).reshape(-1, 4)
             self._values["radar"] = echoes.returns(self._car.radar, found)
+        for extra in self._car.extras:
+            self._values[extra.name] = _raw(self._newest[extra.name], extra.kind)
 
     def _take(self, name: str, frame: int) -> Any:
         while True:
@@ -224,6 +234,15 @@ def _motion(data: Any) -> NDArray[np.float64]:
     push, turn = data.accelerometer, data.gyroscope
     compass = float(wrap_angle(np.array(data.compass)))
     return np.array([push.x, push.y, push.z, turn.x, turn.y, turn.z, compass])
+
+
+def _raw(data: Any, kind: str) -> NDArray[Any]:
+    """As ``sensors.Extra`` says."""
+    if kind == _CAMERAS["rgb"]:
+        pixels = np.frombuffer(data.raw_data, np.uint8)
+        return pixels.reshape(data.height, data.width, 4).copy()
+    rows = np.frombuffer(data.raw_data, np.float32).reshape(-1, 4)
+    return rows[:, ::-1].copy() if kind == _RADAR else rows.copy()
 
 
 def _picture(data: Any, kind: str) -> NDArray[Any]:

@@ -110,3 +110,20 @@ class Radar:
     """Vertical."""
     mount: Pose = Pose(x_m=2.4, z_m=0.6)
     """In the car frame."""
+
+
+@dataclass(frozen=True)
+class Extra:
+    """One more sensor that a policy asks for; its data is told under ``name``, as CARLA gives it.
+
+    A camera's is (H, W, 4) uint8 BGRA, a LiDAR's (N, 4) x, y, z, intensity in its own frame, a
+    radar's (N, 4) depth, altitude, azimuth, velocity. No attack and no defense knows of it.
+    """
+
+    name: str
+    kind: str
+    """CARLA's blueprint."""
+    mount: Pose
+    """In the car frame."""
+    options: tuple[tuple[str, str], ...] = ()
+    """Attributes of the blueprint."""

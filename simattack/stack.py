@@ -19,9 +19,11 @@ from simattack.types import (
     Detector,
     Driver,
     Floats,
+    Frame,
     Guard,
     Observation,
     Policy,
+    PrivilegedDriver,
     Route,
     Verdict,
 )
@@ -67,7 +69,8 @@ class Stack:
     ) -> None:
         self._detector = detector if guard is None else guard.wrap(detector)
         self._guard = guard
-        self._driver: Driver = policy.begin(car, route, rng)
+        self._is_end_to_end = getattr(policy, "is_end_to_end", False)
+        self._driver: Driver | PrivilegedDriver = policy.begin(car, route, rng)
         # A hair less, so that 0.1 s over 0.05 s is two ticks and not three.
         self._latency_ticks = math.ceil(latency_s / car.tick_s - 1e-9)
         self._pending: deque[tuple[int, float, Verdict]] = deque()
@@ -75,17 +78,27 @@ class Stack:
         self._seen_s = -1.0
         self._tick = 0
 
+    def watch(self, frame: Frame) -> None:
+        """Hand the truth to a privileged policy, before ``act``; no other gets it."""
+        if not isinstance(self._driver, PrivilegedDriver):
+            raise TypeError(
+                f"{type(self._driver).__name__} is no privileged driver: it has no watch"
+            )
+        self._driver.watch(frame)
+
     def act(self, obs: Observation) -> Decision:
         """Look at what is new and decide; ``obs`` has already passed the defense's ``clean``.
 
         The driver gets ``clock`` with the capture time of the image its verdict is about, -1
-        before the first. Without a camera no detector runs, and what was not detected is judged.
+        before the first. Without a camera, and for a policy that looks for itself, no detector
+        runs, and what was not detected is judged.
         """
         time_s, captured_s = (float(value) for value in obs["clock"])
-        raw, is_new, has_camera = Detections.none(), captured_s != self._seen_s, "camera" in obs
+        raw, is_new = Detections.none(), captured_s != self._seen_s
+        is_looking = "camera" in obs and not self._is_end_to_end
         if is_new:
             self._seen_s = captured_s
-            if has_camera:
+            if is_looking:
                 raw = self._detector.detect(obs["camera"][None])[0]
             verdict = Verdict(raw) if self._guard is None else self._guard.judge(obs, raw)
             self._pending.append((self._tick + self._latency_ticks, captured_s, verdict))
@@ -95,7 +108,7 @@ class Stack:
         known_s, verdict = self._known
         action = self._driver.act({**obs, "clock": np.array([time_s, known_s])}, verdict)
         self._tick += 1
-        return Decision(np.asarray(action, np.float64), verdict, raw, is_new and has_camera)
+        return Decision(np.asarray(action, np.float64), verdict, raw, is_new and is_looking)
 
 
 def streams(seed: int) -> Iterator[np.random.Generator]:

@@ -40,8 +40,8 @@ def stage(
     conditions: Conditions,
     seed: int,
     rng: np.random.Generator,
-    sensors: Sequence[str] = SENSORS,
-) -> tuple[CarInfo, Route]:
+    car: CarInfo,
+) -> Route:
     """An empty world with the seed's weather, car and traffic; not ticked yet.
 
     Other cars come towards the ego on the opposite lane or stand nowhere near its path; walkers
@@ -51,7 +51,6 @@ def stage(
     session.set_weather(conditions.weather)
     route = session.route_to(conditions.site, conditions.start_before_m, BEYOND_M)
     route = replace(route, speed_limit_mps=np.minimum(route.speed_limit_mps, conditions.speed_mps))
-    car = fitted(sensors, session.tick_s)
     start = session.start_pose(route)
     session.spawn_ego(start, car=car, seed=seed)
     session.place(None, start, speed_mps=conditions.speed_mps)
@@ -59,7 +58,7 @@ def stage(
     heading = session.approaches[conditions.site].heading_rad
     _oncoming(session, line, heading, conditions.vehicles, rng)
     _walkers(session, line, heading, conditions.walkers, rng)
-    return car, route
+    return route
 
 
 def _oncoming(

@@ -29,6 +29,7 @@ from simattack.optimizer import Optimizer as Optimizer
 from simattack.optimizer import Step as Step
 from simattack.sensors import SENSORS as SENSORS
 from simattack.sensors import Camera as Camera
+from simattack.sensors import Extra as Extra
 from simattack.sensors import Lidar as Lidar
 from simattack.sensors import Pose as Pose
 from simattack.sensors import Radar as Radar
@@ -162,6 +163,8 @@ class CarInfo:
     radar: Radar | None = None
     without: tuple[str, ...] = ()
     """Which it lacks of ``camera``, ``gnss``, ``imu`` and ``speed``."""
+    extras: tuple[Extra, ...] = ()
+    """What its policy asked for beside these."""
     length_m: float = 4.7
     width_m: float = 1.9
     wheelbase_m: float = 2.9
@@ -354,8 +357,24 @@ class Driver(Protocol):
 
 
 @runtime_checkable
+class PrivilegedDriver(Driver, Protocol):
+    """One run of a policy that drives by ground truth."""
+
+    def watch(self, frame: Frame) -> None:
+        """Take in the truth at this tick; before ``act``."""
+        ...
+
+
+@runtime_checkable
 class Policy(Protocol):
-    """The recipe of who drives: a frozen dataclass."""
+    """The recipe of who drives: a frozen dataclass.
+
+    One that says ``is_privileged = True`` also has ``informed(truth) -> Policy``: itself, told the
+    ``EpisodeTruth`` of one episode; its ``begin`` gives a ``PrivilegedDriver``. One that says
+    ``is_end_to_end = True`` looks for itself: no detector runs. One that wants its own sensors has
+    ``equip(car, opendrive)``, which gives the policy of one episode: its ``car`` is staged, its
+    ``end()`` is called in the end.
+    """
 
     def begin(self, car: CarInfo, route: Route, rng: np.random.Generator) -> Driver: ...
 

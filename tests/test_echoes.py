@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from simattack import echoes
-from simattack.sensors import Lidar, Radar
+from simattack.envs import observation_space
+from simattack.sensors import SENSORS, Lidar, Radar
 from simattack.server.sensors.lidar import Lidar as Fan
 from simattack.server.sensors.radar import Radar as Cone
+from simattack.staging import fitted
 
 TICK_S = 0.05
 
@@ -77,3 +79,12 @@ def test_a_look_of_the_radar_never_has_more_beams_than_slots() -> None:
     cone = Cone.of("sensor.other.radar", dict(options))
     assert int(cone.points_per_second * TICK_S + 1e-6) == 128
     assert (cone.horizontal_deg, cone.vertical_deg) == pytest.approx((40.0, 10.0))
+
+
+def test_the_observation_space_holds_what_the_car_has_and_nothing_else() -> None:
+    whole = observation_space(fitted(SENSORS, TICK_S))
+    assert set(whole) == {*SENSORS, "clock"}
+    assert whole["lidar"].shape == (16, 1024, 2) and whole["lidar"].dtype == np.float32
+    assert whole["radar"].shape == (128, 4)
+    assert set(observation_space(fitted(("gnss", "radar"), TICK_S))) == {"gnss", "radar", "clock"}
+    assert set(observation_space()) == {"camera", "gnss", "imu", "speed", "clock"}
