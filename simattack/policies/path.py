@@ -75,8 +75,12 @@ class Path:
         # Counted from the first vertex: world coordinates in single precision cost centimetres.
         away = np.asarray(points - self.points[first], np.float32)
         vertices = np.asarray(self.points[first : last + 1] - self.points[first], np.float32)
-        far = (vertices**2).sum(1)[:, None] - 2 * (vertices @ away.T)
-        nearest = first + far.argmin(axis=0)
+        square = (vertices**2).sum(1)[:, None]
+        nearest = np.empty(len(points), int)
+        # Block by block: a table of all at once costs more in memory's pages than in sums.
+        for at in range(0, len(points), 1024):
+            block = slice(at, at + 1024)
+            nearest[block] = first + (square - 2 * (vertices @ away[block].T)).argmin(axis=0)
         out = np.empty((len(points), 2))
         best = np.full(len(points), np.inf)
         for piece in (nearest - 1, nearest):
