@@ -85,8 +85,9 @@ class Corridor:
             if not track.is_ranged or inwards < self.CROSSING_MPS + certainty * doubt:
                 continue
             # A LiDAR's rings run along a wall as fast as the car drives: what it alone has seen
-            # must go more across the way than along it.
-            if gap < 0 or (not is_known and inwards < abs(along)):
+            # must go more across the way than along it. So must what comes along another lane.
+            is_steep = inwards > abs(along)
+            if gap < 0 or (not is_steep and (along < 0 or not is_known)):
                 continue
             enters_s = outside / inwards
             if self._meets(gap, along, enters_s, inwards, track, speed_mps):
@@ -106,7 +107,9 @@ class Corridor:
         if enters_s > self.horizon_s:
             return False
         width = 2 * (self.half_width_m + track.half_width_m + self.NEAR_M)
-        leaves_s = enters_s + width / inwards_mps
+        # What comes in at an angle as small as that comes to stay.
+        is_cutting_in = inwards_mps < along_mps
+        leaves_s = float("inf") if is_cutting_in else enters_s + width / inwards_mps
         closing = max(speed_mps - along_mps, 0.5)
         comes_s = max(gap_m, 0.0) / closing
         passed_s = (max(gap_m, 0.0) + self.length_m) / closing

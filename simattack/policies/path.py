@@ -81,21 +81,23 @@ class Path:
         for at in range(0, len(points), 1024):
             block = slice(at, at + 1024)
             nearest[block] = first + (square - 2 * (vertices @ away[block].T)).argmin(axis=0)
-        out = np.empty((len(points), 2))
+        best_s_m = best_right_m = np.zeros(len(points))
         best = np.full(len(points), np.inf)
+        ends_m = np.append(self.s_m[1:-1], np.inf)
+        begins_m = np.insert(self.s_m[1:-1], 0, -np.inf)
         for piece in (nearest - 1, nearest):
             row = np.clip(piece, first, last - 1)
-            off = points - self.points[row]
-            along = np.sum(off * self.forward[row], axis=1)
-            low = np.where(row == 0, -np.inf, 0.0)
-            high = np.where(row == len(self.forward) - 1, np.inf, self.s_m[row + 1] - self.s_m[row])
-            along = np.clip(along, low, high)
-            miss = np.linalg.norm(off - along[:, None] * self.forward[row], axis=1)
-            aside = self.forward[row, 0] * off[:, 1] - self.forward[row, 1] * off[:, 0]
+            x, y = points[:, 0] - self.points[row, 0], points[:, 1] - self.points[row, 1]
+            ahead_x, ahead_y = self.forward[row, 0], self.forward[row, 1]
+            along = x * ahead_x + y * ahead_y
+            right_m = ahead_x * y - ahead_y * x
+            s_m = np.minimum(np.maximum(self.s_m[row] + along, begins_m[row]), ends_m[row])
+            miss = right_m**2 + (self.s_m[row] + along - s_m) ** 2
             is_best = miss < best
             best = np.where(is_best, miss, best)
-            out[is_best] = np.stack([self.s_m[row] + along, aside], axis=1)[is_best]
-        return out
+            best_s_m = np.where(is_best, s_m, best_s_m)
+            best_right_m = np.where(is_best, right_m, best_right_m)
+        return np.stack([best_s_m, best_right_m], axis=1)
 
     def point(self, s_m: float) -> Floats:
         """(2,) world [m] at an arc length, beyond the ends too."""

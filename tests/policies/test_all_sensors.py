@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from closed_loop import CAR, car, drive, person, straight
 
-from simattack.policies.corridor import Obstacle
+from simattack.policies.corridor import Corridor, Obstacle
 from simattack.policies.emergency import Emergency, EmergencyRules
 from simattack.policies.fusion import Measurement, Track
+from simattack.policies.localisation import Localiser
 from simattack.policies.modular import Modular
+from simattack.policies.path import Path
 from simattack.policies.tracking import Hits
 from simattack.types import SENSORS, CarInfo, Detections, Lidar, Radar
 
@@ -136,3 +138,51 @@ def test_full_brakes_are_not_for_what_leads_comes_later_or_only_the_camera_saw()
 def test_wrong_numbers_are_told(options, message):
     with pytest.raises(ValueError, match=message):
         Modular(**options)
+
+
+def crossing(label, sensors, velocity, right_m=3.0):
+    """What the corridor of a car at 8 m/s makes of a track 20 m before its middle."""
+    path = Path(straight(100, 8))
+    localiser = Localiser((49.0, 8.0), 0.5, 0.02)
+    localiser.update(
+        {
+            "gnss": np.array([49.0, 8.0, 0.0]),
+            "imu": np.array([0, 0, 9.81, 0, 0, 0, np.pi / 2]),
+            "speed": np.array([8.0]),
+            "clock": np.zeros(2),
+        }
+    )
+    hits = {name: Hits(1, 1) for name in sensors}
+    for one in hits.values():
+        one.note(True)
+    track = Track(Measurement(label, 20.0, right_m, 0.2, 0.1, 0.1), np.zeros(3), hits, 0.0, 0.0)
+    track.state[2:] = velocity
+    track.spread[2:, 2:] = 0.2**2 * np.eye(2)
+    corridor = Corridor(path, 4.7, 1.3, horizon_s=4.0, apart_s=1.0)
+    return corridor.obstacles([track], localiser, 0.0, 8.0, 0.0)
+
+
+def test_a_walker_is_met_where_its_way_and_the_cars_cross():
+    (one,) = crossing("person", ("camera", "lidar"), (0.0, -1.5))
+    # Its edge is 3 - 0.2 - 1.3 = 1.5 m outside: 1 s. The bumper is 20 - 2.35 m away.
+    assert one.enters_s == pytest.approx(1.0, abs=0.01)
+    assert one.gap_m == pytest.approx(17.65, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "label, sensors, velocity",
+    [
+        ("person", ("camera", "lidar"), (0.0, 1.5)),  # goes away
+        ("person", ("camera", "lidar"), (0.0, -0.3)),  # hardly moves
+        ("person", ("camera",), (0.0, -1.5)),  # by a camera alone, which cannot tell
+        ("large", ("lidar",), (8.0, -1.5)),  # a spot of rings on a wall
+        ("car", ("camera", "lidar", "radar"), (-8.0, -1.5)),  # comes along the other lane
+    ],
+)
+def test_what_does_not_surely_cross_its_way_is_not_waited_for(label, sensors, velocity):
+    assert crossing(label, sensors, velocity) == []
+
+
+def test_a_car_that_cuts_in_is_followed_before_it_is_there():
+    (one,) = crossing("car", ("camera", "lidar"), (5.0, -1.5))
+    assert one.along_mps == pytest.approx(5.0)
