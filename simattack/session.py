@@ -10,6 +10,7 @@ import contextlib
 import difflib
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from simattack.connection import Connection, knock
 from simattack.errors import ConfigError, ServerGone, SimattackError
 from simattack.resources import locate
 from simattack.roadmap import RoadMap, pose_of
+from simattack.roadsigns import RoadSigns, lines_on
 from simattack.sensing import Rig
 from simattack.server_process import ServerProcess
 from simattack.surfaces import Approach, approaches
@@ -350,6 +352,11 @@ class Session:
                 self._road = RoadMap(self._carla, self._world.get_map())
         return self._road
 
+    def road_signs(self) -> RoadSigns:
+        """The map's own signs and lights; ground truth, not for the car."""
+        with self._line.talking("listing signs"):
+            return RoadSigns(self._carla, self._world)
+
     @property
     def geo_origin(self) -> tuple[float, float]:
         """Latitude and longitude [deg] of the world's origin."""
@@ -362,6 +369,11 @@ class Session:
             ConfigError: unknown surface, or the lane is not that long.
         """
         return self.road.route(self._approach(surface_name), start_before_m, beyond_m)
+
+    def surveyed(self, route: Route) -> Route:
+        """The route with what a navigation map tells of it: lines with lights, lane widths."""
+        lines = lines_on(route.points, self.road_signs().stop_lines())
+        return replace(route, signal_lines_m=lines, lane_width_m=self.road.widths_m(route.points))
 
     def stop_line(self, surface_name: str) -> Floats:
         """(2, 3) the ends of the stop line that goes with a sign; ground truth."""

@@ -33,7 +33,7 @@ def stage(
     """
     session.clear()
     session.set_weather(conditions.weather)
-    route = session.route_to(conditions.site, conditions.start_before_m, BEYOND_M)
+    route = session.surveyed(session.route_to(conditions.site, conditions.start_before_m, BEYOND_M))
     route = replace(route, speed_limit_mps=np.minimum(route.speed_limit_mps, conditions.speed_mps))
     car = CarInfo(tick_s=session.tick_s, camera_period_s=2 * session.tick_s)
     start = session.start_pose(route)
