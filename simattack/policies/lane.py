@@ -199,7 +199,7 @@ def _search(
         np.broadcast_to(strength, slots.shape)[is_in],
         minlength=len(bend) * bins,
     ).reshape(len(bend), bins)
-    tall = counted.copy()
+    tall: Floats = np.asarray(counted, np.float64).copy()
     tall[:, 1:] += 0.7 * counted[:, :-1]
     tall[:, :-1] += 0.7 * counted[:, 1:]
     half = round(width_m / 2 / BIN_M)
@@ -223,7 +223,7 @@ def _fit(
     start: tuple[float, float, float],
 ) -> LaneEstimate | None:
     """Least squares with Tukey's weights, from the search's answer on."""
-    state = np.array(start)
+    state: Floats = np.array(start, float)
     rows = np.stack([np.ones_like(ahead), ahead, ahead**2 / 2], 1)
     # Loosely held: a straight lane is likelier than a bend, where marks leave it open.
     prior = np.diag([0.0, 1 / 0.15**2, 1 / 0.03**2])

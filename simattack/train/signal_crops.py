@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from simattack.geometry import box_iou, wrap_angle
 from simattack.train.gather import CAMERAS, random_weather
 from simattack.train.labels import LIGHT, SIGN, back_project
 from simattack.train.places import offset
-from simattack.types import Camera, Floats, Image, Pose, Weather
+from simattack.types import Camera, Floats, Image, Observation, Pose, Weather
 
 if TYPE_CHECKING:
     from simattack.roadsigns import Post
@@ -180,7 +180,7 @@ class _Found:
 
     def take(
         self,
-        seen: dict[str, NDArray[np.uint8]],
+        seen: Observation,
         dark: Image | None,
         state: str,
         camera: Camera,
@@ -253,7 +253,7 @@ class _Found:
 
 
 def faces(
-    instance: NDArray[np.uint8], depth_m: NDArray[np.float32], camera: Camera, eye: Pose
+    instance: NDArray[Any], depth_m: NDArray[Any], camera: Camera, eye: Pose
 ) -> list[tuple[int, Floats, Floats, float]]:
     """Housings and plates whole in the picture: tag, box (4,) [px], middle (3,) [m], distance."""
     tags = instance[..., 0]
@@ -297,7 +297,7 @@ def _eye(session: Session, post: Post, rng: np.random.Generator) -> Pose | None:
     before = FROM_M + (TO_M - FROM_M) * rng.random() ** 1.3
     lane = session.road.lane(_spot(post.pose, before))
     right, turn = rng.normal(0, 0.35), rng.normal(0, 0.05)
-    if abs(wrap_angle(lane.yaw_rad - post.pose.yaw_rad)) > np.radians(40):
+    if abs(wrap_angle(np.array(lane.yaw_rad - post.pose.yaw_rad))) > np.radians(40):
         return None
     flat = np.array([lane.x_m, lane.y_m, lane.z_m, lane.yaw_rad])
     return offset(

@@ -34,7 +34,7 @@ BANDS_M = ((5, 15), (15, 25), (25, 40), (40, 60))
 class Recipe:
     """How the network learns."""
 
-    epochs: int = 10
+    epochs: int = 5
     batch: int = 128
     lr0: float = 2e-3
     weight_decay: float = 1e-3
@@ -91,17 +91,20 @@ def collect(
             if not kept.exists():
                 text = folder / f"{path.stem}_{variant}.xodr"
                 text.write_text(exchanged(path.read_text(), variant))
-                before = (number * VARIANTS + variant) * share
+                of = share * VARIANTS * len(paths)
+                on_frame = _counting(progress, (number * VARIANTS + variant) * share, of)
                 with open_session(str(text)) as session:
-                    gather(
-                        session, share, (plan.seed, number, variant),
-                        lambda done, before=before: progress(
-                            "gathering frames", before + done, share * VARIANTS * len(paths), {}
-                        ),
-                    ).save(kept)  # fmt: skip
+                    gather(session, share, (plan.seed, number, variant), on_frame).save(kept)
             maps.append(Crops.load(kept))
         parts.append(Crops.joined(maps, is_one_map=True))
     return Crops.joined(parts), hashes
+
+
+def _counting(progress: Progress, before: int, of: int) -> Callable[[int], None]:
+    def told(done: int) -> None:
+        progress("gathering frames", before + done, of, {})
+
+    return told
 
 
 def held_out(places: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -206,7 +209,7 @@ def fit(
             target = torch.from_numpy(labels[chosen])
             loss = _loss(network(batch), target, recipe.smoothing)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's own
             optimizer.step()
             schedule.step()
             on_step(step + 1, steps, float(loss.detach()))
