@@ -20,9 +20,9 @@ class AttackEnv(gym.Env[Any, Any]):
     """The adversary acts: one step paints a sticker and drives the scenario once.
 
     Action: the sticker's coarse texture (rows, columns, 3) in 0..1. Observation: the camera's
-    image at the start, and the start's distance [m] and speed [m/s]. Reward: 1 when the episode
-    is unsafe by the scenario's own metric, plus a tenth of the speed at the stop line [m/s];
-    ``info["metrics"]`` has all of them. Every episode is one step long.
+    image at the start if the car has one, and the start's distance [m] and speed [m/s]. Reward: 1
+    when the episode is unsafe by the scenario's own metric, plus a tenth of the speed at the stop
+    line [m/s]; ``info["metrics"]`` has all of them. Every episode is one step long.
     """
 
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 20}  # noqa: RUF012
@@ -42,12 +42,12 @@ class AttackEnv(gym.Env[Any, Any]):
         part = self.scenario.attack or Part("sticker")
         self._attack: Attack = part.with_options(fill="code", code=code).build("attacks", where)
         self.action_space = gym.spaces.Box(0.0, 1.0, (*code, 3), np.float64)
-        self.observation_space = gym.spaces.Dict(
-            {
-                "camera": observation_space()["camera"],
-                "start": gym.spaces.Box(0.0, np.inf, (2,), np.float64),
-            }
-        )
+        told: dict[str, gym.spaces.Space[Any]] = {
+            "start": gym.spaces.Box(0.0, np.inf, (2,), np.float64)
+        }
+        if "camera" in self._env.car.sensors:
+            told["camera"] = observation_space(self._env.car)["camera"]
+        self.observation_space = gym.spaces.Dict(told)
         self._seed = 0
 
     def reset(
@@ -58,7 +58,8 @@ class AttackEnv(gym.Env[Any, Any]):
         obs, info = self._env.reset(seed=self._seed, options=options)
         conditions = info["conditions"]
         start = np.array([conditions.start_before_m, conditions.speed_mps])
-        self._start = {"camera": obs["camera"], "start": start}
+        self._start = {"camera": obs["camera"]} if "camera" in obs else {}
+        self._start["start"] = start
         return self._told(), {}
 
     def step(

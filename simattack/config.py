@@ -114,7 +114,9 @@ def restore(content: Mapping[str, Any], plugins: Sequence[str] = ()) -> Scenario
         ConfigError: it is not such content.
     """
     reader = reading.Reader("manifest.json", {Part: _plain_part, Control: _plain_control})
-    scenario: Scenario = reader.read(dict(content), Scenario, "")
+    # Until scenarios named them, all cars had these.
+    content = {"sensors": ["camera", "gnss", "imu", "speed"], **content}
+    scenario: Scenario = reader.read(content, Scenario, "")
     return dataclasses.replace(scenario, plugins=tuple(plugins))
 
 

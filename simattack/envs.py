@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simattack.config import read_scenario
+from simattack.errors import ConfigError
 from simattack.scenario import Scenario
 from simattack.session import Session
 from simattack.stack import streams
-from simattack.staging import stage
+from simattack.staging import fitted, stage
 from simattack.surfaces import on_surface
 from simattack.types import (
+    SENSORS,
     Attack,
     CarInfo,
     Defense,
@@ -40,22 +42,25 @@ _SETTLE_TICKS = 4
 
 
 def observation_space(car: CarInfo | None = None) -> gym.spaces.Dict:
-    """What ``types.Observation`` may hold."""
-    camera = (car or CarInfo()).camera
-    shape = (camera.height_px, camera.width_px, 3)
+    """What ``types.Observation`` holds in that car, or in one with every sensor."""
+    car = car or fitted(SENSORS, CarInfo().tick_s)
 
-    def reals(*shape: int) -> gym.spaces.Box:
-        return gym.spaces.Box(-np.inf, np.inf, shape, np.float64)
+    def reals(*shape: int, low: float = -np.inf, dtype: type = np.float64) -> gym.spaces.Box:
+        return gym.spaces.Box(low, np.inf, shape, dtype)
 
-    return gym.spaces.Dict(
-        {
-            "camera": gym.spaces.Box(0, 255, shape, np.uint8),
-            "gnss": reals(3),
-            "imu": reals(7),
-            "speed": gym.spaces.Box(0, np.inf, (1,), np.float64),
-            "clock": reals(2),
-        }
-    )
+    spaces: dict[str, gym.spaces.Space[Any]] = {
+        "gnss": reals(3),
+        "imu": reals(7),
+        "speed": reals(1, low=0.0),
+    }
+    image = (car.camera.height_px, car.camera.width_px, 3)
+    spaces["camera"] = gym.spaces.Box(0, 255, image, np.uint8)
+    if car.lidar is not None:
+        shape = car.lidar.channels, car.lidar.columns, 2
+        spaces["lidar"] = reals(*shape, low=0.0, dtype=np.float32)
+    if car.radar is not None:
+        spaces["radar"] = reals(car.radar.slots, 4, dtype=np.float32)
+    return gym.spaces.Dict({name: spaces[name] for name in car.sensors} | {"clock": reals(2)})
 
 
 class DriveEnv(gym.Env[Any, Any]):
@@ -86,11 +91,11 @@ class DriveEnv(gym.Env[Any, Any]):
         self.render_mode = render_mode
         limit = round(self.scenario.max_time_s / self.session.tick_s)
         self._max_ticks = limit if max_ticks is None else min(limit, max_ticks)
-        self.observation_space = observation_space()
+        self.car = fitted(self.scenario.sensors, self.session.tick_s)
+        self.observation_space = observation_space(self.car)
         self.action_space = gym.spaces.Box(_LOWEST, _HIGHEST, dtype=np.float64)
         self.stagehands: list[Callable[[int], None]] = []
         """Called with the seed once the scene is set and before its first tick."""
-        self.car = CarInfo()
         self.route: Route
         self.site = self.scenario.sites[0]
 
@@ -102,7 +107,9 @@ class DriveEnv(gym.Env[Any, Any]):
         number = seed if seed is not None else int(self.np_random.integers(2**31))
         conditions = (options or {}).get("conditions") or self.scenario.draw(number)
         self.site = conditions.site
-        self.car, self.route = stage(self.session, conditions, number, next(streams(number)))
+        self.car, self.route = stage(
+            self.session, conditions, number, next(streams(number)), self.scenario.sensors
+        )
         for stagehand in self.stagehands:
             stagehand(number)
         self._frame = self.session.tick()
@@ -139,7 +146,16 @@ class DriveEnv(gym.Env[Any, Any]):
         )
 
     def render(self) -> NDArray[Any]:
-        """The camera's newest image."""
+        """The camera's newest image.
+
+        Raises:
+            ConfigError: the scenario leaves the camera out.
+        """
+        if "camera" not in self._obs:
+            raise ConfigError(
+                f"expected a car with a camera to render, got one with "
+                f"{', '.join(self.scenario.sensors)}; add camera to the scenario's sensors"
+            )
         return np.asarray(self._obs["camera"])
 
     def close(self) -> None:
@@ -176,6 +192,7 @@ class Attacked(gym.Wrapper[Any, Any, Any, Any]):
         self._parameters = parameters
         self._running: Running | None = None
         self._drive: DriveEnv = env.unwrapped  # type: ignore[assignment]
+        self._drive.scenario.require_sensors(attack, "the attack")
         self._drive.stagehands.append(self._begin)
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
@@ -220,6 +237,8 @@ class Defended(gym.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, env: gym.Env[Any, Any], defense: Defense) -> None:
         super().__init__(env)
+        drive: DriveEnv = env.unwrapped  # type: ignore[assignment]
+        drive.scenario.require_sensors(defense, "the defense")
         self._defense = defense
         self.guard: Guard
 

@@ -8,6 +8,7 @@ a seed share the conditions that ``Scenario.draw`` draws. ``config`` reads scena
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -18,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from simattack import reading, registry
-from simattack.types import Weather
+from simattack.errors import ConfigError
+from simattack.types import SENSORS, Weather
 
 Span = tuple[float, float]
 """Lowest and highest value of a uniform draw; YAML may give one number for both."""
@@ -118,6 +120,8 @@ class Scenario:
     """Who drives."""
     detector: Part
     """What the policy sees with."""
+    sensors: tuple[str, ...] = SENSORS
+    """Of the car; what is left out is neither simulated nor in the observation."""
     map: str = "town"
     """Name of a shipped map."""
     start_before_m: Span = (50.0, 80.0)
@@ -141,6 +145,12 @@ class Scenario:
     def __post_init__(self) -> None:
         _need(bool(self.name), "name", "needs at least one character")
         _need(bool(self.sites), "sites", "needs at least one surface")
+        for name in self.sensors:
+            near = difflib.get_close_matches(name, SENSORS, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(SENSORS)}"
+            _need(name in SENSORS, "sensors", f"no sensor {name!r}; {hint}")
+        twice = sorted({name for name in self.sensors if self.sensors.count(name) > 1})
+        _need(not twice, "sensors", f"names {', '.join(twice)} twice")
         _need(bool(self.seeds), "seeds", "needs at least one seed")
         _need(min(self.seeds) >= 0, "seeds", f"must not be negative, got {min(self.seeds)}")
         _need(len(set(self.seeds)) == len(self.seeds), "seeds", "names one seed twice")
@@ -214,10 +224,27 @@ class Scenario:
         self.policy.build("policies", f"{where}: field 'policy'")
         self.detector.build("detectors", f"{where}: field 'detector'")
         for arm in self.arms():
-            if arm.attack is not None:
-                arm.attack.build("attacks", f"{where}: arm {arm.name!r}: field 'attack'")
-            if arm.defense is not None:
-                arm.defense.build("defenses", f"{where}: arm {arm.name!r}: field 'defenses'")
+            for room, field_name, part in (
+                ("attacks", "attack", arm.attack),
+                ("defenses", "defenses", arm.defense),
+            ):
+                if part is not None:
+                    place = f"{where}: arm {arm.name!r}: field {field_name!r}"
+                    built = part.build(room, place)
+                    self.require_sensors(built, f"{place}: {part.kind!r}")
+
+    def require_sensors(self, part: object, what: str) -> None:
+        """Refuse an attack or a defense that is nothing to this scenario's car.
+
+        Raises:
+            ConfigError: the car lacks a sensor that ``part.needs`` names; ``what`` is told.
+        """
+        lacking = [name for name in getattr(part, "needs", ()) if name not in self.sensors]
+        if lacking:
+            raise ConfigError(
+                f"{what} needs {' and '.join(lacking)}, but the car has "
+                f"{', '.join(self.sensors) or 'no sensor'}; add {', '.join(lacking)} to 'sensors'"
+            )
 
     def load_plugins(self) -> None:
         """Make the user's own classes known in this process."""

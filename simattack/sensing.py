@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simattack import echoes
 from simattack.errors import SensorTimeout
 from simattack.geometry import wrap_angle
-from simattack.types import CarInfo, Collision, Observation
+from simattack.types import CarInfo, Collision, Observation, Pose
 
 _CAMERAS = {
     "rgb": "sensor.camera.rgb",
@@ -52,7 +54,9 @@ class Rig:
         seed: int,
     ) -> None:
         self._ego = ego
+        self._car = car
         self._kinds = dict(cameras)
+        self._slow = {*cameras, "lidar"}
         self._camera_every = camera_every
         self._first_frame: int | None = None
         self._image_time_s = 0.0
@@ -76,15 +80,8 @@ class Rig:
                 self._queues[name] = queue.SimpleQueue()
                 sensor.listen(self._queues[name].put)
 
-        mount, camera = car.camera.mount, car.camera
-        at_mount = carla.Transform(
-            carla.Location(mount.x_m, mount.y_m, mount.z_m),
-            carla.Rotation(
-                pitch=float(np.degrees(mount.pitch_rad)),
-                yaw=float(np.degrees(mount.yaw_rad)),
-                roll=float(np.degrees(mount.roll_rad)),
-            ),
-        )
+        camera = car.camera
+        at_mount = _transform(carla, camera.mount)
         lens = _PLAIN_LENS | {
             "image_size_x": str(camera.width_px),
             "image_size_y": str(camera.height_px),
@@ -94,24 +91,17 @@ class Rig:
             lens["sensor_tick"] = f"{camera_every * tick_s:.6f}"
         for name, kind in cameras.items():
             attach(name, _CAMERAS[kind], at_mount, lens)
-        degrees = f"{GNSS_STDDEV_M / _METRES_PER_DEGREE:.9f}"
-        attach(
-            "gnss",
-            "sensor.other.gnss",
-            carla.Transform(),
-            {"noise_lat_stddev": degrees, "noise_lon_stddev": degrees, "noise_seed": str(seed)},
-        )
-        attach(
-            "imu",
-            "sensor.other.imu",
-            carla.Transform(),
-            {
-                f"noise_{quantity}_stddev_{axis}": value
-                for quantity, value in _IMU_NOISE.items()
-                for axis in "xyz"
-            }
-            | {"noise_seed": str(seed)},
-        )
+        if "gnss" in car.sensors:
+            attach("gnss", "sensor.other.gnss", carla.Transform(), _gnss_noise(seed))
+        if "imu" in car.sensors:
+            attach("imu", "sensor.other.imu", carla.Transform(), _imu_noise(seed))
+        if car.lidar is not None:
+            turned = replace(car.lidar.mount, yaw_rad=echoes.lidar_yaw_rad(car.lidar))
+            options = echoes.lidar_options(car.lidar, tick_s, camera_every, seed)
+            attach("lidar", "sensor.lidar.ray_cast", _transform(carla, turned), options)
+        if car.radar is not None:
+            options = echoes.radar_options(car.radar, tick_s, seed)
+            attach("radar", "sensor.other.radar", _transform(carla, car.radar.mount), options)
         attach("collision", "sensor.other.collision", carla.Transform(), {})
 
     def gather(self, frame: int, time_s: float, snapshot: Any) -> None:
@@ -126,29 +116,20 @@ class Rig:
         if is_imaging:
             self._image_time_s = time_s
         for name in self._queues:
-            if name not in self._kinds or is_imaging:
+            if name not in self._slow or is_imaging:
                 self._newest[name] = self._take(name, frame)
         if is_imaging:
-            for name, kind in self._kinds.items():
-                self._values[name] = _picture(self._newest[name], kind)
-        fix, motion = self._newest["gnss"], self._newest["imu"]
-        self._values["gnss"] = np.array([fix.latitude, fix.longitude, fix.altitude])
-        turn, push = motion.gyroscope, motion.accelerometer
-        self._values["imu"] = np.array(
-            [
-                push.x,
-                push.y,
-                push.z,
-                turn.x,
-                turn.y,
-                turn.z,
-                float(wrap_angle(np.array(motion.compass))),
-            ]
-        )
-        truth = snapshot.find(self._ego.id)
-        velocity, yaw = truth.get_velocity(), np.radians(truth.get_transform().rotation.yaw)
-        forward = velocity.x * np.cos(yaw) + velocity.y * np.sin(yaw)
-        self._values["speed"] = np.array([abs(forward)])
+            self._look()
+        if "gnss" in self._newest:
+            fix = self._newest["gnss"]
+            self._values["gnss"] = np.array([fix.latitude, fix.longitude, fix.altitude])
+        if "imu" in self._newest:
+            self._values["imu"] = _motion(self._newest["imu"])
+        if "speed" in self._car.sensors:
+            truth = snapshot.find(self._ego.id)
+            velocity, yaw = truth.get_velocity(), np.radians(truth.get_transform().rotation.yaw)
+            forward = velocity.x * np.cos(yaw) + velocity.y * np.sin(yaw)
+            self._values["speed"] = np.array([abs(forward)])
         self._values["clock"] = np.array([time_s, self._image_time_s])
 
     def observation(self) -> Observation:
@@ -187,6 +168,19 @@ class Rig:
                 if_kept()
         self._sensors.clear()
 
+    def _look(self) -> None:
+        """Take over what camera, LiDAR and radar saw at this tick."""
+        for name, kind in self._kinds.items():
+            self._values[name] = _picture(self._newest[name], kind)
+        if self._car.lidar is not None:
+            cloud = self._newest["lidar"]
+            points = np.frombuffer(cloud.raw_data, np.float32).reshape(-1, 4)
+            counts = [cloud.get_point_count(row) for row in range(cloud.channels)]
+            self._values["lidar"] = echoes.scan(self._car.lidar, counts, points)
+        if self._car.radar is not None:
+            found = np.frombuffer(self._newest["radar"].raw_data, np.float32).reshape(-1, 4)
+            self._values["radar"] = echoes.returns(self._car.radar, found)
+
     def _take(self, name: str, frame: int) -> Any:
         while True:
             try:
@@ -198,6 +192,38 @@ class Rig:
                 ) from None
             if data.frame >= frame:
                 return data
+
+
+def _transform(carla: Any, pose: Pose) -> Any:
+    return carla.Transform(
+        carla.Location(pose.x_m, pose.y_m, pose.z_m),
+        carla.Rotation(
+            pitch=float(np.degrees(pose.pitch_rad)),
+            yaw=float(np.degrees(pose.yaw_rad)),
+            roll=float(np.degrees(pose.roll_rad)),
+        ),
+    )
+
+
+def _gnss_noise(seed: int) -> Mapping[str, str]:
+    degrees = f"{GNSS_STDDEV_M / _METRES_PER_DEGREE:.9f}"
+    return {"noise_lat_stddev": degrees, "noise_lon_stddev": degrees, "noise_seed": str(seed)}
+
+
+def _imu_noise(seed: int) -> Mapping[str, str]:
+    noise = {
+        f"noise_{quantity}_stddev_{axis}": value
+        for quantity, value in _IMU_NOISE.items()
+        for axis in "xyz"
+    }
+    return noise | {"noise_seed": str(seed)}
+
+
+def _motion(data: Any) -> NDArray[np.float64]:
+    """(7,) of an observation's ``imu``."""
+    push, turn = data.accelerometer, data.gyroscope
+    compass = float(wrap_angle(np.array(data.compass)))
+    return np.array([push.x, push.y, push.z, turn.x, turn.y, turn.z, compass])
 
 
 def _picture(data: Any, kind: str) -> NDArray[Any]:

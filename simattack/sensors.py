@@ -19,6 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+SENSORS: tuple[str, ...] = ("camera", "lidar", "radar", "gnss", "imu", "speed")
+"""What a car can be fitted with: the names in an observation and in a scenario."""
+
 
 @dataclass(frozen=True)
 class Pose:
@@ -74,7 +77,8 @@ class Lidar:
     @property
     def azimuth_rad(self) -> NDArray[np.float64]:
         """(columns,) of the firings' middles, right positive, from -pi to pi."""
-        return (np.arange(self.columns) + 0.5) * (2 * np.pi / self.columns) - np.pi
+        middles = (np.arange(self.columns) + 0.5) / self.columns
+        return np.asarray(2 * np.pi * middles - np.pi, np.float64)
 
     def directions(self) -> NDArray[np.float64]:
         """(channels, columns, 3) unit vectors of all firings, in the sensor's frame."""

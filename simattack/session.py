@@ -185,20 +185,22 @@ class Session:
 
         Args:
             pose: of the middle of the car on the ground.
-            cameras: sensor name -> kind: rgb, depth, semantic or instance; ``camera``: rgb.
-            car: what it is; the cameras stand at its mount.
-            camera_every: ticks between two images.
-            seed: of the noise of GNSS and IMU.
+            cameras: sensor name -> kind: rgb, depth, semantic or instance; by default ``camera``:
+                rgb, if the car has one.
+            car: what it is and senses with; the cameras stand at its mount.
+            camera_every: ticks between two looks of cameras, LiDAR and radar.
+            seed: of the noise of all sensors.
         """
         if car is None:
             car = CarInfo(tick_s=self.tick_s, camera_period_s=camera_every * self.tick_s)
+        if cameras is None:
+            cameras = {"camera": "rgb"} if "camera" in car.sensors else {}
         self._car = car
         actor_id = self.spawn(EGO_KIND, pose, color=(230, 230, 235))
         self._ego = self._actors[actor_id]
         with self._line.talking("fitting the sensors"):
             self._rig = Rig(
-                self._carla, self._world, self._ego, car, cameras or {"camera": "rgb"},
-                camera_every, self.tick_s, seed,
+                self._carla, self._world, self._ego, car, cameras, camera_every, self.tick_s, seed
             )  # fmt: skip
         self._tick = 0
 

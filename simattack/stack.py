@@ -39,6 +39,7 @@ class Decision:
     raw: Detections
     """The detector's output for this tick's image; empty when there was none."""
     is_new_image: bool
+    """Never without a camera."""
 
 
 class Stack:
@@ -78,13 +79,14 @@ class Stack:
         """Look at what is new and decide; ``obs`` has already passed the defense's ``clean``.
 
         The driver gets ``clock`` with the capture time of the image its verdict is about, -1
-        before the first.
+        before the first. Without a camera no detector runs, and what was not detected is judged.
         """
         time_s, captured_s = (float(value) for value in obs["clock"])
-        raw, is_new = Detections.none(), captured_s != self._seen_s
+        raw, is_new, has_camera = Detections.none(), captured_s != self._seen_s, "camera" in obs
         if is_new:
             self._seen_s = captured_s
-            raw = self._detector.detect(obs["camera"][None])[0]
+            if has_camera:
+                raw = self._detector.detect(obs["camera"][None])[0]
             verdict = Verdict(raw) if self._guard is None else self._guard.judge(obs, raw)
             self._pending.append((self._tick + self._latency_ticks, captured_s, verdict))
         while self._pending and self._pending[0][0] <= self._tick:
@@ -93,7 +95,7 @@ class Stack:
         known_s, verdict = self._known
         action = self._driver.act({**obs, "clock": np.array([time_s, known_s])}, verdict)
         self._tick += 1
-        return Decision(np.asarray(action, np.float64), verdict, raw, is_new)
+        return Decision(np.asarray(action, np.float64), verdict, raw, is_new and has_camera)
 
 
 def streams(seed: int) -> Iterator[np.random.Generator]:

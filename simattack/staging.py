@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from simattack.scenario import Conditions
 from simattack.session import Session, SpawnBlocked
-from simattack.types import CarInfo, Floats, Pose, Route
+from simattack.types import SENSORS, CarInfo, Floats, Lidar, Pose, Radar, Route
 
 BEYOND_M = 12.0
 """How far past the stop line an episode goes on."""
@@ -23,8 +24,23 @@ _OTHERS = ("walker.pedestrian.0001", "walker.pedestrian.0002", "walker.pedestria
 _APART_M = 14.0
 
 
+def fitted(sensors: Sequence[str], tick_s: float) -> CarInfo:
+    """The car with the sensors of those names; cameras, LiDAR and radar look every second tick."""
+    return CarInfo(
+        lidar=Lidar() if "lidar" in sensors else None,
+        radar=Radar() if "radar" in sensors else None,
+        without=tuple(name for name in SENSORS if name not in sensors),
+        tick_s=tick_s,
+        camera_period_s=2 * tick_s,
+    )
+
+
 def stage(
-    session: Session, conditions: Conditions, seed: int, rng: np.random.Generator
+    session: Session,
+    conditions: Conditions,
+    seed: int,
+    rng: np.random.Generator,
+    sensors: Sequence[str] = SENSORS,
 ) -> tuple[CarInfo, Route]:
     """An empty world with the seed's weather, car and traffic; not ticked yet.
 
@@ -35,7 +51,7 @@ def stage(
     session.set_weather(conditions.weather)
     route = session.surveyed(session.route_to(conditions.site, conditions.start_before_m, BEYOND_M))
     route = replace(route, speed_limit_mps=np.minimum(route.speed_limit_mps, conditions.speed_mps))
-    car = CarInfo(tick_s=session.tick_s, camera_period_s=2 * session.tick_s)
+    car = fitted(sensors, session.tick_s)
     start = session.start_pose(route)
     session.spawn_ego(start, car=car, seed=seed)
     session.place(None, start, speed_mps=conditions.speed_mps)

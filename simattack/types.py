@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from simattack.optimizer import Objective as Objective
 from simattack.optimizer import Optimizer as Optimizer
 from simattack.optimizer import Step as Step
+from simattack.sensors import SENSORS as SENSORS
 from simattack.sensors import Camera as Camera
 from simattack.sensors import Lidar as Lidar
 from simattack.sensors import Pose as Pose
@@ -159,6 +160,8 @@ class CarInfo:
     lidar: Lidar | None = None
     """None: the car has none, and neither has the observation."""
     radar: Radar | None = None
+    without: tuple[str, ...] = ()
+    """Which it lacks of ``camera``, ``gnss``, ``imu`` and ``speed``."""
     length_m: float = 4.7
     width_m: float = 1.9
     wheelbase_m: float = 2.9
@@ -166,6 +169,14 @@ class CarInfo:
     """Road-wheel angle at ``steer = 1``."""
     tick_s: float = 0.05
     camera_period_s: float = 0.1
+    """Of LiDAR and radar, too."""
+
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        """Names of what it senses with, in the order of SENSORS."""
+        lacking = {*self.without}
+        lacking |= {name for name in ("lidar", "radar") if getattr(self, name) is None}
+        return tuple(name for name in SENSORS if name not in lacking)
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,7 +288,11 @@ class Running(Protocol):
 
 @runtime_checkable
 class Attack(Protocol):
-    """The recipe of an attack: a frozen dataclass, registered by kind."""
+    """The recipe of an attack: a frozen dataclass, registered by kind.
+
+    One that is nothing to a car without some sensor names it in ``needs``, a tuple of names out of
+    SENSORS; so does a Defense. ``Scenario.check`` refuses it for a car that lacks one.
+    """
 
     @property
     def threat(self) -> ThreatModel: ...

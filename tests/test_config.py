@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
-from simattack import config, resources
+from simattack import config, registry, resources
 from simattack.config import Part, Scenario, WeatherRanges
 from simattack.errors import ConfigError
-from simattack.types import Weather
+from simattack.taxonomy import Stage
+from simattack.types import SENSORS, Weather
 
 PLAIN = """
 sites: [stop_sign_0, stop_sign_1, stop_sign_2]
@@ -64,6 +66,14 @@ def test_a_scenario_is_read_with_its_parts_ranges_and_defaults(write):
         ("policy: modular", "", r"field 'policy': missing"),
         ("policy: modular", "policy: 3", r"field 'policy': expected a name, or a mapping"),
         ("kind: sticker, ", "", r"field 'attack': expected a name, or a mapping with 'kind'"),
+        (
+            "seeds: 3",
+            "sensors: [cemera]",
+            r"'sensors': no sensor 'cemera'; did you mean 'camera'\?",
+        ),
+        ("seeds: 3", "sensors: [sonar]", r"'sensors': no sensor 'sonar'; known: camera, lidar, ra"),
+        ("seeds: 3", "sensors: [gnss, gnss]", r"field 'sensors': names gnss twice"),
+        ("seeds: 3", "sensors: gnss", r"field 'sensors': expected a list, got 'gnss'"),
         ("seeds: 3", "seeds: 0", r"field 'seeds': expected at least 1 seed, got 0"),
         ("seeds: 3", "seeds: [1, 1]", r"field 'seeds': names one seed twice"),
         ("seeds: 3", "seeds: 3\nseeds: 4", r"not valid YAML in line 11: .*'seeds' stands twice"),
@@ -164,6 +174,41 @@ def test_the_digest_follows_the_content_but_not_the_seeds():
     assert one.digest() == dataclasses.replace(one, seeds=(5,)).digest()
     assert one.digest() != dataclasses.replace(one, max_time_s=1.0).digest()
     assert one.digest() != dataclasses.replace(one, detector=Part("d", {"x": 1})).digest()
+
+
+def test_an_attack_on_a_sensor_that_the_car_lacks_is_refused_before_anything_is_driven():
+    blind = scenario(
+        policy=Part("modular"),
+        detector=Part("oracle"),
+        sensors=("gnss", "imu", "speed"),
+        attack=Part("several", {"parts": ({"kind": "gnss_jamming"}, {"kind": "blinding"})}),
+    )
+    with pytest.raises(ConfigError, match=r"'several' needs camera, but the car has gnss, imu, sp"):
+        blind.check()
+    dataclasses.replace(blind, sensors=("camera", "gnss")).check()
+    jpeg = dataclasses.replace(blind, attack=None, defenses=(Part("jpeg"),))
+    with pytest.raises(ConfigError, match=r"arm 'clean\+jpeg': field 'defenses': 'jpeg' needs cam"):
+        jpeg.check()
+
+
+def test_a_car_has_every_sensor_unless_its_scenario_says_otherwise_and_old_rows_had_four():
+    every = scenario()
+    assert every.sensors == SENSORS
+    content = {k: v for k, v in every.content().items() if k != "sensors"}
+    content |= {"policy": {"kind": "p", "options": {}}, "detector": {"kind": "d", "options": {}}}
+    before = json.loads(json.dumps(content))
+    assert config.restore(before).sensors == ("camera", "gnss", "imu", "speed")
+    assert config.restore({**before, "sensors": ["lidar"]}).sensors == ("lidar",)
+
+
+@pytest.mark.parametrize("kind", registry.kinds("attacks"))
+def test_every_attack_on_a_sensor_says_which(kind):
+    cls = registry.lookup("attacks", kind)
+    if kind == "several":
+        return
+    needs = getattr(cls, "needs", ())
+    assert set(needs) <= set(SENSORS)
+    assert needs or object.__new__(cls).threat.stage is not Stage.SENSOR
 
 
 def test_a_suite_names_scenarios_arms_and_seeds(write):

@@ -13,7 +13,7 @@ from simattack.errors import ConfigError, ServerGone, SetupError
 from simattack.geometry import project
 from simattack.server_process import ServerProcess
 from simattack.session import Session, SpawnBlocked
-from simattack.types import Camera, Pose
+from simattack.types import Camera, CarInfo, Lidar, Pose, Radar
 
 SIGN = "stop_sign_0"
 
@@ -48,6 +48,54 @@ def test_the_camera_takes_every_second_tick(parked: Session) -> None:
         parked.tick()
         captured.append(float(parked.observe()["clock"][1]))
     assert np.allclose(captured, [0.0, 0.0, 0.1, 0.1])
+
+
+@pytest.mark.journey
+def test_lidar_and_radar_tell_the_tail_of_a_parked_car_and_how_fast_it_comes_nearer(
+    session: Session,
+) -> None:
+    session.clear()
+    route = session.route_to(SIGN, 40.0)
+    start = session.start_pose(route)
+    car = CarInfo(lidar=Lidar(), radar=Radar(), without=("camera", "imu"))
+    session.spawn_ego(start, car=car, seed=4)
+    ahead = np.array([np.cos(start.yaw_rad), np.sin(start.yaw_rad)])
+    x_m, y_m = np.array([start.x_m, start.y_m]) + 20.0 * ahead
+    session.place(None, start, speed_mps=5.0)
+    session.spawn("vehicle.audi.tt", Pose(x_m, y_m, start.z_m, yaw_rad=start.yaw_rad))
+    looks = []
+    for _ in range(3):
+        frame = session.tick()
+        looks.append(dict(session.observe()))
+    assert set(looks[0]) == set(car.sensors) | {"clock"} == {
+        "lidar", "radar", "gnss", "speed", "clock",
+    }  # fmt: skip
+    assert looks[1]["lidar"] is looks[0]["lidar"] and looks[1]["radar"] is looks[0]["radar"]
+    assert [look["clock"][1] for look in looks] == pytest.approx([0.0, 0.0, 0.1])
+    other, ego = frame.others[0], frame.ego
+    gap_m = np.hypot(other.pose.x_m - ego.pose.x_m, other.pose.y_m - ego.pose.y_m)
+    tail_m = gap_m - other.half_extent_m[0]
+    points = car.lidar.points(looks[2]["lidar"])
+    on_car = (abs(points[:, 1]) < 0.8) & (points[:, 2] > 0.3) & (abs(points[:, 0] - 20) < 4)
+    assert on_car.sum() > 20
+    # A sloping tail: its rearmost part is the bumper.
+    assert points[on_car, 0].min() == pytest.approx(tail_m, abs=0.25)
+    # The car's own body is not in the scan: the nearest that comes back, all around, is the road
+    # under the lowest laser, 1.9 m / tan(15 deg) away.
+    low = points[points[:, 2] < 0.1]
+    away = np.hypot(low[:, 0], low[:, 1])
+    assert away.min() == pytest.approx(1.9 / np.tan(np.deg2rad(15)), abs=0.5)
+    body = (abs(points[:, 0]) < 2.6) & (abs(points[:, 1]) < 1.1) & (points[:, 2] < 1.9)
+    assert body.sum() == 0
+    returns = looks[2]["radar"]
+    returns = returns[returns[:, 0] > 0]
+    assert 20 < len(returns) <= 128
+    level = np.cos(returns[:, 1]) * np.cos(returns[:, 2])
+    speed = float(looks[2]["speed"][0])
+    assert returns[:, 3] == pytest.approx(-speed * level, abs=0.3)
+    depth = returns[:, 0] * level + car.radar.mount.x_m
+    assert np.abs(depth - tail_m).min() < 0.25
+    session.clear()
 
 
 def test_the_sign_is_where_the_catalogue_and_the_camera_say(parked: Session) -> None:

@@ -76,6 +76,18 @@ def test_the_clock_tells_the_capture_time_of_the_image_the_verdict_is_about() ->
     assert np.allclose([known for _, known, _ in policy.heard], [-1, -1, 0.0, 0.0, 0.1])
 
 
+def test_without_a_camera_no_detector_runs_and_the_clock_still_tells_the_looks() -> None:
+    detector, policy = Counting(), Listening()
+    route = Route(np.zeros((2, 3)), np.zeros(2), (0.0, 0.0))
+    stack = Stack(detector, policy, CarInfo(without=("camera",)), route, np.random.default_rng(0))
+    decisions = [
+        stack.act({"clock": np.array([tick * 0.05, (tick - tick % 2) * 0.05])}) for tick in range(4)
+    ]
+    assert detector.images == 0
+    assert not any(decision.is_new_image or len(decision.raw) for decision in decisions)
+    assert [known for _, known, _ in policy.heard] == [0.0, 0.0, 0.1, 0.1]
+
+
 def test_random_streams_of_one_seed_differ_from_each_other_and_repeat() -> None:
     first, again = ([rng.random() for rng in streams(7)] for _ in range(2))
     assert first == again

@@ -56,6 +56,8 @@ class Blinding:
         BudgetError: at ``begin``: more power than anybody would carry.
     """
 
+    needs = ("camera",)
+
     MAX_MW = {"laser": 500.0, "led": 100_000.0}  # noqa: RUF012
     """Laser: the end of class 3B (IEC 60825-1); above, a beam burns skin and sensors. LED: light
     of a searchlight on a car; assumed."""

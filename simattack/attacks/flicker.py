@@ -42,6 +42,8 @@ class Flicker:
         BudgetError: at ``begin``: a brighter lamp than anybody would hide.
     """
 
+    needs = ("camera",)
+
     MAX_LUX = 20_000.0
     """10 000 lm, a floodlight of 100 W, on half a square metre; assumed."""
 

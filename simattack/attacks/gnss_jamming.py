@@ -50,6 +50,8 @@ class GnssJamming:
         BudgetError: at ``begin``: more power than such jammers have.
     """
 
+    needs = ("gnss",)
+
     power_mw: float = 10.0
     """Radiated (EIRP)."""
     at: str = "car"

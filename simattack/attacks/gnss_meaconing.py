@@ -55,6 +55,8 @@ class GnssMeaconing:
         BudgetError: at ``begin``: more power, or a longer record, than there is.
     """
 
+    needs = ("gnss",)
+
     antenna: str = "car"
     """``car``: the receiving antenna moves along with the car; ``place``: it stands."""
     antenna_m: tuple[float, float, float] | None = None

@@ -64,6 +64,8 @@ class GnssSpoofing:
             receiver follows without losing lock.
     """
 
+    needs = ("gnss",)
+
     right_m: float = 3.0
     """The whole offset, to the right of ``axes`` (negative: left)."""
     ahead_m: float = 0.0

@@ -72,6 +72,8 @@ class ImuAcoustic:
         BudgetError: at ``begin``: louder than there are sources.
     """
 
+    needs = ("imu",)
+
     part: str = "l3g4200d"
     """``l3g4200d``: the gyroscope; ``adxl103``: the accelerometer."""
     axis: str = "z"

@@ -51,6 +51,8 @@ class Interference:
         BudgetError: at ``begin``: more power than anybody would carry.
     """
 
+    needs = ("camera",)
+
     MAX_W = 50.0
     """A portable amplifier on batteries; assumed."""
     MAX_DBI = 20.0

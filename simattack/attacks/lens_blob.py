@@ -33,6 +33,8 @@ class LensBlob:
         BudgetError: at ``begin`` and ``set``: it covers too much of the picture.
     """
 
+    needs = ("camera",)
+
     MOST_COVERAGE: ClassVar[float] = 0.3
     """Share of the picture, before blur (assumed): more is a blockage, not a spot."""
     is_growing: ClassVar[bool] = False

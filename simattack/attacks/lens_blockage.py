@@ -36,6 +36,8 @@ class LensBlockage:
         BudgetError: at ``begin`` and ``set``: it would cover too much.
     """
 
+    needs = ("camera",)
+
     MOST_COVERAGE: ClassVar[float] = 0.9
     """Share of the window (assumed): all of it is a blackout, which is another attack."""
     is_growing: ClassVar[bool] = True

@@ -41,6 +41,8 @@ class LensCondensation:
         BudgetError: at ``begin`` and ``set``: more water than stays in drops.
     """
 
+    needs = ("camera",)
+
     is_growing: ClassVar[bool] = False
 
     coverage: float = 0.7

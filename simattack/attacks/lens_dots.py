@@ -39,6 +39,8 @@ class LensDots:
         BudgetError: at ``begin`` and ``set``: too many, too opaque or too large in all.
     """
 
+    needs = ("camera",)
+
     MOST_DOTS: ClassVar[int] = 10
     """Assumed: what somebody can stick on unseen."""
     MOST_OPACITY: ClassVar[float] = 0.5

@@ -48,6 +48,8 @@ class LensDrops:
         BudgetError: at ``begin`` and ``set``: they cover too much, or are too large to hang on.
     """
 
+    needs = ("camera",)
+
     MOST_COVERAGE: ClassVar[float] = 0.5
     """Share of the picture (assumed): more runs together and off."""
     MOST_RADIUS_MM: ClassVar[float] = 3.0

@@ -42,6 +42,8 @@ class LensDust:
         BudgetError: at ``begin`` and ``set``: there is more dust than stays on glass.
     """
 
+    needs = ("camera",)
+
     MOST_LOAD_G_M2: ClassVar[float] = 16.0
     """About the heaviest natural load on glass (assumed)."""
     is_growing: ClassVar[bool] = False

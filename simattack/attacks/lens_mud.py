@@ -38,6 +38,8 @@ class LensMud:
         BudgetError: at ``begin`` and ``set``: it covers too much of the picture.
     """
 
+    needs = ("camera",)
+
     MOST_COVERAGE: ClassVar[float] = 0.6
     """Share of the picture, before blur (assumed): beyond it a camera's own blockage alarm is
     taken to end the drive."""

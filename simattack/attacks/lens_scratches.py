@@ -41,6 +41,8 @@ class LensScratches:
         BudgetError: at ``begin`` and ``set``: the scratches take too much of the window.
     """
 
+    needs = ("camera",)
+
     MOST_COVERAGE: ClassVar[float] = 0.3
     """Share of the window under grooves, were none to cross (assumed)."""
     is_growing: ClassVar[bool] = False

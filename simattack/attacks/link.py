@@ -41,6 +41,8 @@ class Link:
         BudgetError: at ``begin``: a delay that no small board on the cable can store.
     """
 
+    needs = ("camera",)
+
     MAX_BYTES = 64 * 2**20
     """Memory of a board that fits into a connector; assumed."""
 

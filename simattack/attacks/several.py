@@ -45,6 +45,12 @@ class Several:
         object.__setattr__(self, "parts", built)
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """Every sensor that some part needs."""
+        named = (name for part in self.parts for name in getattr(part, "needs", ()))
+        return tuple(dict.fromkeys(named))
+
+    @property
     def threat(self) -> ThreatModel:
         """The most that any part needs; of the rest, what all parts share."""
         threats = [part.threat for part in self.parts]

@@ -45,6 +45,8 @@ class Shake:
         BudgetError: at ``begin``: the stabiliser cannot move so far.
     """
 
+    needs = ("camera",)
+
     MAX_TRAVEL_DEG = 3.0
     """From stop to stop, each axis: 1.5 to either side, as stabilised lenses and sensors have
     (assumed; makers speak of one to a few degrees)."""

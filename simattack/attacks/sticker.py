@@ -32,6 +32,8 @@ class Sticker:
         BudgetError: at ``begin``: it covers too much of the face.
     """
 
+    needs = ("camera",)
+
     patch: str | None = None
     """Name of a shipped patch, or the path of a picture. ``grey`` and ``noise`` take only its
     size, place and outline."""

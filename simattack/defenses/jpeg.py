@@ -29,6 +29,8 @@ OFF = 100
 class Jpeg:
     """Compress and decompress every image before the detector sees it."""
 
+    needs = ("camera",)
+
     quality: int = 50
     """1..99 as libjpeg counts, chroma halved; 100 leaves the image as it is."""
     latency_s: float = 0.01

@@ -27,6 +27,8 @@ _FLAT = 1e-6
 class Smoothing:
     """Multiply the image by 1 - factor * g, where g is the gradient in busy blocks, else 0."""
 
+    needs = ("camera",)
+
     block_px: int = 15
     overlap_px: int = 5
     threshold: float = 0.1

@@ -129,8 +129,11 @@ class Eyes:
             movers: places (2,) and velocities (2,) in the world of what moves.
         """
         bumper_m = s_m + self._car.length_m / 2
-        closed = self.lights.closed(time_s, bumper_m, speed_mps)
-        limit = self.lights.limit_mps(time_s, bumper_m)
+        closed: list[float] = []
+        limit = float("inf")
+        if self._signals is not None:
+            closed = self.lights.closed(time_s, bumper_m, speed_mps)
+            limit = self.lights.limit_mps(time_s, bumper_m)
         yields = [at - self._line_offset_m for at, _ in self._beside_lane(self._yields_at, s_m)]
         more, slow = self._yields.update(bumper_m, speed_mps, yields, movers)
         signs = [

@@ -58,10 +58,51 @@ class Path:
         lateral = forward[best, 0] * away[best, 1] - forward[best, 1] * away[best, 0]
         return float(self.s_m[first + best] + along[best]), float(lateral)
 
+    def place(self, points: Floats, near_s_m: float) -> Floats:
+        """(N, 2) arc length and lateral offset [m] of many points, as ``locate`` tells of one.
+
+        Only what lies along the next 80 m is told right: the vertex nearest to a point decides
+        between the two pieces that meet there.
+
+        Args:
+            points: (N, 2) world [m].
+            near_s_m: as ``locate``.
+        """
+        first = int(np.clip(np.searchsorted(self.s_m, near_s_m - 10.0, "right") - 1, 0, None))
+        first = min(first, len(self.forward) - 1)
+        last = max(int(np.searchsorted(self.s_m, near_s_m + 80.0, "left")), first + 1)
+        last = min(last, len(self.forward))
+        # Counted from the first vertex: world coordinates in single precision cost centimetres.
+        away = np.asarray(points - self.points[first], np.float32)
+        vertices = np.asarray(self.points[first : last + 1] - self.points[first], np.float32)
+        far = (vertices**2).sum(1)[:, None] - 2 * (vertices @ away.T)
+        nearest = first + far.argmin(axis=0)
+        out = np.empty((len(points), 2))
+        best = np.full(len(points), np.inf)
+        for piece in (nearest - 1, nearest):
+            row = np.clip(piece, first, last - 1)
+            off = points - self.points[row]
+            along = np.sum(off * self.forward[row], axis=1)
+            low = np.where(row == 0, -np.inf, 0.0)
+            high = np.where(row == len(self.forward) - 1, np.inf, self.s_m[row + 1] - self.s_m[row])
+            along = np.clip(along, low, high)
+            miss = np.linalg.norm(off - along[:, None] * self.forward[row], axis=1)
+            aside = self.forward[row, 0] * off[:, 1] - self.forward[row, 1] * off[:, 0]
+            is_best = miss < best
+            best = np.where(is_best, miss, best)
+            out[is_best] = np.stack([self.s_m[row] + along, aside], axis=1)[is_best]
+        return out
+
     def point(self, s_m: float) -> Floats:
         """(2,) world [m] at an arc length, beyond the ends too."""
         row = self._row(s_m)
         place: Floats = self.points[row] + (s_m - self.s_m[row]) * self.forward[row]
+        return place
+
+    def beside(self, s_m: float, right_m: float) -> Floats:
+        """(2,) world [m] at an arc length and a lateral offset."""
+        forward = self.forward[self._row(s_m)]
+        place: Floats = self.point(s_m) + right_m * np.array([-forward[1], forward[0]])
         return place
 
     def heading_rad(self, s_m: float) -> float:

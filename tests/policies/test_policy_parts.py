@@ -5,8 +5,9 @@ import pytest
 from closed_loop import CAR, boxes, straight
 from closed_loop import stop_sign as sign_at
 
+from simattack.policies.boxes import Boxes
 from simattack.policies.control import Pedals, pure_pursuit
-from simattack.policies.obstacles import ObstacleTracker, follow_mps2
+from simattack.policies.following import follow_mps2
 from simattack.policies.path import Path
 from simattack.policies.signs import SignRules, SignTracker
 from simattack.policies.stopping import StopRules, StopSigns
@@ -151,19 +152,17 @@ def test_a_passed_line_is_not_reversed_to():
 
 
 def observed(label, box):
-    tracker = ObstacleTracker(CAR.camera, 0.4, 1, 1)
     seen = Detections(np.array([box], float), np.array([0.9]), (label,))
-    tracker.update(seen, np.zeros(3), 0.0, 0.0, lambda depth: 0.0)
-    (track,) = tracker.tracks
-    return track
+    (one,) = Boxes(CAR.camera, 0.4).find(seen, lambda depth: 0.0)
+    return one
 
 
 def test_a_person_stands_where_the_box_meets_the_ground():
     # Feet at 1.5 m below a camera 0.9 m ahead: 554.26 * 1.5 / 12 = 69.28 px below the middle.
     top = 240 + FOCAL_PX * (1.5 - 1.75) / 12
     middle = 320 + FOCAL_PX * 2.0 / 12
-    track = observed("person", (middle - 14, top, middle + 14, 240 + 69.28))
-    assert track.state[:2] == pytest.approx([12.9, 2.0], abs=0.01)
+    one = observed("person", (middle - 14, top, middle + 14, 240 + 69.28))
+    assert (one.depth_m, one.right_m) == pytest.approx((12.0, 2.0), abs=0.01)
 
 
 def test_a_car_beside_the_route_does_not_reach_into_it_with_its_side():
@@ -171,8 +170,8 @@ def test_a_car_beside_the_route_does_not_reach_into_it_with_its_side():
     inner, outer = 320 + FOCAL_PX * 1.6 / 12.6, 320 + FOCAL_PX * 3.5 / 8
     bottom = 240 + FOCAL_PX * 1.5 / 8
     top = bottom - FOCAL_PX * 1.55 / 8
-    track = observed("car", (inner, top, outer, bottom))
-    inner_m = track.state[1] - track.half_width_m
+    one = observed("car", (inner, top, outer, bottom))
+    inner_m = one.right_m - one.half_width_m
     assert inner_m == pytest.approx(1.6, abs=0.02)
 
 
