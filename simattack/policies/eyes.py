@@ -160,6 +160,13 @@ class Eyes:
         boxes = detections.boxes[rows]
         words = _words(self._signals.lights(image, boxes), LIGHTS)
         self._lights_at.update(boxes, words, odometry)
+        lost = self._lights_at.overlooked(odometry)
+        looks = np.array([box for _, box in lost]).reshape(-1, 4)
+        for (post, _), word in zip(
+            lost, _words(self._signals.lights(image, looks), LIGHTS), strict=True
+        ):
+            if word != LIGHTS[-1]:
+                post.read(word)
         posts = [p for p in self._lights_at.posts if p.word is not None and p.stale <= STALE]
         places = np.array([post.place for post in posts]).reshape(-1, 2)
         world = self._localiser.world_from_odometry(places) if len(places) else places

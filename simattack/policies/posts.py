@@ -46,7 +46,10 @@ class Post:
             SignRules(0.0, rules.hits, rules.window, rules.forget_after, rules.size_m),
             camera,
         )
+        self._camera = camera
         self._words: deque[str] = deque(maxlen=rules.window)
+        self._shapes: deque[tuple[float, float]] = deque(maxlen=SignTrack.MEMORY)
+        """Of each sighting: height above the camera [m], width over height."""
         self.word: str | None = None
         """What it says; None: not sure yet, or not any more."""
         self.unseen = 0
@@ -57,6 +60,25 @@ class Post:
     def place(self) -> Floats:
         """(2,) in odometry [m]."""
         return self.track.place
+
+    def sight(self, sighting: Sighting, box: Floats) -> None:
+        """Take in where one picture shows it."""
+        self.track.add(sighting)
+        depth = self.track.expected(sighting.camera)[0]
+        up_px = self._camera.height_px / 2 - (box[1] + box[3]) / 2
+        aspect = (box[2] - box[0]) / (box[3] - box[1])
+        self._shapes.append((float(up_px / self._camera.focal_px * depth), float(aspect)))
+
+    def expected_box(self, camera: Floats) -> Floats | None:
+        """(4,) where the camera from above should see it; None behind it, or never seen whole."""
+        depth, slope, height = self.track.expected(camera)
+        if depth < 1.0 or not self._shapes:
+            return None
+        up, aspect = np.median(np.array(self._shapes), axis=0)
+        x = self._camera.width_px / 2 + self._camera.focal_px * slope
+        y = self._camera.height_px / 2 - self._camera.focal_px * up / depth
+        half = np.array([aspect * height, height]) / 2
+        return np.array([x - half[0], y - half[1], x + half[0], y + half[1]])
 
     def read(self, word: str) -> None:
         """Count one picture's word."""
@@ -104,13 +126,26 @@ class PostTracker:
                 expected.append(self.posts[-1].track.expected(camera))
             taken.add(index)
             if not cut:
-                self.posts[index].track.add(sighting)
+                self.posts[index].sight(sighting, box)
             self.posts[index].read(word)
         for index, post in enumerate(self.posts):
             if index not in taken:
                 post.stale += 1
                 post.unseen += self._is_in_view(expected[index])
         self.posts = [post for post in self.posts if self._is_kept(post)]
+
+    def overlooked(self, odometry: Floats) -> list[tuple[Post, Floats]]:
+        """Posts that nothing was read on in the newest picture, with where they should be in it.
+
+        A detector may lose a light that hangs close before the car; it is still there.
+        """
+        camera = camera_from_above(odometry, self._camera)
+        found = []
+        for post in self.posts:
+            box = post.expected_box(camera) if post.stale else None
+            if box is not None and box[3] - box[1] >= 8.0 and not is_cut(box, self._camera):
+                found.append((post, box))
+        return found
 
     def _match(
         self,

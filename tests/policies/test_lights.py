@@ -142,3 +142,16 @@ def test_a_post_that_should_show_and_does_not_is_given_up():
     assert len(tracker.posts) == 1
     tracker.update(nothing, [], np.zeros(3))
     assert tracker.posts == []
+
+
+def test_a_light_that_the_detector_overlooks_is_looked_for_where_it_must_be():
+    tracker = PostTracker(CAR.camera, PostRules(1.3, narrowest=0.2, is_last=False))
+    for x in (0.0, 2.0, 4.0, 6.0, 8.0):
+        tracker.update(box_of(20.0, 2.5, 3.3, 1.3, x), ["red"], np.array([x, 0.0, 0.0]))
+    assert tracker.overlooked(np.array([8.0, 0.0, 0.0])) == []
+    now = np.array([11.0, 0.0, 0.0])
+    tracker.update(np.zeros((0, 4)), [], now)
+    ((post, box),) = tracker.overlooked(now)
+    assert box == pytest.approx(box_of(20.0, 2.5, 3.3, 1.3, 11.0)[0], abs=3)
+    post.read("red")
+    assert post.stale == 0 and tracker.overlooked(now) == []
