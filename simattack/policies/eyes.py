@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simattack.classifiers.proposals import red_boxes
+from simattack.classifiers.proposals import is_dark, lamp_boxes, red_boxes
 from simattack.classifiers.signals import LIGHTS, SIGNS, Signals
 from simattack.geometry import box_iou, wrap_angle
 from simattack.policies.lane import LaneEstimate, LaneFilter, estimate_lane
@@ -158,6 +158,8 @@ class Eyes:
             if detections.labels[row] == "traffic light" and detections.scores[row] >= self._score
         ]
         boxes = detections.boxes[rows]
+        if is_dark(image):
+            boxes = _with(boxes, lamp_boxes(image, self._car.camera))
         words = _words(self._signals.lights(image, boxes), LIGHTS)
         self._lights_at.update(boxes, words, odometry)
         lost = self._lights_at.overlooked(odometry)
@@ -180,10 +182,7 @@ class Eyes:
             if label == "stop sign"
         ]
         boxes = np.array(found).reshape(-1, 4)
-        red = red_boxes(image, self._car.camera)
-        if len(boxes) and len(red):
-            red = red[box_iou(red, boxes).max(1) < SAME_IOU]
-        boxes = np.concatenate([boxes, red])
+        boxes = _with(boxes, red_boxes(image, self._car.camera))
         words = _words(self._signals.signs(image, boxes), SIGNS)
         for tracker, first in ((self._limits_at, "limit"), (self._yields_at, "yield")):
             own = [row for row, word in enumerate(words) if word.startswith(first)]
@@ -214,6 +213,13 @@ class Eyes:
     def _widths(self) -> Floats:
         n = len(self._path.s_m)
         return self._width_m[:n] if len(self._width_m) >= n else np.full(n, 3.5)
+
+
+def _with(boxes: Floats, more: Floats) -> Floats:
+    """Boxes (N, 4), and those of ``more`` that are none of them."""
+    if len(boxes) and len(more):
+        more = more[box_iou(more, boxes).max(1) < SAME_IOU]
+    return np.concatenate([boxes, more])
 
 
 def _words(shares: Floats, names: tuple[str, ...]) -> list[str]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simattack.classifiers.proposals import red_boxes
+from simattack.classifiers.proposals import is_dark, lamp_boxes, red_boxes
 from simattack.classifiers.signals import CLASSES, crops
 from simattack.types import Camera
 
@@ -65,3 +65,24 @@ def test_a_brown_wall_is_not_red():
 
 def test_every_class_has_one_column():
     assert len(set(CLASSES)) == len(CLASSES) == 11
+
+
+@pytest.mark.parametrize(
+    ("color", "above"), [((255, 30, 20), 1), ((255, 190, 30), 0), ((30, 240, 180), -1)],
+    ids=["red", "yellow", "green"],
+)  # fmt: skip
+def test_at_night_a_lamp_tells_where_its_housing_is(color, above):
+    image = np.full((CAMERA.height_px, CAMERA.width_px, 3), 12, np.uint8)
+    v, u = np.mgrid[0 : CAMERA.height_px, 0 : CAMERA.width_px] + 0.5
+    image[np.hypot(u - 400, v - 150) < 5] = color
+    assert is_dark(image)
+    (box,) = lamp_boxes(image, CAMERA)
+    # Lamps of 0.27 m hang 0.33 m apart in a housing of 1.3 m: here 10 px, 12 px and 48 px.
+    assert box == pytest.approx([389, 126 + 12 * above, 411, 174 + 12 * above], abs=2)
+
+
+def test_lamps_below_the_level_of_the_camera_and_white_ones_are_no_lights():
+    image = np.full((CAMERA.height_px, CAMERA.width_px, 3), 12, np.uint8)
+    image[300:308, 100:108] = (255, 30, 20)  # a car's
+    image[100:108, 100:108] = (255, 250, 240)  # a street lamp
+    assert len(lamp_boxes(image, CAMERA)) == 0
