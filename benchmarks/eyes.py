@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from simattack.classifiers.proposals import red_boxes
+from simattack.classifiers.proposals import is_dark, lamp_boxes, red_boxes
 from simattack.classifiers.signals import LIGHTS, SIGNS, Signals
 from simattack.detectors.yolo import Yolo
 from simattack.geometry import box_iou, wrap_angle
@@ -48,6 +48,8 @@ WEATHERS = {
     "night": Weather(sun_altitude_angle=-20.0),
 }  # fmt: skip
 HIT_IOU = 0.4
+LAMP_IOU = 0.3
+"""A lamp tells the housing roughly."""
 
 
 def main() -> None:
@@ -79,7 +81,7 @@ def signs(session: Session, frames: int, signals: Signals) -> dict[str, Any]:
     board = session.road_signs()
     posts = board.posts()
     kinds = sorted({post.kind for post in posts})
-    table = crops._Found(posts, crops.place_numbers(posts))
+    table = crops.Collector(posts, crops.place_numbers(posts))
     rates: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     labels: Counter[str] = Counter()
     read_s, boxes_read = 0.0, 0
@@ -94,7 +96,7 @@ def signs(session: Session, frames: int, signals: Signals) -> dict[str, Any]:
         for _ in range(frames):
             kind = kinds[int(rng.integers(len(kinds)))]
             pool = [post for post in posts if post.kind == kind]
-            eye = crops._eye(session, pool[int(rng.integers(len(pool)))], rng)
+            eye = crops.viewpoint(session, pool[int(rng.integers(len(pool)))], rng)
             if eye is None:
                 continue
             state = LIGHTS[int(rng.integers(3))]
@@ -123,6 +125,15 @@ def signs(session: Session, frames: int, signals: Signals) -> dict[str, Any]:
                         continue
                     is_found = hit is not None and found.labels[hit] == "traffic light"
                     count(f"light found, {weather_name}, {band}", is_found)
+                    if is_dark(image):
+                        lit = lamp_boxes(image, camera)
+                        over = box_iou(box[None], lit)[0] if len(lit) else np.zeros(0)
+                        is_lamp = len(over) > 0 and over.max() >= LAMP_IOU
+                        count(f"light found by its lamp, {weather_name}, {band}", is_lamp)
+                        if is_lamp:
+                            shares = signals.lights(image, lit[int(over.argmax())][None])[0]
+                            word = LIGHTS[int(shares.argmax())]
+                            count(f"light read right by its lamp, {weather_name}", word == state)
                     if is_found:
                         shares = signals.lights(image, found.boxes[hit][None])[0]
                         word = LIGHTS[int(shares.argmax())]
@@ -134,7 +145,7 @@ def signs(session: Session, frames: int, signals: Signals) -> dict[str, Any]:
                     continue
                 near = box_iou(box[None], red)[0] if len(red) else np.zeros(0)
                 used |= set(np.flatnonzero(near > 0.1).tolist())
-                word = table._sign(middle, pose)
+                word = table.sign(middle, pose)
                 if word == "none" or band is None:
                     continue
                 short = word.split()[0]

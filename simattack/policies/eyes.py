@@ -26,6 +26,9 @@ LIGHT_M, LIMIT_M, YIELD_M = 1.3, 0.65, 0.8
 """Heights of a housing with its shield, a limit's disc and a yield's triangle."""
 SURE = 0.6
 """A picture reads a word only if it has this share."""
+CERTAIN = 0.9
+"""From this share on a sign is believed against the detector: stickers on a stop sign do not get
+there (docs/results.md)."""
 SAME_IOU = 0.3
 STALE = 2
 """A light that was not read in so many pictures does not speak any more."""
@@ -95,11 +98,24 @@ class Eyes:
         if "camera" in obs:
             self._pictures.append((float(obs["clock"][0]), obs["camera"]))
 
+    def stop_signs(self, detections: Detections, captured_s: float) -> Detections:
+        """The detections less the stop signs that say something else for certain.
+
+        COCO knows no yield signs and no limits, so that a detector may call them stop signs.
+        """
+        image = self._picture(captured_s)
+        rows = np.flatnonzero(np.array([label == "stop sign" for label in detections.labels]))
+        if image is None or self._signals is None or not len(rows):
+            return detections
+        shares = self._signals.signs(image, detections.boxes[rows])
+        others = [SIGNS.index(name) for name in SIGNS if name not in ("stop", "none")]
+        keep = np.ones(len(detections), bool)
+        keep[rows] = shares[:, others].max(1) < CERTAIN
+        return detections.select(keep)
+
     def look(self, detections: Detections, captured_s: float, s_m: float) -> None:
         """Read the picture of a moment, with the car at ``s_m`` of the route now."""
-        image = next(
-            (image for time_s, image in self._pictures if abs(time_s - captured_s) < 1e-6), None
-        )
+        image = self._picture(captured_s)
         if image is None:
             return
         odometry = self._localiser.odometry_at(captured_s)
@@ -147,6 +163,12 @@ class Eyes:
             believed = self._beside(self._localiser.pose, s_m)
             lane = self._filter.lane(*believed, self._car.tick_s)
         return Orders((*closed, *more), limit, lane)
+
+    def _picture(self, captured_s: float) -> Image | None:
+        for time_s, image in self._pictures:
+            if abs(time_s - captured_s) < 1e-6:
+                return image
+        return None
 
     def _read_lights(
         self, image: Image, detections: Detections, odometry: Floats, captured_s: float

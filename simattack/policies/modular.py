@@ -314,7 +314,10 @@ class ModularDriver:
         if "camera" not in self._car.sensors:
             return
         odometry = self._localiser.odometry_at(captured_s)
-        self._signs.update(verdict.detections, odometry)
+        signs = verdict.detections
+        if self._eyes is not None:
+            signs = self._eyes.stop_signs(signs, captured_s)
+        self._signs.update(signs, odometry)
         camera = camera_from_above(odometry, self._car.camera)
         place = self._localiser.world_from_odometry(camera[None, :2])[0]
         camera_s_m, _ = self._path.locate(place, self._s_m)

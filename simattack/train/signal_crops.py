@@ -140,7 +140,7 @@ def gather(
     posts = signs.posts()
     numbers = place_numbers(posts)
     kinds = sorted({post.kind for post in posts})
-    camera, found = Camera(), _Found(posts, numbers)
+    camera, found = Camera(), Collector(posts, numbers)
     start = session.road.lane(_spot(posts[0].pose, 20.0))
     session.spawn_ego(start, CAMERAS, camera_every=1)
     is_night = False
@@ -151,7 +151,7 @@ def gather(
             session.set_weather(weather)
         kind = kinds[int(rng.integers(len(kinds)))]
         pool = [post for post in posts if post.kind == kind]
-        eye = _eye(session, pool[int(rng.integers(len(pool)))], rng)
+        eye = viewpoint(session, pool[int(rng.integers(len(pool)))], rng)
         state = LIGHTS[int(rng.integers(len(LIGHTS) - 1))]
         if eye is None:
             continue
@@ -170,7 +170,7 @@ def gather(
     return found.crops()
 
 
-class _Found:
+class Collector:
     """Collects crops, frame by frame."""
 
     def __init__(self, posts: Sequence[Post], numbers: NDArray[np.int64]) -> None:
@@ -196,7 +196,7 @@ class _Found:
                 self._add(image, box, label, self._place(middle), distance, is_night, rng)
                 self._add(dark, box, "off", self._place(middle), distance, is_night, rng, 1)
             elif tag == SIGN:
-                label = self._sign(middle, eye)
+                label = self.sign(middle, eye)
                 self._add(image, box, label, self._place(middle), distance, is_night, rng)
         here = self._place(np.array([eye.x_m, eye.y_m, 0.0]))
         wrong = [*red_boxes(image, camera), *_anywhere(camera, rng)]
@@ -216,7 +216,7 @@ class _Found:
     def _place(self, middle: Floats) -> int:
         return int(self._numbers[np.linalg.norm(self._at - middle[:2], axis=1).argmin()])
 
-    def _sign(self, middle: Floats, eye: Pose) -> str:
+    def sign(self, middle: Floats, eye: Pose) -> str:
         """What a plate says to the camera; ``none`` from behind."""
         away = np.linalg.norm(self._at - middle[:2], axis=1)
         away[[post.kind == "light" for post in self._posts]] = np.inf
@@ -292,7 +292,7 @@ def _spot(pose: Pose, before_m: float) -> Floats:
     )
 
 
-def _eye(session: Session, post: Post, rng: np.random.Generator) -> Pose | None:
+def viewpoint(session: Session, post: Post, rng: np.random.Generator) -> Pose | None:
     """A car's pose on a lane that leads to a sign; None where the street runs elsewhere."""
     before = FROM_M + (TO_M - FROM_M) * rng.random() ** 1.3
     lane = session.road.lane(_spot(post.pose, before))
