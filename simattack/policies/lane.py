@@ -64,6 +64,8 @@ class LaneFilter:
     """Share of the difference that one picture of full quality brings in."""
     STEP_M = 0.3
     """The most that one picture may say against what is held."""
+    ENOUGH = 0.7
+    """A picture of this quality counts in full; marks are dashed more often than not."""
     FADE_S = 4.0
     """What is held is worth half after so long without marks."""
     HEADING_RAD = 0.15
@@ -83,7 +85,7 @@ class LaneFilter:
         """
         if seen is None or abs(seen.heading_rad - heading_rad) > self.HEADING_RAD:
             return
-        weight = seen.quality if seen.sides == 2 else 0.7 * seen.quality
+        weight = min(seen.quality / self.ENOUGH, 1.0) * (1.0 if seen.sides == 2 else 0.8)
         news = float(np.clip(seen.offset_m - right_m - self._difference_m, -self.STEP_M,
                              self.STEP_M))  # fmt: skip
         self._difference_m += self.GAIN * weight * news
