@@ -102,6 +102,6 @@ class Clusters:
             depth_m=float(depth),
             right_m=float(aside),
             half_width_m=float(right - left) / 2,
-            depth_std_m=0.15 + 0.004 * float(nearest),
-            right_std_m=0.15 + 0.006 * float(nearest),
+            depth_std_m=0.1 + 0.003 * float(nearest),
+            right_std_m=0.08 + 0.004 * float(nearest),
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simattack.policies.fusion import Track
+from simattack.policies.fusion import SIZES, Track
 from simattack.policies.localisation import Localiser
 from simattack.policies.path import Path
 
@@ -46,8 +46,10 @@ class Corridor:
 
     CROSSING_MPS = 0.4
     """Slower sideways is no crossing, ..."""
-    CERTAINTY = 2.0
-    """... and neither is what may be so by so many standard deviations."""
+    CERTAINTY = 1.0
+    """... and neither is what may be slower by so many standard deviations, ..."""
+    LONE_CERTAINTY = 2.0
+    """... or so many where a LiDAR alone has seen it: it takes two things side by side for one."""
     NEAR_M = 0.5
     """What moves across is waited for until it is this far out of the way."""
 
@@ -78,7 +80,13 @@ class Corridor:
             sideways = np.array([-sin, cos])
             inwards = -np.sign(right_m) * float(track.state[2:] @ sideways)
             doubt = float(sideways @ track.spread[2:, 2:] @ sideways) ** 0.5
-            if not track.is_ranged or inwards < self.CROSSING_MPS + self.CERTAINTY * doubt:
+            is_known = track.label not in SIZES or "radar" in track.support
+            certainty = self.CERTAINTY if is_known else self.LONE_CERTAINTY
+            if not track.is_ranged or inwards < self.CROSSING_MPS + certainty * doubt:
+                continue
+            # A LiDAR's rings run along a wall as fast as the car drives: what it alone has seen
+            # must go more across the way than along it.
+            if gap < 0 or (not is_known and inwards < abs(along)):
                 continue
             enters_s = outside / inwards
             if self._meets(gap, along, enters_s, inwards, track, speed_mps):

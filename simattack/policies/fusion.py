@@ -55,6 +55,8 @@ class Track:
     """
 
     ACCELERATION_STD_MPS2 = 2.5
+    WALKING_STD_MPS2 = 1.2
+    """Instead, of what a LiDAR or radar vouches for and that is too small for a car."""
 
     def __init__(
         self,
@@ -97,7 +99,8 @@ class Track:
         self._time_s = time_s
         move = np.eye(4)
         move[0, 2] = move[1, 3] = dt
-        q = self.ACCELERATION_STD_MPS2**2
+        is_walking = self.is_ranged and self.label not in LONG | {"", "large"}
+        q = (self.WALKING_STD_MPS2 if is_walking else self.ACCELERATION_STD_MPS2) ** 2
         block = np.kron([[dt**4 / 4, dt**3 / 2], [dt**3 / 2, dt**2]], np.eye(2)) * q
         self.state = move @ self.state
         self.spread = move @ self.spread @ move.T + block

@@ -46,6 +46,8 @@ class Localiser:
         compass_std_rad: expected error of one compass reading.
         wheel_std_mps: expected error of one wheel speed.
         heading_rad: the yaw to begin with where there is no compass.
+        rear_m: how far behind the car frame's origin the rear axle is, which rolls straight on
+            while the car turns, so that the origin moves sideways.
         gates: by sensor (``gnss``, ``compass``, ``wheels``), the greatest ``nis`` that is taken
             in; every reading of a sensor that is not named.
     """
@@ -75,6 +77,7 @@ class Localiser:
         compass_std_rad: float,
         wheel_std_mps: float = 0.1,
         heading_rad: float = 0.0,
+        rear_m: float = 0.0,
         gates: Mapping[str, float] | None = None,
     ) -> None:
         self._origin_deg = origin_deg
@@ -82,6 +85,7 @@ class Localiser:
         self._compass_var = compass_std_rad**2
         self._wheel_var = wheel_std_mps**2
         self._heading_rad = heading_rad
+        self._rear_m = rear_m
         self._gates = dict(gates or {})
         self._state: Floats | None = None
         self._spread = np.zeros((6, 6))
@@ -197,19 +201,21 @@ class Localiser:
         if has_imu := "imu" in obs:
             push = (float(obs["imu"][0]) - state[PUSH_BIAS]) * dt_s
             push_drift, turn_drift = self.PUSH_DRIFT_MPS, self.TURN_DRIFT_RAD
-        step = (state[SPEED] + push / 2) * dt_s
-        yaw = state[YAW] + turn / 2
+        step, aside = (state[SPEED] + push / 2) * dt_s, self._rear_m * turn
+        yaw, middle = state[YAW] + turn / 2, self._odometry[2] + turn / 2
         cos, sin = np.cos(yaw), np.sin(yaw)
-        middle = self._odometry[2] + turn / 2
-        moved = np.array([step * np.cos(middle), step * np.sin(middle), turn])
-        self._odometry = self._odometry + moved
-        self._state = state + np.array([step * cos, step * sin, turn, push, 0.0, 0.0])
+        moved = from_frame(np.array([[step, aside]]), np.array([0.0, 0.0, middle]))[0]
+        self._odometry = self._odometry + np.array([*moved, turn])
+        ahead, right = np.array([cos, sin]), np.array([-sin, cos])
+        went = step * ahead + aside * right
+        self._state = state + np.array([*went, turn, push, 0.0, 0.0])
         move = np.eye(6)
-        move[:2, YAW] = -step * sin, step * cos
-        move[:2, SPEED] = cos * dt_s, sin * dt_s
+        by_yaw = step * right - aside * ahead
+        move[:2, YAW] = by_yaw
+        move[:2, SPEED] = ahead * dt_s
         if has_imu:
-            move[:2, PUSH_BIAS] = -cos * dt_s**2 / 2, -sin * dt_s**2 / 2
-            move[:2, TURN_BIAS] = step * sin * dt_s / 2, -step * cos * dt_s / 2
+            move[:2, PUSH_BIAS] = -ahead * dt_s**2 / 2
+            move[:2, TURN_BIAS] = -(by_yaw / 2 + self._rear_m * right) * dt_s
             move[SPEED, PUSH_BIAS] = move[YAW, TURN_BIAS] = -dt_s
         self._spread = move @ self._spread @ move.T
         slip = self.DRIFT_M**2 * abs(step)

@@ -74,7 +74,7 @@ class Modular:
     """A thing counts once the LiDAR saw it in this many ..."""
     lidar_window: int = 3
     """... of this many newest scans."""
-    lidar_points: int = 3
+    lidar_points: int = 2
     """Least points of a thing in a scan."""
     radar_hits: int = 3
     """A thing counts once the radar saw it move, or stand upright in the way, in this many ..."""
@@ -186,6 +186,7 @@ class ModularDriver:
             recipe.compass_std_rad,
             recipe.wheel_std_mps,
             heading_rad=self._path.heading_rad(0.0),
+            rear_m=car.wheelbase_m / 2,
         )
         self._signs = SignTracker(
             car.camera,
@@ -241,9 +242,7 @@ class ModularDriver:
         return self._tracker
 
     def act(self, obs: Observation, verdict: Verdict) -> Floats:
-        """One tick; the verdict is about the image captured at ``obs["clock"][1]``, the newest
-        scans are of ``obs["clock"][-1]``.
-        """
+        """One tick; the verdict is about the image captured at ``obs["clock"][1]``."""
         time_s, captured_s = float(obs["clock"][0]), float(obs["clock"][1])
         dt_s = self._car.tick_s if self._time_s is None else max(time_s - self._time_s, 0.0)
         self._time_s = time_s
@@ -252,7 +251,7 @@ class ModularDriver:
             return np.array([0.0, 0.0, 1.0])  # it stands until it first knows where it is
         pose, speed = self._localiser.pose, self._localiser.speed_mps
         self._s_m, _ = self._path.locate(pose[:2], self._s_m)
-        self._scan(obs, float(obs["clock"][-1]), speed)
+        self._scan(obs, time_s, speed)
         if self._eyes is not None:
             self._eyes.keep(obs)
         if np.isfinite(captured_s) and (self._captured_s is None or captured_s > self._captured_s):
@@ -290,9 +289,11 @@ class ModularDriver:
             throttle, brake = self._pedals.press(max(wanted, -HARDEST_MPS2), speed, dt_s)
         return np.array([steer, throttle, brake])
 
-    def _scan(self, obs: Observation, scanned_s: float, speed_mps: float) -> None:
-        """Take in what LiDAR and radar measured, if it is new."""
+    def _scan(self, obs: Observation, time_s: float, speed_mps: float) -> None:
+        """Take in what LiDAR and radar measured, if it is new: they look at times of their own."""
         assert self._s_m is not None
+        period_s = self._car.camera_period_s
+        scanned_s = float(np.floor(time_s / period_s + 1e-6)) * period_s
         if self._scanned_s is not None and scanned_s <= self._scanned_s:
             return
         self._scanned_s = scanned_s

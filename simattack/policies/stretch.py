@@ -34,6 +34,8 @@ class Stretch:
     """How far ahead it is looked at, ..."""
     aside_m: float = 8.0
     """... and how far to each side of the route."""
+    beyond_m: float = 5.0
+    """How far beyond the route's end, where nobody goes."""
 
     def along(self, points: Floats) -> Floats:
         """(N, 2) distance along the route [m] from the car's middle, and lateral offset [m].
@@ -54,7 +56,8 @@ class Stretch:
 
     def is_within(self, places: Floats) -> NDArray[np.bool_]:
         """(N,) whether places (N, 2), as ``along`` gives them, are looked at."""
-        inside: NDArray[np.bool_] = (places[:, 0] > 0) & (places[:, 0] < self.reach_m)
+        reach_m = min(self.reach_m, self.path.length_m - self.s_m + self.beyond_m)
+        inside: NDArray[np.bool_] = (places[:, 0] > 0) & (places[:, 0] < reach_m)
         return inside & (np.abs(places[:, 1]) < self.aside_m)
 
 

@@ -69,14 +69,17 @@ def scan(
     slope: float = 0.0,
     rng: np.random.Generator | None = None,
 ) -> Floats:
-    """(channels, columns, 2) as a car at ``pose`` has it."""
+    """(channels, columns, 2) as a car at ``pose`` has it, of the half turn before it."""
     origin, turn = _mounted(pose, lidar.mount)
-    local = lidar.directions()
+    ahead = np.abs(lidar.azimuth_rad) < np.pi / 2
+    local = lidar.directions()[:, ahead]
     ranges, _ = cast(origin, local.reshape(-1, 3) @ turn.T, boxes, time_s, slope)
     if rng is not None:
         ranges = ranges + rng.normal(0, lidar.range_std_m, len(ranges))
     ranges = np.where(ranges < lidar.range_m, ranges, 0.0).reshape(local.shape[:2])
-    return np.stack([ranges, (ranges > 0) * 0.5], axis=-1).astype(np.float32)
+    out = np.zeros((lidar.channels, lidar.columns, 2), np.float32)
+    out[:, ahead] = np.stack([ranges, (ranges > 0) * 0.5], axis=-1)
+    return out
 
 
 def returns(

@@ -160,12 +160,14 @@ def textbook(state, spread, obs, dt, gnss_var, compass_var, wheel_var):
     def move(s):
         turn, push = (obs["imu"][5] - s[5]) * dt, (obs["imu"][0] - s[4]) * dt
         step, yaw = (s[3] + push / 2) * dt, s[2] + turn / 2
-        return s + np.array([step * np.cos(yaw), step * np.sin(yaw), turn, push, 0, 0])
+        x = step * np.cos(yaw) - 1.4 * turn * np.sin(yaw)
+        y = step * np.sin(yaw) + 1.4 * turn * np.cos(yaw)
+        return s + np.array([x, y, turn, push, 0, 0])
 
     nudges = 1e-6 * np.eye(6)
     jacobian = np.stack([(move(state + d) - move(state - d)) / 2e-6 for d in nudges], axis=1)
     moved = move(state)
-    slip = Localiser.DRIFT_M**2 * np.hypot(*(moved - state)[:2])
+    slip = Localiser.DRIFT_M**2 * (state[3] + (obs["imu"][0] - state[4]) * dt / 2) * dt
     grown = np.square([Localiser.TURN_DRIFT_RAD, Localiser.PUSH_DRIFT_MPS, *Localiser.BIAS_WALK])
     spread = jacobian @ spread @ jacobian.T + np.diag([slip, slip, *(grown * dt)])
     fix = world_from_gnss(*obs["gnss"][:2], ORIGIN)
@@ -177,7 +179,7 @@ def textbook(state, spread, obs, dt, gnss_var, compass_var, wheel_var):
 
 
 def test_it_agrees_with_a_textbooks_filter_that_takes_all_readings_at_once():
-    localiser = Localiser(ORIGIN, 0.5, 0.02, 0.1)
+    localiser = Localiser(ORIGIN, 0.5, 0.02, 0.1, rear_m=1.4)
     rng = np.random.default_rng(3)
     localiser.update(observation(0.0, speed=6.0))
     state, spread = localiser._state.copy(), localiser._spread.copy()
@@ -189,6 +191,21 @@ def test_it_agrees_with_a_textbooks_filter_that_takes_all_readings_at_once():
         state, spread = textbook(state, spread, obs, 0.05, 0.5**2, 0.02**2, 0.1**2)
         assert localiser._state == pytest.approx(state, abs=1e-6)
         assert localiser._spread == pytest.approx(spread, abs=1e-7)
+
+
+def test_the_middle_of_a_turning_car_swings_out_of_where_it_looks():
+    """A quarter turn about a point 5 m beside the rear axle, of a car with it 1.4 m behind."""
+    localiser = Localiser(ORIGIN, 0.5, 0.02, rear_m=1.4)
+    turn = np.pi / 4
+    for tick in range(41):
+        yaw = turn * tick * 0.05
+        obs = observation(tick * 0.05, yaw=yaw, speed=5.0 * turn, turn=turn)
+        if tick:
+            obs["gnss"] = np.full(3, np.inf)
+        localiser.update(obs)
+    # The axle goes from (-1.4, 0) to (3.6, 5), and the middle is then 1.4 m beyond it in y.
+    assert localiser.odometry == pytest.approx([5.0 - 1.4, 5.0 + 1.4, np.pi / 2], abs=0.01)
+    assert localiser.pose == pytest.approx([3.6, 6.4, np.pi / 2], abs=0.01)
 
 
 def test_it_learns_what_the_inertial_unit_reads_too_much():

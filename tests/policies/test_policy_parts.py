@@ -41,6 +41,19 @@ def test_a_path_that_crosses_itself_is_followed_in_order():
     assert path.locate(crossing, 240.0)[0] == pytest.approx(249.5)
 
 
+def test_many_places_at_once_are_where_each_of_them_is():
+    turn = np.linspace(0, np.pi / 2, 25)
+    corner = [(40 + 15 * np.sin(a), 15 - 15 * np.cos(a)) for a in turn]
+    path = Path(route([(x, 0.0) for x in range(40)] + corner + [(55.0, y) for y in range(16, 60)]))
+    points = np.random.default_rng(0).uniform([-8, -8], [63, 45], (300, 2))
+    places = path.place(points, 20.0)
+    near = np.abs(places[:, 1]) < 8.0
+    assert near.sum() > 100
+    for point, place in zip(points[near], places[near], strict=True):
+        assert place == pytest.approx(path.locate(point, 20.0), abs=1e-6)
+    assert path.beside(*places[0]) == pytest.approx(points[0], abs=0.5)
+
+
 def test_a_path_needs_two_places():
     with pytest.raises(ValueError, match="two different points"):
         Path(route([(1, 1), (1, 1)]))
