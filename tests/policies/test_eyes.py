@@ -87,6 +87,20 @@ def test_the_shipped_classifier_reads_the_town_s_stop_sign(signals):
     assert len(one.stop_signs(seen, 0.0)) == 1
 
 
+def test_what_a_light_is_taken_for_has_a_gradient_in_the_picture(signals):
+    import torch
+
+    image = grey()
+    box = torch.from_numpy(hang(image, "red")).float()[None]
+    tensor = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+    tensor.requires_grad_(True)
+    logits = signals.logits(tensor, [box])
+    assert int(logits[0, : len(LIGHTS)].argmax()) == LIGHTS.index("red")
+    logits[0, LIGHTS.index("green")].backward()
+    assert float(tensor.grad[0, :, 150:210, 420:448].abs().max()) > 0
+    assert float(tensor.grad[0, :, 300:].abs().max()) == 0
+
+
 def test_a_red_light_seen_three_times_closes_its_line_and_green_opens_it(signals):
     image = grey()
     one = eyes(signals)
