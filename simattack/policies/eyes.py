@@ -122,7 +122,9 @@ class Eyes:
         if self._is_lane_read:
             width = float(np.interp(s_m, self._path.s_m, self._widths()))
             self.seen_lane = estimate_lane(image, self._car.camera, width)
-            self._filter.look(self.seen_lane, *self._beside(self._pose_at(odometry), s_m))
+            self._filter.look(
+                self.seen_lane, *self._beside(self._pose_at(odometry), s_m), width_m=width
+            )
         if self._signals is None:
             return
         if self._has_lines:

@@ -66,6 +66,8 @@ class LaneFilter:
     """The most that one picture may say against what is held."""
     ENOUGH = 0.7
     """A picture of this quality counts in full; marks are dashed more often than not."""
+    KNOWN = 0.5
+    """The average of the newest pictures that is enough."""
     FADE_S = 4.0
     """What is held is worth half after so long without marks."""
     HEADING_RAD = 0.15
@@ -75,19 +77,24 @@ class LaneFilter:
         self._difference_m = 0.0
         self._quality = 0.0
 
-    def look(self, seen: LaneEstimate | None, right_m: float, heading_rad: float) -> None:
+    def look(
+        self, seen: LaneEstimate | None, right_m: float, heading_rad: float, width_m: float = 3.5
+    ) -> None:
         """Take in one picture.
 
         Args:
             seen: None if there was no lane in it.
             right_m: how far right of the route the car believed to be when it was taken.
             heading_rad: and how far right of the route's it believed its heading to be.
+            width_m: of the lane. Beyond half of it the next lane is seen in place of this one, and
+                what agrees better with what is held is taken.
         """
         if seen is None or abs(seen.heading_rad - heading_rad) > self.HEADING_RAD:
             return
         weight = min(seen.quality / self.ENOUGH, 1.0) * (1.0 if seen.sides == 2 else 0.8)
-        news = float(np.clip(seen.offset_m - right_m - self._difference_m, -self.STEP_M,
-                             self.STEP_M))  # fmt: skip
+        news = seen.offset_m - right_m - self._difference_m
+        news = (news + width_m / 2) % width_m - width_m / 2
+        news = float(np.clip(news, -self.STEP_M, self.STEP_M))
         self._difference_m += self.GAIN * weight * news
         self._quality += self.GAIN * (weight - self._quality)
 
@@ -96,7 +103,8 @@ class LaneFilter:
         self._quality *= 0.5 ** (dt_s / self.FADE_S)
         if self._quality < 0.02:
             return None
-        return LaneEstimate(right_m + self._difference_m, heading_rad, 0.0, self._quality)
+        quality = min(self._quality / self.KNOWN, 1.0)
+        return LaneEstimate(right_m + self._difference_m, heading_rad, 0.0, quality)
 
 
 def estimate_lane(image: Image, camera: Camera, width_m: float = 3.5) -> LaneEstimate | None:

@@ -94,7 +94,7 @@ class Modular:
     """Full brakes once less than this deceleration will not do, ..."""
     emergency_ttc_s: float = 0.8
     """... or when it is so near."""
-    lane_trust: float = 0.75
+    lane_trust: float = 0.9
     """How far the car goes by the lane its camera sees, at its best, against its own pose; 0 looks
     for no lane."""
     signal_weights: str = "town_signals"

@@ -92,8 +92,18 @@ def test_the_filter_fades_where_marks_end():
     keeper = LaneFilter()
     for _ in range(40):
         keeper.look(LaneEstimate(0.5, 0.0, 0.0, 1.0), 0.0, 0.0)
-    before = keeper.lane(0.0, 0.0, 0.0)
+    before = keeper.lane(0.0, 0.0, LaneFilter.FADE_S)
     after = keeper.lane(0.0, 0.0, LaneFilter.FADE_S)
     assert before is not None and after is not None
-    assert after.quality == pytest.approx(before.quality / 2)
+    assert after.quality == pytest.approx(before.quality / 2, abs=0.01)
     assert keeper.lane(0.0, 0.0, 10 * LaneFilter.FADE_S) is None
+
+
+def test_over_the_line_the_filter_goes_on_with_its_own_lane():
+    # Dragged 2 m right in a lane 3.5 m wide, it sees the next one, 1.5 m left of its middle.
+    keeper = LaneFilter()
+    for right in np.arange(0.0, 2.01, 0.02):
+        offset = right if right < 1.75 else right - 3.5
+        keeper.look(LaneEstimate(offset, 0.0, 0.0, 1.0), 0.0, 0.0)
+    lane = keeper.lane(0.0, 0.0, 0.05)
+    assert lane is not None and lane.offset_m == pytest.approx(2.0, abs=0.12)
