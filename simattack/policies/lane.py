@@ -62,7 +62,7 @@ class LaneFilter:
 
     GAIN = 0.2
     """Share of the difference that one picture of full quality brings in."""
-    STEP_M = 0.3
+    STEP_M = 0.6
     """The most that one picture may say against what is held."""
     ENOUGH = 0.7
     """A picture of this quality counts in full; marks are dashed more often than not."""

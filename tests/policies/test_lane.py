@@ -78,10 +78,10 @@ def test_the_filter_comes_to_what_the_camera_sees():
     assert lane.quality == pytest.approx(1.0, abs=0.02)
 
 
-def test_one_wrong_picture_moves_the_filter_by_six_centimetres_at_most():
-    # 0.2 of at most 0.3 m.
+def test_one_wrong_picture_moves_the_filter_by_twelve_centimetres_at_most():
+    # 0.2 of at most 0.6 m.
     lane = held(1, LaneEstimate(1.7, 0.0, 0.0, 1.0))
-    assert lane is not None and lane.offset_m == pytest.approx(0.06)
+    assert lane is not None and lane.offset_m == pytest.approx(0.12)
 
 
 def test_a_lane_that_runs_across_the_route_is_not_believed():
