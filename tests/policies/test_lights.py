@@ -34,7 +34,7 @@ def test_of_several_lights_the_red_one_counts():
     assert said == "red"
 
 
-@pytest.mark.parametrize("place", [(90, 4), (150, 4), (104, 12)], ids=["before", "next", "aside"])
+@pytest.mark.parametrize("place", [(90, 4), (150, 4), (104, 17)], ids=["before", "next", "aside"])
 def test_a_light_of_another_place_does_not_speak(place):
     assert word_of(LINE_M, PATH, np.array([place]), ["red"], RULES) is None
 
