@@ -149,6 +149,20 @@ class RoadMap:
         )
         return float((found or self._map.get_waypoint(place)).transform.location.z)
 
+    def widths_m(self, points: Floats) -> Floats:
+        """(N,) of the driving lanes at points (N, 3)."""
+        return np.array([float(self._waypoint(point).lane_width) for point in points])
+
+    def lane_points(self, step_m: float) -> Floats:
+        """(N, 5) x, y, z [m], yaw [rad], width [m] on all driving lanes outside junctions."""
+        found = []
+        for point in self._map.generate_waypoints(step_m):
+            if not point.is_junction and point.lane_type == self._carla.LaneType.Driving:
+                pose = pose_of(point.transform)
+                width_m = float(point.lane_width)
+                found.append((pose.x_m, pose.y_m, pose.z_m, pose.yaw_rad, width_m))
+        return np.array(found).reshape(-1, 5)
+
     def lane(self, place: Floats) -> Pose:
         """The middle of the driving lane nearest to a place (3,), looking along its traffic."""
         return pose_of(self._waypoint(place).transform)

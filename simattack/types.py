@@ -203,11 +203,17 @@ class Route:
     ``points`` (N, 3) world frame [m], about 1 m apart, on the centre of the lane.
     ``speed_limit_mps`` (N,). ``geo_origin`` (latitude [deg], longitude [deg]) of the world's
     origin, by which the car turns GNSS fixes into metres.
+
+    What a navigation map tells besides, which never includes what a light shows:
+    ``signal_lines_m`` (K,) arc lengths along the points where the route crosses the stop line of
+    a junction with traffic lights. ``lane_width_m`` (N,); None: 3.5 everywhere.
     """
 
     points: Floats
     speed_limit_mps: Floats
     geo_origin: tuple[float, float]
+    signal_lines_m: Floats = field(default_factory=lambda: np.zeros(0))
+    lane_width_m: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
