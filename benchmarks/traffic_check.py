@@ -8,9 +8,10 @@ Prints one JSON object: how far the cars drove; the ones that stood for more tha
 a red light or a car ahead of them (*stuck*), and which car's body stood across their way then; the
 ones whose centre left the lanes (*off road*: more than 2.5 m from the middle of the nearest driving
 lane); the ones that hit something, and what; the ones that are gone (the TrafficManager takes a car
-away that was blocked for 90 s). Exit status 1 when any of these is not explained: stuck or gone
-with nothing in its way, off road without a hit before. The TrafficManager alone may let cars touch
-and let two wait for each other.
+away that was blocked for 90 s), what each of them waited for in its last standstill, and for whom
+the car ahead of it waited then, and so on. Exit status 1 when any of these is not explained: stuck
+with nothing in its way, gone with nothing in its way and at the end of no queue, off road without a
+hit before. The TrafficManager alone may let cars touch and let two wait for each other.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ STUCK_S = 60.0
 OFF_ROAD_M = 2.5
 AHEAD_M = 14.0
 """A car this close ahead explains a standstill (its own is looked at separately)."""
+BEYOND_M = 50.0
+"""How far along its lanes a standing car's way is followed: through a junction and a bit."""
 ASIDE_M = 0.5
 """A body this close to the way ahead is in it: the TrafficManager keeps about as much."""
 PUSHED_S = 30.0
@@ -56,6 +59,10 @@ class Track:
     fastest_mps: float = 0.0
     across: list[dict[str, object]] = field(default_factory=list)
     """What was first seen in its way while it has been standing."""
+    waits: list[dict[str, object]] = field(default_factory=list)
+    """What it has been waiting for since it stood still, and from when."""
+    queue: list[int] = field(default_factory=list)
+    """Itself, the standing car that it waits behind, and so on."""
     hits: list[dict[str, object]] = field(default_factory=list)
 
 
@@ -83,12 +90,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def reason(car: carla.Vehicle, cars: list[carla.Vehicle]) -> str | None:
-    """Why a standing car may stand: ``red light``, ``car ahead``, or None."""
+def reason(car: carla.Vehicle, cars: list[carla.Vehicle]) -> tuple[str, int] | None:
+    """Why a standing car may stand: ``red light`` or ``car ahead``, with the other's id."""
     if car.is_at_traffic_light() and car.get_traffic_light_state() != carla.TrafficLightState.Green:
-        return "red light"
+        light = car.get_traffic_light()
+        return "red light", light.id if light is not None else 0
     here = car.get_transform()
     forward = here.get_forward_vector()
+    near: list[tuple[float, int]] = []
     for other in cars:
         if other.id == car.id:
             continue
@@ -96,8 +105,31 @@ def reason(car: carla.Vehicle, cars: list[carla.Vehicle]) -> str | None:
         along = away.x * forward.x + away.y * forward.y
         aside = abs(away.x * forward.y - away.y * forward.x)
         if 0 < along < AHEAD_M and aside < 2.0:
-            return "car ahead"
+            near.append((along, other.id))
+    return ("car ahead", min(near)[1]) if near else None
+
+
+def beyond(car: carla.Vehicle, cars: list[carla.Vehicle], roads: carla.Map) -> int | None:
+    """The nearest car that stands further along any of the lanes before ``car``, by id.
+
+    The TrafficManager enters no junction behind which there is no room.
+    """
+    standing = [(o.id, o.get_location()) for o in cars if o.id != car.id and speed_mps(o) < 0.1]
+    ends, step_m = [roads.get_waypoint(car.get_location())], 2.0
+    for _ in range(round(BEYOND_M / step_m)):
+        ends = [following for end in ends for following in end.next(step_m)]
+        for end in ends:
+            middle = end.transform.location
+            for number, place in standing:
+                if math.hypot(place.x - middle.x, place.y - middle.y) < 1.5:
+                    return number
     return None
+
+
+def speed_mps(car: carla.Vehicle) -> float:
+    """Along the ground."""
+    velocity = car.get_velocity()
+    return math.hypot(velocity.x, velocity.y)
 
 
 def across(car: carla.Vehicle, cars: list[carla.Vehicle]) -> list[dict[str, object]]:
@@ -136,8 +168,7 @@ def look(
     here = car.get_location()
     track.travelled_m += here.distance(track.last)
     track.last = here
-    velocity = car.get_velocity()
-    speed = math.hypot(velocity.x, velocity.y)
+    speed = speed_mps(car)
     track.fastest_mps = max(track.fastest_mps, speed)
     lane = roads.get_waypoint(here)
     middle = lane.transform.location
@@ -150,16 +181,24 @@ def look(
     if off_m > OFF_ROAD_M:
         track.off_road.append(track.place)
     if speed >= 0.1:
-        track.across = []
-    elif not track.across:
+        track.across, track.waits = [], []
+        track.still_s = 0.0
+        return
+    if not track.across:
         track.across = across(car, cars)
-    if speed >= 0.1 or reason(car, cars) is not None:
+    why = reason(car, cars)
+    if why is None and (number := beyond(car, cars, roads)) is not None:
+        why = "car beyond", number
+    told_why = {"for": why[0], "id": why[1]} if why is not None else {"for": "nothing seen"}
+    if not track.waits or {k: v for k, v in track.waits[-1].items() if k != "t"} != told_why:
+        track.waits.append({"t": round(now_s, 1), **told_why})
+    if why is not None and why[0] != "car beyond":
         track.still_s = 0.0
         return
     track.still_s += EVERY * TICK_S
     track.longest_still_s = max(track.longest_still_s, track.still_s)
     if track.still_s > STUCK_S and track.still_s - EVERY * TICK_S <= STUCK_S:
-        told = {"off_m": round(off_m, 2), "junction": lane.is_junction}
+        told = {"off_m": round(off_m, 2), "junction": lane.is_junction, "waits": track.waits[-1]}
         track.stuck.append({**place, **told, "across": across(car, cars)})
 
 
@@ -198,22 +237,41 @@ def spawn(
     return cars
 
 
+def queue(tracks: dict[int, Track], first: int) -> list[int]:
+    """A car that stands, the car that it last waited behind, and so on to the queue's head."""
+    found = [first]
+    while waits := [w for w in tracks[found[-1]].waits if w["for"] in ("car ahead", "car beyond")]:
+        ahead = int(str(waits[-1]["id"]))
+        if ahead in found:
+            break
+        found.append(ahead)
+    return found
+
+
 def unexplained(tracks: dict[int, Track], lost: set[int]) -> dict[str, list[int]]:
     """The cars whose trouble the log does not explain.
 
-    Stuck or gone with nothing in their way, unless a hit has put them off the road; off the road
-    without a hit shortly before.
+    Stuck or gone with nothing in their way, unless a hit has put them off the road or they stood in
+    a queue; off the road without a hit shortly before.
     """
 
     def was_hit(track: Track, t_s: float) -> bool:
         return any(0 <= t_s - float(str(hit["t"])) + 1.0 <= PUSHED_S for hit in track.hits)
 
     pushed = {i for i, t in tracks.items() if t.off_road and was_hit(t, t.off_road[0]["t"])}
-    stuck = {i for i, t in tracks.items() if any(not s["across"] for s in t.stuck)}
+    stuck = {
+        i
+        for i, t in tracks.items()
+        if any(not s["across"] and dict(s["waits"])["for"] == "nothing seen" for s in t.stuck)  # type: ignore[call-overload]
+    }
     return {
         "stuck": sorted(stuck - pushed),
         "off_road": [i for i, t in tracks.items() if t.off_road and i not in pushed],
-        "lost": [i for i in sorted(lost) if not (tracks[i].stuck or tracks[i].across)],
+        "lost": [
+            i
+            for i in sorted(lost)
+            if not (tracks[i].stuck or tracks[i].across or len(tracks[i].queue) > 1)
+        ],
     }
 
 
@@ -247,6 +305,8 @@ def drive(
                 here = [car for car in cars if car.is_alive]
                 for car in here:
                     look(car, here, tracks[car.id], roads, tick * TICK_S)
+                for car in here:
+                    tracks[car.id].queue = queue(tracks, car.id)
         wall_s = time.monotonic() - began
         alive = {actor.id for actor in world.get_actors().filter("vehicle.*")}
     finally:
@@ -254,7 +314,11 @@ def drive(
         settings.synchronous_mode, settings.fixed_delta_seconds = False, None
         world.apply_settings(settings)
     lost = {
-        f"{car.id} {car.type_id}": {"place": tracks[car.id].place, "hits": tracks[car.id].hits}
+        f"{car.id} {car.type_id}": {
+            "place": tracks[car.id].place, "hits": tracks[car.id].hits,
+            "across": tracks[car.id].across, "waits": tracks[car.id].waits,
+            "queue": tracks[car.id].queue,
+        }
         for car in cars if car.id not in alive
     }  # fmt: skip
     for actor in [*sensors, *(car for car in cars if car.id in alive)]:

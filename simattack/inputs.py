@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import inspect
 import os
 import platform
 import shutil
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import simattack
-from simattack import resources
+from simattack import registry, resources
 from simattack.detectors.weights import find_weights
 from simattack.patchfile import find_patch
 from simattack.places import catalogue_file
@@ -44,6 +45,9 @@ def of_scenario(scenario: Scenario) -> Plain:
     for room, part in _parts(scenario):
         for path in part_files(room, part):
             files[f"{room} {path.name}"] = resources.sha256(path)
+        if ":" in part.kind:  # a class of the user's own, by its import path
+            source = Path(inspect.getfile(registry.lookup(room, part.kind)))
+            files[f"{room} {part.kind}"] = resources.sha256(source)
     for plugin in scenario.plugins:
         files[f"plugin {Path(plugin).name}"] = resources.sha256(Path(plugin))
     return {"content": scenario.content(), "files": files}

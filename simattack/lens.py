@@ -102,7 +102,7 @@ class Optics:
         if not isinstance(value, Mapping):
             raise ValueError(f"optics must be a mapping such as {{f_number: 2}}, got {value!r}")
         known = [field.name for field in fields(cls)]
-        if unknown := sorted(set(value) - set(known)):
+        if unknown := sorted(map(str, set(value) - set(known))):
             raise ValueError(f"optics has no {unknown[0]!r}; it takes: {', '.join(known)}")
         return cls(**value)
 

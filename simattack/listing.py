@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from typing import Any
 
 from simattack import config, registry, resources
 from simattack.patchfile import load_patch
 from simattack.taxonomy import ThreatModel
+
+AXES = ("stage", "knowledge", "frequency", "target", "scope")
+"""Of the survey, in its order."""
 
 
 def listed(what: str) -> list[tuple[str, str]]:
@@ -27,6 +31,37 @@ def listed(what: str) -> list[tuple[str, str]]:
     if what == "patches":
         return [(name, _patch_text(name)) for name in resources.shipped("patches", ".png")]
     raise ValueError(f"nothing is listed under {what!r}")
+
+
+def described(what: str) -> list[dict[str, Any]]:
+    """The same for programs: ``name``, ``text``, and of what is registered its ``options``.
+
+    An option is told by its name, its type and its default; without a default it is required.
+
+    Raises:
+        SimattackError: something that ships is damaged.
+    """
+    rows: list[dict[str, Any]] = [{"name": name, "text": text} for name, text in listed(what)]
+    if what in registry.ROOMS:
+        for row in rows:
+            row["options"] = _options(registry.lookup(what, row["name"]))
+    return rows
+
+
+def _options(cls: type) -> list[dict[str, Any]]:
+    told = []
+    for field in dataclasses.fields(cls):
+        if not field.init:
+            continue
+        option: dict[str, Any] = {"name": field.name, "type": str(field.type)}
+        if field.default is not dataclasses.MISSING:
+            value = field.default
+            is_nested = dataclasses.is_dataclass(value) and not isinstance(value, type)
+            option["default"] = dataclasses.asdict(value) if is_nested else value
+        elif field.default_factory is not dataclasses.MISSING:
+            option["default"] = field.default_factory()
+        told.append(option)
+    return told
 
 
 def taxonomy() -> list[dict[str, Any]]:

@@ -13,17 +13,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from simattack.errors import BudgetError, ConfigError
+from simattack.errors import BudgetError
 from simattack.lens import CLEAN_BELOW, Optics, View, number, view_of
 from simattack.light import behind, codes_of, light_of, shown
+from simattack.onsensor import Moment, OnSensor
 from simattack.raster import Array
-from simattack.timing import Timer, Timing
+from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
+from simattack.timing import Timing
 from simattack.types import Camera, Floats, Frame, Image, Observation, World
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 ALWAYS = Timing()
+SOILING = ThreatModel(
+    Stage.SENSOR, Knowledge.BLACK, Frequency.ONE_SHOT, Target.DEGRADE, Scope.UNIVERSAL
+)
+"""Of a deposit that somebody leaves on the window and knows nothing for."""
 _COARSE = 4
 """Budgets are counted on a picture so many times smaller than the car's."""
 _ROUNDING = 0.002
@@ -81,18 +87,9 @@ class OnLens:
 
     def __init__(self, recipe: Deposit, world: World | None, rng: np.random.Generator) -> None:
         self._recipe = recipe
-        self._kind = str(getattr(recipe, "kind", type(recipe).__name__))
-        place = None
-        if recipe.timing.event == "near" and recipe.surface:
-            if world is None:
-                raise ConfigError("timing 'near' needs a world with surfaces")
-            place = world.surface(recipe.surface).corners_m.mean(0)
-        self._timer = Timer(recipe.timing, place)
+        self._running = OnSensor(recipe, world, "camera", self._see, self._take)
         self._parameters, self._grain = recipe.draw(rng)
         self._check(self._parameters)
-        self._is_over = False
-        self._captured_s: float | None = None
-        self._image: Image | None = None
         self._film: tuple[Any, Film] | None = None
 
     @property
@@ -102,14 +99,7 @@ class OnLens:
 
     def tamper(self, obs: Observation, frame: Frame) -> Observation:
         """The picture through the deposit; the other sensors as they are."""
-        elapsed_s = self._timer.elapsed_s(frame)
-        if self._is_over:
-            return obs
-        captured_s = float(obs["clock"][1])
-        if captured_s != self._captured_s:
-            self._captured_s = captured_s
-            self._image = None if elapsed_s is None else self._see(obs["camera"], elapsed_s)
-        return obs if self._image is None else {**obs, "camera": self._image.copy()}
+        return self._running.tamper(obs, frame)
 
     def set(self, parameters: Floats) -> None:
         """New parameters (n,), clipped to the recipe's box; seen from the next capture on.
@@ -118,19 +108,10 @@ class OnLens:
             ConfigError: the vector does not fit.
             BudgetError: they break the budget; the old ones stay.
         """
-        low, high = self._recipe.box
-        if np.shape(parameters) != low.shape:
-            raise ConfigError(
-                f"expected {low.size} parameters of {self._kind!r}, got {np.size(parameters)}"
-            )
-        wanted = np.asarray(parameters, float).clip(low, high)
-        if not np.isfinite(wanted).all():
-            raise ConfigError(f"expected finite parameters of {self._kind!r}, got {wanted}")
-        self._check(wanted)
-        self._parameters, self._film = wanted, None
+        self._running.set(parameters)
 
     def end(self) -> None:
-        self._is_over = True
+        self._running.end()
 
     def render(
         self, images: Tensor, parameters: Tensor | None = None, elapsed_s: float = 0.0
@@ -153,7 +134,12 @@ class OnLens:
         film = self._recipe.film(parameters.double(), self._grain, view, elapsed_s)
         return shown(film.over(behind(images)))
 
-    def _see(self, image: NDArray[np.uint8], elapsed_s: float) -> Image:
+    def _take(self, parameters: Floats) -> None:
+        self._check(parameters)
+        self._parameters, self._film = parameters, None
+
+    def _see(self, image: NDArray[np.uint8], moment: Moment) -> Image:
+        elapsed_s = moment.on_s or 0.0
         key = (image.shape, elapsed_s if self._recipe.is_growing else None)
         if self._film is None or self._film[0] != key:
             view = view_of(image.shape[1], image.shape[0], self._recipe.optics)

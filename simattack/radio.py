@@ -130,6 +130,10 @@ class Emitter:
             return None
         return surface_m if self.place_m is None else np.array(self.place_m, float)
 
+    def standing(self, world: World, surface: str) -> Floats | None:
+        """(3,) where it stands in a world, at that surface or elsewhere; None if it is carried."""
+        return self.stand(surface_place(world, surface) if self.at == "surface" else None)
+
     def distance_to(self, ego: Pose, stand: Floats | None) -> float:
         """From the car's antenna [m]; ``stand`` is what the method of that name gave."""
         if stand is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -173,7 +174,18 @@ def option(value: object, cls: type[_T], name: str) -> _T:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a mapping that says one key twice; plain YAML would keep the last in silence."""
+    """Refuses a mapping that says one key twice; plain YAML would keep the last in silence.
+
+    As in YAML 1.2, 1e-3 is a number, and of the words only true and false are booleans: ``off`` is
+    a name that somebody gives a control.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  PyYAML's own name and kind
+        first: [
+            (tag, how) for tag, how in known if tag != "tag:yaml.org,2002:bool" or first in "tTfF"
+        ]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -186,6 +198,13 @@ class _Loader(yaml.SafeLoader):
             seen.add(key)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
         return mapping
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
+)
 
 
 def _kind(value: Any) -> str:

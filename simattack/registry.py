@@ -2,11 +2,13 @@
 
 A new attack, defense, detector or policy is one new file in its folder with a class under
 ``@register("attacks", "name")``; a folder is imported the first time one of its names is asked
-for. A user's own file outside the package is loaded with ``load_file``.
+for. A user's own file outside the package is loaded with ``load_file``; a class that can be
+imported needs neither: ``my_lab.attacks:Mine`` is its name.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import importlib
 import importlib.util
@@ -16,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from simattack.checks import misfit
 from simattack.errors import ConfigError
 
 ROOMS = ("attacks", "defenses", "detectors", "policies", "optimize", "cast")
@@ -46,11 +49,13 @@ def kinds(room: str) -> list[str]:
 
 
 def lookup(room: str, kind: str) -> type:
-    """The class of that name.
+    """The class of that name, or at that import path: ``module:Class``.
 
     Raises:
         ConfigError: no such name; suggests the nearest.
     """
+    if ":" in str(kind):
+        return _imported(room, kind)
     _load(room)
     try:
         return _classes[room][kind]
@@ -71,16 +76,23 @@ def build(room: str, kind: str, options: dict[str, Any], where: str) -> Any:
         cls = lookup(room, kind)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
-    fields = getattr(cls, "__dataclass_fields__", {})
+    is_plain = not dataclasses.is_dataclass(cls)
+    known = [] if is_plain else [field.name for field in dataclasses.fields(cls) if field.init]
     for name in options:
-        if name not in fields or not fields[name].init:
-            near = difflib.get_close_matches(name, list(fields), 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it takes: {', '.join(fields)}"
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it takes: {', '.join(known)}"
             raise ConfigError(f"{where}: {kind!r} has no option {name!r}; {hint}")
+    odd = misfit(cls, options)
     try:
-        return cls(**options)
-    except (TypeError, ValueError, ConfigError) as error:  # the last one of a part of its own
-        raise ConfigError(f"{where}: {error}") from error
+        made = cls(**options)
+    except (ArithmeticError, OSError, TypeError, ValueError, ConfigError) as error:
+        # What the class itself says of an option is the better line.
+        is_told = odd is None or odd.split(" ")[0] in str(error)
+        raise ConfigError(f"{where}: {error if is_told else odd}") from error
+    if odd is not None:
+        raise ConfigError(f"{where}: {odd}")
+    return made
 
 
 def load_file(path: Path) -> None:
@@ -101,6 +113,27 @@ def load_file(path: Path) -> None:
         spec.loader.exec_module(module)
     except Exception as error:
         raise ConfigError(f"{path} fails to import: {type(error).__name__}: {error}") from error
+
+
+def _imported(room: str, path: str) -> type:
+    where = f"expected a kind of {room}, got {path!r}"
+    module_name, _, name = path.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{where}: there is no module {error.name!r}; install it, or name its folder in "
+            "PYTHONPATH"
+        ) from error
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{where}: it fails to import: {told}") from error
+    cls = getattr(module, name, None)
+    if not isinstance(cls, type) or not hasattr(cls, "__dataclass_fields__"):
+        raise ConfigError(f"{where}: {module_name} has no dataclass {name!r}")
+    if "kind" not in vars(cls):
+        cls.kind = path  # type: ignore[attr-defined]  # as ``register`` does
+    return cls
 
 
 def _load(room: str) -> None:

@@ -25,6 +25,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--carla", metavar="HOST:PORT", help="a real CARLA server for marked tests")
 
 
+@pytest.hookimpl(tryfirst=True)  # before marks are chosen from
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever asks for a session drives on a server of its own: that is a journey."""
+    for item in items:
+        if "session" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.journey)
+
+
 @pytest.fixture(scope="session")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the recordings of ``server``."""
@@ -52,7 +60,10 @@ def client(server: tuple[str, int]) -> Any:
 
 @pytest.fixture(scope="session")
 def session() -> Iterator[Any]:
-    """A running Session with a server of its own; each test clears what it needs cleared."""
+    """A running Session with a server of its own; each test clears what it needs cleared.
+
+    Its tests are journeys, marked above.
+    """
     from simattack.session import Session
 
     with Session.launch() as running:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,7 @@ from PIL import Image as Pictures
 
 from simattack import cli, config, listing, overrides, publication, registry, suite
 from simattack.errors import ConfigError, SimattackError
-from simattack.taxonomy import ThreatModel
+from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
 from simattack.worker import Tools
 
 
@@ -102,6 +104,21 @@ def test_a_wrong_flag_is_refused_with_the_usage_code(go):
     assert "--seeds" in err
 
 
+def test_a_server_starts_on_a_town_of_its_folder_and_else_on_a_shipped_map(
+    go, monkeypatch, tmp_path
+):
+    import simattack.server
+
+    started = []
+    monkeypatch.setattr(simattack.server, "serve", lambda *given, **named: started.append(given[2]))
+    (tmp_path / "Mine.xodr").write_text("")
+    assert go("serve", "--maps", str(tmp_path), "--map", "Mine")[0] == 0
+    assert go("serve", "--maps", str(tmp_path), "--map", "town")[0] == 0
+    assert started[0] == tmp_path / "Mine.xodr" and started[1].name == "town.xodr"
+    code, _, said = go("serve", "--maps", str(tmp_path), "--map", "Yours")
+    assert code == 1 and "shipped: town" in said
+
+
 def test_an_interrupt_is_one_line_and_code_130(go, monkeypatch):
     def interrupted() -> int:
         raise KeyboardInterrupt
@@ -167,12 +184,13 @@ def test_report_of_a_folder_that_is_none_is_one_line(go, tmp_path):
 def test_publishing_lets_latest_point_at_the_newest_run(tmp_path):
     plan = config.read(standins.write_scenario(tmp_path)).select(["clean"], 1)
     tools = Tools(standins.open_road, standins.drive)
+    suite.run(plan, tmp_path / "runs/one", tools)
+    shutil.copytree(tmp_path / "runs/one", tmp_path / "runs/two")
     for name in ("one", "two"):
-        done = suite.run(plan, tmp_path / "runs" / name, tools)
-        page = publication.publish(done.folder.path)
+        page = publication.publish(tmp_path / "runs" / name)
         assert page == tmp_path / "runs" / name / "report.html"
         assert (tmp_path / "runs/latest").resolve() == tmp_path / "runs" / name
-        assert "clean" in publication.table(done.folder.path)
+        assert "clean" in publication.table(tmp_path / "runs" / name)
 
 
 @pytest.mark.parametrize("room", registry.ROOMS)
@@ -182,6 +200,30 @@ def test_listing_a_room_names_and_explains_everything_in_it(go, room):
     told = dict(line.split(maxsplit=1) for line in out.splitlines())
     assert set(told) == set(registry.kinds(room)) and told
     assert all(len(text) > 10 for text in told.values())
+
+
+@pytest.mark.parametrize("room", registry.ROOMS)
+def test_a_room_in_json_tells_every_option_with_its_default(go, room):
+    code, out, _ = go("list", room, "--json")
+    assert code == 0
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert set(rows) == set(registry.kinds(room))
+    for name, row in rows.items():
+        fields = [f.name for f in dataclasses.fields(registry.lookup(room, name)) if f.init]
+        assert [option["name"] for option in row["options"]] == fields
+    if room == "attacks":
+        options = {option["name"]: option for option in rows["gnss_jamming"]["options"]}
+        assert options["power_mw"] == {"name": "power_mw", "type": "float", "default": 10.0}
+        assert options["timing"]["default"]["event"] == "start"
+
+
+@pytest.mark.parametrize("what", ["scenarios", "suites", "patches"])
+def test_shipped_files_in_json_are_the_names_and_lines_of_the_list(go, what):
+    _, listed, _ = go("list", what)
+    code, out, _ = go("list", what, "--json")
+    assert code == 0
+    told = [f"{row['name']:<20} {row['text']}".rstrip() for row in json.loads(out)]
+    assert told == listed.splitlines()
 
 
 @pytest.mark.parametrize("what", ["scenarios", "suites"])
@@ -197,6 +239,16 @@ def test_the_taxonomy_holds_every_attack_in_words_and_in_json(go):
     rows = {row["attack"]: row for row in json.loads(out)}
     assert set(rows) == set(registry.kinds("attacks"))
     assert rows["sticker"]["stage"] == "scene" and rows["sticker"]["target"] == "hide"
+    assert {"jpeg", "smoothing"} <= set(rows["sticker"]["countermeasures"])
+    axes = {
+        "stage": Stage, "knowledge": Knowledge, "frequency": Frequency, "target": Target,
+        "scope": Scope,
+    }  # fmt: skip
+    assert tuple(axes) == listing.AXES
+    for row in rows.values():
+        for axis, values in axes.items():
+            assert row[axis] in [value.value for value in values]
+        assert row["physical"] is True and isinstance(row["countermeasures"], list)
     code, out, _ = go("taxonomy")
     assert code == 0 and "sticker" in out
 

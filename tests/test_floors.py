@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,12 @@ FLOORS = {
     "geodesy": 1, "radio": 1, "echoes": 1, "polyline": 1, "places": 1, "lanegraph": 1, "acting": 1,
     "cast": 2, "lights": 2,
     "attacks": 2, "defenses": 2, "detectors": 2, "policies": 2, "metrics": 2, "server": 2,
+    "classifiers": 2,
     "server_process": 2, "sensing": 2, "roadmap": 2, "canvas": 2, "carrier": 2, "session": 2,
+    "painting": 2, "panels": 1, "bodywork": 2, "prints": 1, "standing": 1, "easel": 2,
+    "roadsigns": 2, "mapfile": 2,
     "connection": 2, "standpoints": 2, "printing": 2, "scenario": 2, "actors": 2,
-    "raster": 1, "lens": 1, "onlens": 1,
+    "raster": 1, "lens": 1, "onlens": 1, "onsensor": 1,
     "config": 3, "imports": 3, "twin": 3, "stack": 3,
     "casting": 3,
     "staging": 4, "envs": 4, "calibration": 4, "overrides": 4,
@@ -36,10 +40,15 @@ FLOORS = {
 """Rooms by floor; a file may import only from lower floors and from its own room."""
 SIBLINGS = {
     ("lens", "raster"), ("onlens", "lens"), ("onlens", "raster"), ("onlens", "light"),
-    ("onlens", "timing"),
-    ("session", "sensing"), ("session", "roadmap"), ("session", "canvas"),
-    ("session", "carrier"), ("carrier", "roadmap"),
+    ("onlens", "timing"), ("onlens", "onsensor"), ("onlens", "taxonomy"), ("onsensor", "timing"),
+    ("session", "sensing"), ("session", "roadmap"), ("session", "painting"),
+    ("session", "bodywork"), ("prints", "patchfile"), ("prints", "placement"),
+    ("prints", "taxonomy"), ("standing", "geometry"), ("standing", "panels"),
+    ("painting", "canvas"), ("painting", "carrier"), ("carrier", "roadmap"),
     ("session", "server_process"), ("session", "actors"), ("actors", "roadmap"),
+    ("mapfile", "roadmap"), ("roadmap", "lights"),
+    ("session", "roadsigns"), ("roadsigns", "roadmap"),
+    ("policies", "classifiers"), ("classifiers", "detectors"),
     ("session", "connection"), ("connection", "server_process"),
     ("types", "optimizer"), ("types", "sensors"),
     ("emplacement", "geometry"), ("emplacement", "radio"), ("laser", "beam"),
@@ -51,7 +60,7 @@ SIBLINGS = {
     ("envs", "staging"), ("surfaces", "resources"), ("patchfile", "resources"),
 }  # fmt: skip
 """Pairs on one floor that may see each other: (who, whom)."""
-CARLA = {"session.py", "server/road.py", "policies/leaderboard_agent.py"}
+CARLA = {"session.py", "mapfile.py", "server/road.py", "policies/leaderboard_agent.py"}
 LATE = (
     "cma",
     "nevergrad",
@@ -72,8 +81,10 @@ def _room(path: Path) -> str:
     return relative.parts[0].removesuffix(".py")
 
 
-def _imports(tree: ast.Module) -> list[tuple[str, bool]]:
+@cache
+def _imports(path: Path) -> list[tuple[str, bool]]:
     """(dotted name, whether at module level and at run time)."""
+    tree = ast.parse(path.read_text())
     found = []
     guarded = {
         id(node)
@@ -101,7 +112,7 @@ def test_a_file_imports_from_lower_floors_only(path: Path) -> None:
     if room in ("__init__", "__main__"):
         return
     assert room in FLOORS, f"give {room!r} a floor in {Path(__file__).name}"
-    for name, _ in _imports(ast.parse(path.read_text())):
+    for name, _ in _imports(path):
         parts = name.split(".")
         if parts[0] != "simattack" or len(parts) < 2 or parts[1] in (room, "__version__"):
             continue
@@ -112,7 +123,7 @@ def test_a_file_imports_from_lower_floors_only(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_heavy_packages_come_late_and_carla_where_it_may(path: Path) -> None:
     relative = str(path.relative_to(PACKAGE))
-    for name, is_top in _imports(ast.parse(path.read_text())):
+    for name, is_top in _imports(path):
         package = name.split(".")[0]
         if package == "carla":
             assert relative in CARLA, f"{relative} imports carla"

@@ -51,6 +51,7 @@ def test_a_library_that_cannot_be_loaded_is_named_with_what_to_install(without, 
     assert f"from EGL, got: {name} not loaded; " in str(told.value)
 
 
+@pytest.mark.journey
 def test_the_doctor_says_it_once_and_that_the_server_does_not_start(without):
     without(NO_EGL)
     drawing, serving = doctor.examine([doctor.opengl, doctor.server])
@@ -60,6 +61,7 @@ def test_the_doctor_says_it_once_and_that_the_server_does_not_start(without):
     assert "libEGL-of-nobody.so.1 not loaded" in serving.line()
 
 
+@pytest.mark.journey
 def test_serve_without_egl_is_one_line_and_exit_1(without):
     without(NO_EGL)
     ended = simattack("serve", "--port", "0")
@@ -68,6 +70,7 @@ def test_serve_without_egl_is_one_line_and_exit_1(without):
     assert ended.stderr.endswith(f"{WHAT_TO_DO}\n") and ended.stderr.count("\n") == 1
 
 
+@pytest.mark.journey
 def test_a_driver_that_is_missing_is_told_by_the_server_that_was_started(without):
     without(NO_DRIVER)
     with pytest.raises(SetupError, match=r"did not start: expected an OpenGL 3\.3 context"):

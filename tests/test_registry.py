@@ -65,3 +65,8 @@ def test_a_broken_file_is_one_line(tmp_path: Path) -> None:
     broken.write_text("def (:")
     with pytest.raises(ConfigError, match=r"broken\.py fails to import: SyntaxError"):
         registry.load_file(broken)
+
+
+def test_what_belongs_to_the_class_is_no_option() -> None:
+    with pytest.raises(ConfigError, match=r"no option 'is_growing'; it takes: x, y, diameter_mm"):
+        registry.build("attacks", "lens_blob", {"is_growing": True}, "a.yaml")

@@ -220,6 +220,7 @@ def test_nobody_at_the_port_is_told_at_once() -> None:
         Session.connect("127.0.0.1", 1)
 
 
+@pytest.mark.journey
 def test_a_server_that_cannot_start_gives_its_own_reason(tmp_path: Path) -> None:
     bad = tmp_path / "bad.xodr"
     bad.write_text("<OpenDRIVE/>")

@@ -66,6 +66,7 @@ def test_a_run_leaves_sorted_rows_a_summary_traces_and_the_first_seeds_film(plan
     assert not (out / "media/roll/clean_1.mp4").exists()
 
 
+@pytest.mark.journey
 def test_one_worker_two_workers_and_an_interrupted_resumed_run_give_equal_bytes(plan, tmp_path):
     go(plan, tmp_path / "one")
     go(plan, tmp_path / "two", workers=2)
@@ -93,6 +94,7 @@ def test_a_finished_run_is_not_driven_again_and_grows_with_more_seeds(plan, tmp_
     assert finished.folder.manifest().plan["roll"]["arms"] == ["clean", "control_grey", "attacked"]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     "how, why", [(standins.lose_server, "server gone"), (standins.die, "worker died")]
 )
@@ -106,6 +108,7 @@ def test_a_death_costs_one_repetition_and_changes_no_row(plan, tmp_path, how, wh
     assert calm.read_bytes() == rough.read_bytes()
 
 
+@pytest.mark.journey
 def test_a_second_death_is_a_row_with_its_error_that_can_be_driven_again(plan, tmp_path):
     out, few = tmp_path / "x", plan.select(["clean", "attacked"], 1)
     finished, said = go(few, out, bad(tmp_path, standins.lose_server))
@@ -128,6 +131,7 @@ def test_a_bug_is_a_row_with_its_error_and_its_traceback_is_told(plan, tmp_path)
     assert "have_a_bug" in "".join(said)
 
 
+@pytest.mark.journey
 def test_what_no_episode_can_survive_ends_the_run_and_keeps_what_was_measured(plan, tmp_path):
     out = tmp_path / "x"
     with pytest.raises(WeightsError, match="expected abc, got def; 2 of 6 episodes are kept"):
@@ -136,6 +140,7 @@ def test_what_no_episode_can_survive_ends_the_run_and_keeps_what_was_measured(pl
     assert go(plan, out)[0].n_new == 4
 
 
+@pytest.mark.journey
 def test_a_remote_server_that_vanishes_ends_the_run_resumably(plan, tmp_path):
     out = tmp_path / "x"
     with pytest.raises(ServerGone, match="does not answer; 2 of 6 episodes are kept"):

@@ -30,14 +30,14 @@ from simattack.beam import (
     light_per_radiance,
 )
 from simattack.checks import choice, number
-from simattack.errors import BudgetError, ConfigError
 from simattack.geometry import compose, rotation
 from simattack.light import BRIGHTEST, Light, codes_of, light_of
+from simattack.onsensor import Moment, OnSensor, at_most
 from simattack.registry import register
-from simattack.shutter import EXPOSURE_S, ROW_TIME_S, Capture, Shutter
+from simattack.shutter import EXPOSURE_S, ROW_TIME_S, Shutter
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
-from simattack.timing import Timer, Timing
-from simattack.types import Camera, CarInfo, Floats, Frame, Image, Observation, Surface, World
+from simattack.timing import Timing
+from simattack.types import Camera, CarInfo, Floats, Frame, Image, Surface, World
 
 SOURCES = ("laser", "led")
 LED_MRAD = 175.0
@@ -149,14 +149,11 @@ class Blinding:
         """Lowest and highest parameters (1,): the power [mW]."""
         return np.zeros(1), np.array([self.MAX_MW[self.source]])
 
-    def begin(self, world: World, rng: np.random.Generator) -> Shining:
-        most = self.MAX_MW[self.source]
-        if self.power_mw > most:
-            raise BudgetError(
-                f"power_mw is {self.power_mw:g}, allowed are {most:g} of a {self.source}"
-            )
-        is_placed = self.at is None or self.timing.event == "near"
-        return Shining(self, world.surface(self.surface) if is_placed else None, rng)
+    def begin(self, world: World, rng: np.random.Generator) -> OnSensor:
+        at_most("power_mw", self.power_mw, self.MAX_MW[self.source], f"of a {self.source}")
+        surface = world.surface(self.surface) if self.at is None else None
+        shining = Shining(self, surface, rng)
+        return OnSensor(self, world, "camera", shining.expose, shining.set, is_lingering=True)
 
     def irradiance_w_m2(self, distance_m: float, aside_deg: float = 0.0) -> float:
         """At a lens so far away; ``aside_deg`` is added to the error of the aim."""
@@ -176,41 +173,21 @@ class Shining:
     def __init__(self, recipe: Blinding, surface: Surface | None, rng: np.random.Generator) -> None:
         self._recipe = recipe
         self._surface = surface
-        self._timer = Timer(recipe.timing, None if surface is None else surface.corners_m.mean(0))
         self._phase = float(rng.random())
-        self._capture = Capture()
         self._rays: Floats | None = None
         self._ev = 0.0
         self._metered: tuple[float, float] | None = None
-        self._is_over = False
-
-    def tamper(self, obs: Observation, frame: Frame) -> Observation:
-        """Light is added, and exposure answers, once a capture."""
-        if self._is_over:
-            return obs
-        on_s = self._timer.elapsed_s(frame)
-        captured_s = float(obs["clock"][1])
-        return self._capture.tell(obs, lambda image: self._expose(image, frame, captured_s, on_s))
 
     def set(self, parameters: Floats) -> None:
-        """Another power [mW] (1,) from the next capture on.
+        """Another power [mW] (1,)."""
+        self._recipe = replace(self._recipe, power_mw=float(parameters[0]))
 
-        Raises:
-            ConfigError: the vector does not fit.
-        """
-        low, high = self._recipe.box
-        if np.shape(parameters) != low.shape:
-            raise ConfigError(f"expected 1 parameter, power_mw, got {np.size(parameters)}")
-        power_mw = float(np.clip(parameters, low, high)[0])
-        self._recipe = replace(self._recipe, power_mw=power_mw)
-
-    def end(self) -> None:
-        self._is_over = True
-
-    def _expose(
-        self, image: Image, frame: Frame, captured_s: float, on_s: float | None
-    ) -> Image | None:
-        glare = None if on_s is None else self._glare(image, frame, captured_s, on_s)
+    def expose(self, image: Image, moment: Moment) -> Image | None:
+        """Light is added, and exposure answers."""
+        captured_s = moment.captured_s
+        glare = None
+        if moment.on_s is not None:
+            glare = self._glare(image, moment.frame, captured_s, moment.on_s)
         self._adapt(captured_s)
         if glare is None and self._ev == 0:
             return None

@@ -23,14 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simattack.checks import number
-from simattack.errors import BudgetError, ConfigError
 from simattack.geometry import apply_homography, compose, homography, project
 from simattack.light import codes_of, light_of
+from simattack.onsensor import Moment, OnSensor, at_most
 from simattack.registry import register
-from simattack.shutter import EXPOSURE_S, ROW_TIME_S, Capture, Shutter
+from simattack.shutter import EXPOSURE_S, ROW_TIME_S, Shutter
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
-from simattack.timing import Timer, Timing
-from simattack.types import Camera, CarInfo, Floats, Frame, Image, Observation, Surface, World
+from simattack.timing import Timing
+from simattack.types import Camera, CarInfo, Frame, Image, Surface, World
 
 
 @register("attacks", "flicker")
@@ -89,11 +89,10 @@ class Flicker:
             Stage.SENSOR, knowledge, Frequency.CONTINUOUS, Target.MISCLASSIFY, Scope.UNIVERSAL
         )
 
-    def begin(self, world: World, rng: np.random.Generator) -> Flickering:
-        if self.lux > self.MAX_LUX:
-            raise BudgetError(f"lux is {self.lux:g}, allowed are {self.MAX_LUX:g}")
-        is_placed = not self.is_everywhere or self.timing.event == "near"
-        return Flickering(self, world.surface(self.surface) if is_placed else None, rng)
+    def begin(self, world: World, rng: np.random.Generator) -> OnSensor:
+        at_most("lux", self.lux, self.MAX_LUX)
+        surface = None if self.is_everywhere else world.surface(self.surface)
+        return OnSensor(self, world, "camera", Flickering(self, surface, rng).light)
 
 
 class Flickering:
@@ -102,33 +101,16 @@ class Flickering:
     def __init__(self, recipe: Flicker, surface: Surface | None, rng: np.random.Generator) -> None:
         self._recipe = recipe
         self._surface = surface
-        self._timer = Timer(recipe.timing, None if surface is None else surface.corners_m.mean(0))
         self._phase = float(rng.random())
-        self._capture = Capture()
-        self._is_over = False
 
-    def tamper(self, obs: Observation, frame: Frame) -> Observation:
-        """Rows are lit once a capture."""
-        if self._is_over:
-            return obs
-        on_s = self._timer.elapsed_s(frame)
-        captured_s = float(obs["clock"][1])
-        return self._capture.tell(obs, lambda image: self._light(image, frame, captured_s, on_s))
-
-    def set(self, parameters: Floats) -> None:
-        raise ConfigError("expected an attack with parameters, got 'flicker'")
-
-    def end(self) -> None:
-        self._is_over = True
-
-    def _light(
-        self, image: Image, frame: Frame, captured_s: float, on_s: float | None
-    ) -> Image | None:
-        r = self._recipe
+    def light(self, image: Image, moment: Moment) -> Image | None:
+        """Rows are lit by the time for which the lamp is on while they are exposed."""
+        r, on_s = self._recipe, moment.on_s
         if on_s is None or r.lux == 0:
             return None
         rows, columns = image.shape[:2]
-        turns = r.phase if r.is_synchronised else captured_s * r.frequency_hz + self._phase
+        turns = moment.captured_s * r.frequency_hz + self._phase
+        turns = r.phase if r.is_synchronised else turns
         end_s = np.inf if r.timing.duration_s is None else r.timing.duration_s - on_s
         share = Shutter(r.exposure_s, r.row_time_s).share(
             rows, -on_s, end_s, r.frequency_hz, r.duty, turns % 1.0
@@ -138,7 +120,7 @@ class Flickering:
         if r.is_everywhere or self._surface is None:
             return lit
         camera = Camera(width_px=columns, height_px=rows)
-        mask = seen(self._surface, camera, frame)
+        mask = seen(self._surface, camera, moment.frame)
         return None if mask is None else np.where(mask[:, :, None], lit, image)
 
 

@@ -7,27 +7,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simattack.checks import choice
-from simattack.errors import BudgetError
+from simattack.checks import choice, number
 from simattack.geodesy import moved
+from simattack.onsensor import Moment, OnSensor, at_most
 from simattack.radio import (
     QUALITY,
     Emitter,
     Outbox,
     code_noise_m,
     effective_cn0_dbhz,
-    fitted,
     require_not_negative,
-    surface_place,
     triple,
 )
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
-from simattack.timing import Timer, Timing
-from simattack.types import Floats, Frame, Observation, World
+from simattack.timing import Timing
+from simattack.types import Floats, World
 
 MAX_POWER_MW = 1000.0
 """What a jammer that is plugged into a car radiates at most (assumed)."""
+MAX_DBHZ = 60.0
+"""No antenna that sees the sky has more."""
 
 
 @register("attacks", "gnss_jamming")
@@ -93,16 +93,17 @@ class GnssJamming:
         object.__setattr__(self, "timing", Timing.of(self.timing))
         object.__setattr__(self, "place_m", triple("place_m", self.place_m))
         _ = self.emitter
-        require_not_negative(
-            self, "cn0_dbhz", "track_dbhz", "acquire_dbhz", "reacquire_s", "hdop", "vdop"
-        )
-        for name in ("quality", "loop_bandwidth_hz", "integration_s", "front_hz"):
-            require_not_negative(self, name)
-            if getattr(self, name) == 0:
-                raise ValueError(f"{name} must be above 0, got 0")
-        require_not_negative(self, "spacing_chips")
-        if not 0 < self.spacing_chips <= 1:
-            raise ValueError(f"spacing_chips must be in 0..1, got {self.spacing_chips}")
+        require_not_negative(self, "reacquire_s", "hdop", "vdop")
+        for name in ("cn0_dbhz", "track_dbhz", "acquire_dbhz"):
+            number(name, getattr(self, name), 0.0, MAX_DBHZ)
+        for name, low, high in (
+            ("quality", 0.01, 100.0),
+            ("loop_bandwidth_hz", 0.001, 1000.0),
+            ("spacing_chips", 0.01, 1.0),
+            ("integration_s", 1e-4, 10.0),
+            ("front_hz", 1e5, 1e9),
+        ):
+            number(name, getattr(self, name), low, high)
         if not self.track_dbhz <= self.acquire_dbhz <= self.cn0_dbhz:
             raise ValueError(
                 "track_dbhz <= acquire_dbhz <= cn0_dbhz expected, got "
@@ -125,14 +126,10 @@ class GnssJamming:
         """Lowest and highest power (1,) [mW]."""
         return np.zeros(1), np.full(1, MAX_POWER_MW)
 
-    def begin(self, world: World, rng: np.random.Generator) -> Jammed:
-        if self.power_mw > MAX_POWER_MW:
-            raise BudgetError(
-                f"power_mw: a jammer radiates at most {MAX_POWER_MW:g} mW, got {self.power_mw:g}"
-            )
-        is_placed = self.at == "surface" or self.timing.event == "near"
-        surface_m = surface_place(world, self.surface) if is_placed else None
-        return Jammed(self, world.geo_origin, surface_m, rng)
+    def begin(self, world: World, rng: np.random.Generator) -> OnSensor:
+        at_most("power_mw", self.power_mw, MAX_POWER_MW, "of a jammer")
+        jammed = Jammed(self, world, rng)
+        return OnSensor(self, world, "gnss", jammed.fix, jammed.set, is_lingering=True)
 
     def effective_dbhz(self, distance_m: float, power_mw: float | None = None) -> float:
         """C/N0 of the jammed receiver at a distance from the jammer."""
@@ -153,59 +150,43 @@ class GnssJamming:
 class Jammed:
     """A receiver in the jammer's field."""
 
-    def __init__(
-        self,
-        recipe: GnssJamming,
-        origin_deg: tuple[float, float],
-        surface_m: Floats | None,
-        rng: np.random.Generator,
-    ) -> None:
+    def __init__(self, recipe: GnssJamming, world: World, rng: np.random.Generator) -> None:
         self._recipe = recipe
-        self._origin_deg = origin_deg
+        self._origin_deg = world.geo_origin
         self._rng = rng
         self._emitter = recipe.emitter
-        self._stand = self._emitter.stand(surface_m)
-        self._timer = Timer(recipe.timing, surface_m)
+        self._stand = self._emitter.standing(world, recipe.surface)
         self._outbox = Outbox(recipe.lost_fix)
         self._power_mw = recipe.power_mw
         self._is_locked = True
         self._found_s: float | None = None
         self._wander: Floats | None = None
         self._time_s = 0.0
-        self._is_over = False
         self.cn0_dbhz = recipe.cn0_dbhz
         """At the last tick."""
 
-    def tamper(self, obs: Observation, frame: Frame) -> Observation:
-        if self._is_over:
-            return obs
-        recipe, time_s = self._recipe, frame.time_s
-        is_on = self._timer.is_on(frame)
-        distance_m = self._emitter.distance_to(frame.ego.pose, self._stand)
-        power_mw = self._power_mw if is_on else 0.0
+    def fix(self, told: Floats, moment: Moment) -> Floats | None:
+        """A noisier fix, or none."""
+        recipe, time_s = self._recipe, moment.frame.time_s
+        distance_m = self._emitter.distance_to(moment.frame.ego.pose, self._stand)
+        power_mw = 0.0 if moment.on_s is None else self._power_mw
         self.cn0_dbhz = recipe.effective_dbhz(distance_m, power_mw)
         wander = self._wandered(time_s)
         if not self._has_fix(time_s):
-            return {**obs, "gnss": self._outbox.without_fix()}
-        if power_mw == 0:
-            self._outbox.sent(obs["gnss"])
-            return obs
+            return self._outbox.without_fix()
         own = recipe.range_noise_m(recipe.cn0_dbhz)
-        extra_m = math.sqrt(recipe.range_noise_m(self.cn0_dbhz) ** 2 - own**2)
+        # Rounding alone may make a faint jammer's a hair less than none's.
+        extra_m = math.sqrt(max(recipe.range_noise_m(self.cn0_dbhz) ** 2 - own**2, 0.0))
+        if extra_m == 0:
+            self._outbox.sent(told)
+            return None
         each = recipe.hdop / math.sqrt(2)
         error = extra_m * wander * (each, each, recipe.vdop)
-        return {**obs, "gnss": self._outbox.sent(moved(obs["gnss"], error, self._origin_deg))}
+        return self._outbox.sent(moved(told, error, self._origin_deg))
 
     def set(self, parameters: Floats) -> None:
-        """Another power (1,) [mW].
-
-        Raises:
-            ConfigError: not one number.
-        """
-        self._power_mw = float(fitted(parameters, self._recipe.box, "a power (1,) [mW]")[0])
-
-    def end(self) -> None:
-        self._is_over = True
+        """Another power (1,) [mW]."""
+        self._power_mw = float(parameters[0])
 
     def _has_fix(self, time_s: float) -> bool:
         recipe = self._recipe

@@ -9,22 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from simattack.checks import choice, is_number
-from simattack.errors import BudgetError
 from simattack.geodesy import moved
+from simattack.onsensor import Moment, OnSensor, at_most
 from simattack.radio import (
     LIGHT_MPS,
     Emitter,
     Lock,
     Outbox,
-    fitted,
     require_not_negative,
-    surface_place,
     triple,
 )
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
-from simattack.timing import Timer, Timing
-from simattack.types import Floats, Frame, Observation, Pose, World
+from simattack.timing import Timing
+from simattack.types import Floats, Pose, World
 
 ANTENNAS = ("car", "place")
 MAX_POWER_MW = 1000.0
@@ -120,69 +118,49 @@ class GnssMeaconing:
         """Lowest and highest power (1,) [mW]."""
         return np.zeros(1), np.full(1, MAX_POWER_MW)
 
-    def begin(self, world: World, rng: np.random.Generator) -> Meaconed:
-        if self.power_mw > MAX_POWER_MW:
-            raise BudgetError(
-                f"power_mw: a repeater radiates at most {MAX_POWER_MW:g} mW, got {self.power_mw:g}"
-            )
-        if self.delay_s > MAX_DELAY_S:
-            raise BudgetError(
-                f"delay_s: a record is at most {MAX_DELAY_S:g} s old, got {self.delay_s:g}"
-            )
-        is_placed = self.at == "surface" or self.timing.event == "near"
-        surface_m = surface_place(world, self.surface) if is_placed else None
-        return Meaconed(self, world.geo_origin, surface_m)
+    def begin(self, world: World, rng: np.random.Generator) -> OnSensor:
+        at_most("power_mw", self.power_mw, MAX_POWER_MW, "of a repeater")
+        at_most("delay_s", self.delay_s, MAX_DELAY_S, "of a record")
+        meaconed = Meaconed(self, world)
+        return OnSensor(self, world, "gnss", meaconed.fix, meaconed.set, is_lingering=True)
 
 
 class Meaconed:
     """A receiver near a repeater."""
 
-    def __init__(
-        self, recipe: GnssMeaconing, origin_deg: tuple[float, float], surface_m: Floats | None
-    ) -> None:
+    def __init__(self, recipe: GnssMeaconing, world: World) -> None:
         self._recipe = recipe
-        self._origin_deg = origin_deg
+        self._origin_deg = world.geo_origin
         self._emitter = recipe.emitter
-        self._stand = self._emitter.stand(surface_m)
-        self._timer = Timer(recipe.timing, surface_m)
+        self._stand = self._emitter.standing(world, recipe.surface)
         self._lock = Lock(recipe.takeover_s)
         self._outbox = Outbox(recipe.lost_fix)
         self._power_mw = recipe.power_mw
         self._past: deque[tuple[float, Floats]] = deque()
-        self._is_over = False
         self.clock_shift_s = 0.0
         """By which the receiver's clock is late, at the last tick."""
 
-    def tamper(self, obs: Observation, frame: Frame) -> Observation:
-        if self._is_over:
-            return obs
-        is_on = self._timer.is_on(frame)
-        ego = frame.ego.pose
+    def fix(self, told: Floats, moment: Moment) -> Floats | None:
+        """The receiving antenna's place, or none while the receiver changes over."""
+        frame, ego = moment.frame, moment.frame.ego.pose
         replayed = self._replayed(ego, frame.time_s)
         distance_m = self._emitter.distance_to(ego, self._stand)
         over_db = self._emitter.over_signal_db(distance_m, self._power_mw)
-        is_false = is_on and replayed is not None and over_db >= TAKEOVER_DB
-        tracked = self._lock.step(is_false, frame.time_s)
+        is_there = moment.on_s is not None and replayed is not None
+        tracked = self._lock.step(is_there and over_db >= TAKEOVER_DB, frame.time_s)
         self.clock_shift_s = 0.0
         if tracked == "none":
-            return {**obs, "gnss": self._outbox.without_fix()}
+            return self._outbox.without_fix()
         if tracked == "genuine" or replayed is None:
-            self._outbox.sent(obs["gnss"])
-            return obs
+            self._outbox.sent(told)
+            return None
         self.clock_shift_s = self._recipe.delay_s + distance_m / LIGHT_MPS
         by_m = replayed - (ego.x_m, ego.y_m, ego.z_m)
-        return {**obs, "gnss": self._outbox.sent(moved(obs["gnss"], by_m, self._origin_deg))}
+        return self._outbox.sent(moved(told, by_m, self._origin_deg))
 
     def set(self, parameters: Floats) -> None:
-        """Another power (1,) [mW].
-
-        Raises:
-            ConfigError: not one number.
-        """
-        self._power_mw = float(fitted(parameters, self._recipe.box, "a power (1,) [mW]")[0])
-
-    def end(self) -> None:
-        self._is_over = True
+        """Another power (1,) [mW]."""
+        self._power_mw = float(parameters[0])
 
     def _replayed(self, ego: Pose, time_s: float) -> Floats | None:
         """(3,) where the receiving antenna was a delay ago; None before the record begins."""

@@ -10,20 +10,19 @@ import numpy as np
 from simattack.checks import choice, is_number
 from simattack.errors import BudgetError
 from simattack.geodesy import moved
+from simattack.onsensor import Moment, OnSensor, at_most
 from simattack.radio import (
     CHIP_M,
     Emitter,
     Lock,
     Outbox,
-    fitted,
     require_not_negative,
-    surface_place,
     triple,
 )
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
-from simattack.timing import Timer, Timing
-from simattack.types import Floats, Frame, Observation, World
+from simattack.timing import Timing
+from simattack.types import Floats, Frame, World
 
 PROFILES = ("drag", "jump", "exponential")
 AXES = ("car", "start", "world")
@@ -146,17 +145,11 @@ class GnssSpoofing:
         """Lowest and highest whole offset (2,): right, ahead [m]; a lane's width and a half."""
         return np.full(2, -5.0), np.full(2, 5.0)
 
-    def begin(self, world: World, rng: np.random.Generator) -> Spoofed:
-        if self.power_mw > MAX_POWER_MW:
-            raise BudgetError(
-                f"power_mw: a spoofer radiates at most {MAX_POWER_MW:g} mW, got {self.power_mw:g}"
-            )
+    def begin(self, world: World, rng: np.random.Generator) -> OnSensor:
+        at_most("power_mw", self.power_mw, MAX_POWER_MW, "of a spoofer")
         whole_m = math.hypot(self.right_m, self.ahead_m)
-        if self.profile == "drag" and self.rate_mps > MAX_RATE_MPS:
-            raise BudgetError(
-                f"rate_mps: a code loop follows at most {MAX_RATE_MPS:.0f} m/s, got "
-                f"{self.rate_mps:g}"
-            )
+        if self.profile == "drag":
+            at_most("rate_mps", self.rate_mps, MAX_RATE_MPS, "that a code loop follows")
         if self.profile == "exponential":
             fastest_mps = max(whole_m, self.start_m) * math.log(self.growth) / self.step_s
             if fastest_mps > MAX_RATE_MPS:
@@ -170,9 +163,8 @@ class GnssSpoofing:
                 f"takeover_s: a jump of more than {SEAMLESS_M:g} m costs the lock, got 0 s for "
                 f"{first_m:.0f} m"
             )
-        is_placed = self.at == "surface" or self.timing.event == "near"
-        surface_m = surface_place(world, self.surface) if is_placed else None
-        return Spoofed(self, world.geo_origin, surface_m)
+        spoofed = Spoofed(self, world)
+        return OnSensor(self, world, "gnss", spoofed.fix, spoofed.set, is_lingering=True)
 
     def led_m(self, on_s: float) -> float:
         """How far the offset may have gone so long after the takeover."""
@@ -186,56 +178,43 @@ class GnssSpoofing:
 class Spoofed:
     """A receiver near a spoofer."""
 
-    def __init__(
-        self, recipe: GnssSpoofing, origin_deg: tuple[float, float], surface_m: Floats | None
-    ) -> None:
+    def __init__(self, recipe: GnssSpoofing, world: World) -> None:
         self._recipe = recipe
-        self._origin_deg = origin_deg
+        self._origin_deg = world.geo_origin
         self._emitter = recipe.emitter
-        self._stand = self._emitter.stand(surface_m)
-        self._timer = Timer(recipe.timing, surface_m)
+        self._stand = self._emitter.standing(world, recipe.surface)
         self._lock = Lock(recipe.takeover_s)
         self._outbox = Outbox(recipe.lost_fix)
         self._whole_m = np.array([recipe.right_m, recipe.ahead_m])
-        self._is_over = False
         self._since_s: float | None = None
         self._led_m = 0.0
         self._yaw_rad = 0.0
         self.offset_m = np.zeros(2)
         """Right and ahead, at the last tick."""
 
-    def tamper(self, obs: Observation, frame: Frame) -> Observation:
-        if self._is_over:
-            return obs
-        is_on = self._timer.is_on(frame)
+    def fix(self, told: Floats, moment: Moment) -> Floats | None:
+        """The fix, led away; or none while the receiver changes over."""
+        frame = moment.frame
         distance_m = self._emitter.distance_to(frame.ego.pose, self._stand)
-        is_false = is_on and self._emitter.over_signal_db(distance_m) >= TAKEOVER_DB
-        tracked = self._lock.step(is_false, frame.time_s)
+        is_strong = self._emitter.over_signal_db(distance_m) >= TAKEOVER_DB
+        tracked = self._lock.step(moment.on_s is not None and is_strong, frame.time_s)
         if tracked == "none":
             self._since_s = None
-            return {**obs, "gnss": self._outbox.without_fix()}
+            return self._outbox.without_fix()
         if tracked == "genuine":
             self._since_s = None
             self.offset_m = np.zeros(2)
-            self._outbox.sent(obs["gnss"])
-            return obs
-        self._lead(frame)
+        else:
+            self._lead(frame)
         if not self.offset_m.any():
-            self._outbox.sent(obs["gnss"])
-            return obs
+            self._outbox.sent(told)
+            return None
         by_m = np.append(self._into_world(frame), 0.0)
-        return {**obs, "gnss": self._outbox.sent(moved(obs["gnss"], by_m, self._origin_deg))}
+        return self._outbox.sent(moved(told, by_m, self._origin_deg))
 
     def set(self, parameters: Floats) -> None:
-        """Another whole offset (2,): right, ahead [m]; the way there keeps to the profile.
-
-        Raises:
-            ConfigError: not two numbers.
-        """
-        self._whole_m = fitted(parameters, self._recipe.box, "right, ahead (2,) [m]")
-
-    def end(self) -> None:
-        self._is_over = True
+        """Another whole offset (2,): right, ahead [m]; the way there keeps to the profile."""
+        self._whole_m = parameters
 
     def _lead(self, frame: Frame) -> None:
         """The offset goes on towards the whole one, as far as the profile allows."""

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simattack.checks import choice, is_number
-from simattack.errors import BudgetError
-from simattack.radio import fitted, require_not_negative, surface_place
+from simattack.checks import choice, is_number, number
+from simattack.onsensor import Moment, OnSensor, at_most
+from simattack.radio import require_not_negative
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
-from simattack.timing import Timer, Timing
-from simattack.types import Floats, Frame, Observation, World
+from simattack.timing import Timing
+from simattack.types import Floats, World
 
 MAX_SOUND_DBSPL = 140.0
 """At 1 m, of a loud source that one person can carry (assumed)."""
+MAX_PPM = 1000.0
+"""Far more than a clock without a crystal is off."""
 AXES = ("x", "y", "z")
 WAVES = ("sine", "side_swing")
 _CLOSEST_M = 0.01
@@ -105,19 +107,20 @@ class ImuAcoustic:
         object.__setattr__(self, "timing", Timing.of(self.timing))
         for name, choices in (("part", tuple(PARTS)), ("axis", AXES), ("wave", WAVES)):
             choice(name, getattr(self, name), choices)
-        require_not_negative(self, "sound_dbspl", "distance_m", "loss_db", "sample_hz")
-        for name in ("alias_hz", "clock_ppm"):
-            if not is_number(getattr(self, name)):
-                raise ValueError(f"{name} must be a number, got {getattr(self, name)!r}")
-        if self.sample_hz == 0 or abs(self.alias_hz) > self.sample_hz / 2:
+        require_not_negative(self, "sound_dbspl", "distance_m", "loss_db")
+        number("clock_ppm", self.clock_ppm, -MAX_PPM, MAX_PPM)
+        number("sample_hz", self.sample_hz, 1.0, 1e6)
+        if not is_number(self.alias_hz):
+            raise ValueError(f"alias_hz must be a number, got {self.alias_hz!r}")
+        if abs(self.alias_hz) > self.sample_hz / 2:
             raise ValueError(
                 f"alias_hz must be within half of sample_hz, got {self.alias_hz:g} at "
                 f"{self.sample_hz:g}"
             )
         if self.frequency_hz is not None:
-            require_not_negative(self, "frequency_hz")
-        if self.phase_deg is not None and not is_number(self.phase_deg):
-            raise ValueError(f"phase_deg must be a number or None, got {self.phase_deg!r}")
+            number("frequency_hz", self.frequency_hz, 0.0, 1e6)
+        if self.phase_deg is not None:
+            number("phase_deg", self.phase_deg, -360.0, 360.0)
         if self.sign not in (1, -1):
             raise ValueError(f"sign must be 1 or -1, got {self.sign!r}")
 
@@ -136,14 +139,10 @@ class ImuAcoustic:
         """Lowest and highest sound pressure level at 1 m (1,) [dB SPL]."""
         return np.zeros(1), np.full(1, MAX_SOUND_DBSPL)
 
-    def begin(self, world: World, rng: np.random.Generator) -> Shaken:
-        if self.sound_dbspl > MAX_SOUND_DBSPL:
-            raise BudgetError(
-                f"sound_dbspl: a source has at most {MAX_SOUND_DBSPL:g} dB SPL at 1 m, got "
-                f"{self.sound_dbspl:g}"
-            )
-        surface_m = surface_place(world, self.surface) if self.timing.event == "near" else None
-        return Shaken(self, surface_m, rng)
+    def begin(self, world: World, rng: np.random.Generator) -> OnSensor:
+        at_most("sound_dbspl", self.sound_dbspl, MAX_SOUND_DBSPL, "of a source, at 1 m")
+        shaken = Shaken(self, rng)
+        return OnSensor(self, world, "imu", shaken.swing, shaken.set)
 
     def sounded_hz(self) -> float:
         """The sound's frequency."""
@@ -167,26 +166,20 @@ class ImuAcoustic:
 class Shaken:
     """An inertial unit in the sound."""
 
-    def __init__(
-        self, recipe: ImuAcoustic, surface_m: Floats | None, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, recipe: ImuAcoustic, rng: np.random.Generator) -> None:
         self._recipe = recipe
-        self._timer = Timer(recipe.timing, surface_m)
         drawn_rad = float(rng.uniform(0, 2 * math.pi))
         given_deg = recipe.phase_deg
         self._phase_rad = drawn_rad if given_deg is None else math.radians(given_deg)
         self._sounded_hz = recipe.sounded_hz()
         self._amplitude = recipe.amplitude(recipe.sound_dbspl)
         self._channel = PARTS[recipe.part].first + AXES.index(recipe.axis)
-        self._is_over = False
 
-    def tamper(self, obs: Observation, frame: Frame) -> Observation:
-        if self._is_over:
-            return obs
-        on_s = self._timer.elapsed_s(frame)
+    def swing(self, told: Floats, moment: Moment) -> Floats | None:
+        """One axis with the sound's alias added, as far as the part's range goes."""
+        recipe, on_s = self._recipe, moment.on_s
         if on_s is None or self._amplitude == 0:
-            return obs
-        recipe = self._recipe
+            return None
         rate_hz = recipe.sample_hz * (1 + recipe.clock_ppm * 1e-6)
         sample_s = math.floor(on_s * rate_hz + 1e-6) / rate_hz
         # Whole turns are taken away first: thousands of them would cost digits.
@@ -194,18 +187,10 @@ class Shaken:
         swing = math.sin(2 * math.pi * turns + self._phase_rad)
         if recipe.wave == "side_swing":
             swing = recipe.sign * max(recipe.sign * swing, 0.0)
-        reading = obs["imu"].copy()
-        reading[self._channel] += self._amplitude * swing
-        return {**obs, "imu": reading}
+        reading, most = told.copy(), PARTS[recipe.part].full_scale
+        reading[self._channel] = np.clip(told[self._channel] + self._amplitude * swing, -most, most)
+        return reading
 
     def set(self, parameters: Floats) -> None:
-        """Another sound pressure level at 1 m (1,) [dB SPL].
-
-        Raises:
-            ConfigError: not one number.
-        """
-        level = float(fitted(parameters, self._recipe.box, "a level (1,) [dB SPL]")[0])
-        self._amplitude = self._recipe.amplitude(level)
-
-    def end(self) -> None:
-        self._is_over = True
+        """Another sound pressure level at 1 m (1,) [dB SPL]."""
+        self._amplitude = self._recipe.amplitude(float(parameters[0]))

@@ -24,14 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simattack.checks import number
-from simattack.errors import BudgetError, ConfigError
 from simattack.geometry import compose
 from simattack.light import BRIGHTEST, codes_of, light_of
+from simattack.onsensor import Moment, OnSensor, at_most, middle
 from simattack.registry import register
-from simattack.shutter import ROW_TIME_S, Capture
+from simattack.shutter import ROW_TIME_S
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
-from simattack.timing import Timer, Timing
-from simattack.types import CarInfo, Floats, Frame, Image, Observation, Surface, World
+from simattack.timing import Timing
+from simattack.types import CarInfo, Floats, Frame, Image, World
 
 
 def field_vpm(power_w: float, gain_dbi: float, distance_m: float) -> float:
@@ -94,52 +94,30 @@ class Interference:
             Stage.SENSOR, Knowledge.BLACK, Frequency.CONTINUOUS, Target.DEGRADE, Scope.UNIVERSAL
         )
 
-    def begin(self, world: World, rng: np.random.Generator) -> Injecting:
-        for name, value, most in (
-            ("power_w", self.power_w, self.MAX_W),
-            ("gain_dbi", self.gain_dbi, self.MAX_DBI),
-        ):
-            if value > most:
-                raise BudgetError(f"{name} is {value:g}, allowed are {most:g}")
-        is_placed = self.distance_m is None or self.timing.event == "near"
-        return Injecting(self, world.surface(self.surface) if is_placed else None, rng)
+    def begin(self, world: World, rng: np.random.Generator) -> OnSensor:
+        at_most("power_w", self.power_w, self.MAX_W)
+        at_most("gain_dbi", self.gain_dbi, self.MAX_DBI)
+        place = middle(self, world) if self.distance_m is None else None
+        return OnSensor(self, world, "camera", Injecting(self, place, rng).inject)
 
 
 class Injecting:
     """One episode of it."""
 
     def __init__(
-        self, recipe: Interference, surface: Surface | None, rng: np.random.Generator
+        self, recipe: Interference, place: Floats | None, rng: np.random.Generator
     ) -> None:
         self._recipe = recipe
-        self._place = None if surface is None else surface.corners_m.mean(0)
-        self._timer = Timer(recipe.timing, self._place)
+        self._place = place
         self._phase = float(rng.random())
         self._rng = rng
-        self._capture = Capture()
-        self._is_over = False
 
-    def tamper(self, obs: Observation, frame: Frame) -> Observation:
-        """Rows are changed once a capture."""
-        if self._is_over:
-            return obs
-        is_on = self._timer.is_on(frame)
-        captured_s = float(obs["clock"][1])
-        return self._capture.tell(
-            obs, lambda image: self._inject(image, frame, captured_s) if is_on else None
-        )
-
-    def set(self, parameters: Floats) -> None:
-        raise ConfigError("expected an attack with parameters, got 'interference'")
-
-    def end(self) -> None:
-        self._is_over = True
-
-    def _inject(self, image: Image, frame: Frame, captured_s: float) -> Image | None:
+    def inject(self, image: Image, moment: Moment) -> Image | None:
+        """Rows get what the field adds to them, or are lost."""
         r = self._recipe
-        field = field_vpm(r.power_w, r.gain_dbi, self._distance_m(frame))
+        field = field_vpm(r.power_w, r.gain_dbi, self._distance_m(moment.frame))
         rows = image.shape[0]
-        added = r.coupling_per_vpm * field * self._envelope(rows, captured_s)
+        added = r.coupling_per_vpm * field * self._envelope(rows, moment.captured_s)
         # Red is in the first of a row's two, blue in the second, green in both.
         red, blue = added[0::2], added[1::2]
         out = image

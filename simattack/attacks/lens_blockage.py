@@ -9,10 +9,10 @@ import numpy as np
 
 from simattack.checks import choice
 from simattack.lens import WINDOW, Optics, Veil, View, number
-from simattack.onlens import ALWAYS, OnLens, limit, normalise
+from simattack.onlens import ALWAYS, SOILING, OnLens, limit, normalise
 from simattack.raster import Array, edge_spread, library, like
 from simattack.registry import register
-from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
+from simattack.taxonomy import ThreatModel
 from simattack.timing import Timing
 from simattack.types import Floats, World
 
@@ -41,6 +41,7 @@ class LensBlockage:
     MOST_COVERAGE: ClassVar[float] = 0.9
     """Share of the window (assumed): all of it is a blackout, which is another attack."""
     is_growing: ClassVar[bool] = True
+    threat: ClassVar[ThreatModel] = SOILING
 
     side: str = "bottom"
     """Where it comes from: left, right, top or bottom of the picture."""
@@ -61,12 +62,6 @@ class LensBlockage:
         number("coverage", self.coverage, 0.0, 1.0)
         number("rate_per_s", self.rate_per_s, 0.0, 100.0)
         number("opacity", self.opacity, 0.0, 1.0)
-
-    @property
-    def threat(self) -> ThreatModel:
-        return ThreatModel(
-            Stage.SENSOR, Knowledge.BLACK, Frequency.ONE_SHOT, Target.DEGRADE, Scope.UNIVERSAL
-        )
 
     @property
     def box(self) -> tuple[Floats, Floats]:

@@ -10,10 +10,10 @@ import numpy as np
 
 from simattack.errors import BudgetError
 from simattack.lens import WINDOW, Optics, Scatter, Spread, View, number, pattern, turned_rad, waves
-from simattack.onlens import ALWAYS, OnLens, normalise
+from simattack.onlens import ALWAYS, SOILING, OnLens, normalise
 from simattack.raster import Array, library, like, overlap
 from simattack.registry import register
-from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
+from simattack.taxonomy import ThreatModel
 from simattack.timing import Timing
 from simattack.types import Floats, World
 
@@ -44,6 +44,7 @@ class LensCondensation:
     needs = ("camera",)
 
     is_growing: ClassVar[bool] = False
+    threat: ClassVar[ThreatModel] = SOILING
 
     coverage: float = 0.7
     """Mean share of the glass; 0 is no effect."""
@@ -61,12 +62,6 @@ class LensCondensation:
         # Beyond 48.6 degrees a rim reflects all; then the disc would be a hemisphere.
         number("contact_deg", self.contact_deg, 5.0, 45.0)
         number("patchiness", self.patchiness, 0.0, 0.5)
-
-    @property
-    def threat(self) -> ThreatModel:
-        return ThreatModel(
-            Stage.SENSOR, Knowledge.BLACK, Frequency.ONE_SHOT, Target.DEGRADE, Scope.UNIVERSAL
-        )
 
     @property
     def most_coverage(self) -> float:

@@ -10,10 +10,10 @@ import numpy as np
 
 from simattack.errors import BudgetError
 from simattack.lens import WINDOW, Optics, View, number, whole
-from simattack.onlens import ALWAYS, OnLens, limit, normalise
+from simattack.onlens import ALWAYS, SOILING, OnLens, limit, normalise
 from simattack.raster import Array, axis, between, length, library, like, means, overlap, same
 from simattack.registry import register
-from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
+from simattack.taxonomy import ThreatModel
 from simattack.timing import Timing
 from simattack.types import Floats, World
 
@@ -55,6 +55,7 @@ class LensDrops:
     MOST_RADIUS_MM: ClassVar[float] = 3.0
     """About the capillary length of water, 2.7 mm: larger ones run down."""
     is_growing: ClassVar[bool] = False
+    threat: ClassVar[ThreatModel] = SOILING
 
     count: int = 20
     """0 is no effect."""
@@ -72,12 +73,6 @@ class LensDrops:
         number("radius_mm", self.radius_mm, 0.3, 20.0)
         number("contact_deg", self.contact_deg, 5.0, 90.0)
         object.__setattr__(self, "count", int(self.count))
-
-    @property
-    def threat(self) -> ThreatModel:
-        return ThreatModel(
-            Stage.SENSOR, Knowledge.BLACK, Frequency.ONE_SHOT, Target.DEGRADE, Scope.UNIVERSAL
-        )
 
     @property
     def box(self) -> tuple[Floats, Floats]:

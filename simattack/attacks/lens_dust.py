@@ -10,10 +10,10 @@ import numpy as np
 
 from simattack.errors import BudgetError
 from simattack.lens import WINDOW, Optics, Veil, View, number, pattern, waves
-from simattack.onlens import ALWAYS, OnLens, normalise
+from simattack.onlens import ALWAYS, SOILING, OnLens, normalise
 from simattack.raster import Array, library, like
 from simattack.registry import register
-from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
+from simattack.taxonomy import ThreatModel
 from simattack.timing import Timing
 from simattack.types import Floats, World
 
@@ -47,6 +47,7 @@ class LensDust:
     MOST_LOAD_G_M2: ClassVar[float] = 16.0
     """About the heaviest natural load on glass (assumed)."""
     is_growing: ClassVar[bool] = False
+    threat: ClassVar[ThreatModel] = SOILING
 
     load_g_m2: float = 8.0
     """0 is no effect."""
@@ -65,12 +66,6 @@ class LensDust:
         number("load_g_m2", self.load_g_m2, 0.0, 1000.0)
         number("diameter_um", self.diameter_um, 1.0, 1000.0)
         number("patchiness", self.patchiness, 0.0, 2.0)
-
-    @property
-    def threat(self) -> ThreatModel:
-        return ThreatModel(
-            Stage.SENSOR, Knowledge.BLACK, Frequency.ONE_SHOT, Target.DEGRADE, Scope.UNIVERSAL
-        )
 
     @property
     def box(self) -> tuple[Floats, Floats]:

@@ -9,10 +9,10 @@ import numpy as np
 
 from simattack.checks import choice
 from simattack.lens import GRADES, WINDOW, Optics, Veil, View, number, view_of, whole
-from simattack.onlens import ALWAYS, OnLens, counts, normalise, within
+from simattack.onlens import ALWAYS, SOILING, OnLens, counts, normalise, within
 from simattack.raster import Array, length, library, like
 from simattack.registry import register
-from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
+from simattack.taxonomy import ThreatModel
 from simattack.timing import Timing
 from simattack.types import Camera, Floats, World
 
@@ -44,6 +44,7 @@ class LensMud:
     """Share of the picture, before blur (assumed): beyond it a camera's own blockage alarm is
     taken to end the drive."""
     is_growing: ClassVar[bool] = False
+    threat: ClassVar[ThreatModel] = SOILING
 
     coverage: float = 0.3
     """Share of the picture that the splashes cover before blur; 0 is no effect."""
@@ -66,12 +67,6 @@ class LensMud:
         if self.opacity is not None:
             number("opacity", self.opacity, 0.0, 1.0)
         object.__setattr__(self, "count", int(self.count))
-
-    @property
-    def threat(self) -> ThreatModel:
-        return ThreatModel(
-            Stage.SENSOR, Knowledge.BLACK, Frequency.ONE_SHOT, Target.DEGRADE, Scope.UNIVERSAL
-        )
 
     @property
     def box(self) -> tuple[Floats, Floats]:

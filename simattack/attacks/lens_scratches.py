@@ -10,10 +10,10 @@ import numpy as np
 
 from simattack.errors import BudgetError
 from simattack.lens import WINDOW, Optics, Scatter, Spread, View, number, turned_rad, whole
-from simattack.onlens import ALWAYS, OnLens, normalise
+from simattack.onlens import ALWAYS, SOILING, OnLens, normalise
 from simattack.raster import Array, length, library, like, overlap
 from simattack.registry import register
-from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
+from simattack.taxonomy import ThreatModel
 from simattack.timing import Timing
 from simattack.types import Floats, World
 
@@ -46,6 +46,7 @@ class LensScratches:
     MOST_COVERAGE: ClassVar[float] = 0.3
     """Share of the window under grooves, were none to cross (assumed)."""
     is_growing: ClassVar[bool] = False
+    threat: ClassVar[ThreatModel] = SOILING
 
     count: int = 40
     """0 is no effect."""
@@ -67,12 +68,6 @@ class LensScratches:
         number("angle_deg", self.angle_deg, -180.0, 180.0)
         number("slope_deg", self.slope_deg, 1.0, 35.0)
         object.__setattr__(self, "count", int(self.count))
-
-    @property
-    def threat(self) -> ThreatModel:
-        return ThreatModel(
-            Stage.SENSOR, Knowledge.BLACK, Frequency.ONE_SHOT, Target.DEGRADE, Scope.UNIVERSAL
-        )
 
     @property
     def box(self) -> tuple[Floats, Floats]:

@@ -11,7 +11,8 @@ with its own time. ``blackout``: pictures come in time and are black.
 
 Simplified: whole pictures only; where nothing has come yet the first picture always does. A
 delay that sets in holds the newest picture until the next one is old enough; one that ends skips
-what was held up: time never runs backwards.
+what was held up: time never runs backwards. Camera, LiDAR and radar have one time of capture in an
+observation, so that what is late of the camera makes theirs late, too.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import numpy as np
 
 from simattack.checks import choice, number
 from simattack.errors import BudgetError, ConfigError
+from simattack.onsensor import timer
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
 from simattack.timing import Timer, Timing
@@ -78,10 +80,7 @@ class Link:
                     f"delay_s {self.delay_s:g} needs {stored / 2**20:.0f} MiB of pictures, "
                     f"allowed are {self.MAX_BYTES / 2**20:.0f}"
                 )
-        place = None
-        if self.timing.event == "near":
-            place = world.surface(self.surface).corners_m.mean(0)
-        return Tapped(self, Timer(self.timing, place), rng)
+        return Tapped(self, timer(self, world), rng)
 
 
 class Tapped:

@@ -39,7 +39,7 @@ class Several:
     """For the parts that name none; empty for the sign of the episode's own site."""
 
     def __post_init__(self) -> None:
-        if not self.parts or isinstance(self.parts, str | Mapping):
+        if not self.parts or not isinstance(self.parts, list | tuple):
             raise ValueError(f"parts needs a list of attacks, got {self.parts!r}")
         built = tuple(_attack(part, k) for k, part in enumerate(self.parts))
         object.__setattr__(self, "parts", built)

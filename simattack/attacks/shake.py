@@ -23,13 +23,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from simattack.checks import number
-from simattack.errors import BudgetError, ConfigError
+from simattack.errors import BudgetError
 from simattack.light import Light, codes_of, light_of
+from simattack.onsensor import Moment, OnSensor
 from simattack.registry import register
-from simattack.shutter import EXPOSURE_S, Capture
+from simattack.shutter import EXPOSURE_S
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
-from simattack.timing import Timer, Timing
-from simattack.types import Camera, Floats, Frame, Image, Observation, World
+from simattack.timing import Timing
+from simattack.types import Camera, Floats, Image, World
 
 AXES = ("yaw_dps", "pitch_dps", "roll_dps")
 _TAPS_A_PX = 64
@@ -89,7 +90,7 @@ class Shake:
         most = min(most, self.MAX_DPS)
         return np.full(3, -most), np.full(3, most)
 
-    def begin(self, world: World, rng: np.random.Generator) -> Shaking:
+    def begin(self, world: World, rng: np.random.Generator) -> OnSensor:
         most = float(self.box[1][0])
         for name in AXES:
             if abs(getattr(self, name)) > most * (1 + 1e-9):
@@ -97,49 +98,25 @@ class Shake:
                     f"{name} is {getattr(self, name):g}, allowed are {most:.4g}: "
                     f"{self.MAX_TRAVEL_DEG:g} degrees of travel, {self.MAX_DPS:g} deg/s"
                 )
-        place = None
-        if self.timing.event == "near":
-            place = world.surface(self.surface).corners_m.mean(0)
-        return Shaking(self, Timer(self.timing, place), rng)
+        shaking = Shaking(self, rng)
+        return OnSensor(self, world, "camera", shaking.smear, shaking.set)
 
 
 class Shaking:
     """One episode of it."""
 
-    def __init__(self, recipe: Shake, timer: Timer, rng: np.random.Generator) -> None:
+    def __init__(self, recipe: Shake, rng: np.random.Generator) -> None:
         self._recipe = recipe
-        self._timer = timer
         self._rates = np.array([getattr(recipe, name) for name in AXES])
         self._phase = float(rng.random())
-        self._capture = Capture()
-        self._is_over = False
-
-    def tamper(self, obs: Observation, frame: Frame) -> Observation:
-        """The picture is smeared once a capture."""
-        if self._is_over:
-            return obs
-        is_on = self._timer.is_on(frame)
-        captured_s = float(obs["clock"][1])
-        return self._capture.tell(
-            obs, lambda image: self._smear(image, captured_s) if is_on else None
-        )
 
     def set(self, parameters: Floats) -> None:
-        """Other rates (3,) [deg/s] from the next capture on.
+        """Other rates (3,) [deg/s]."""
+        self._rates = parameters
 
-        Raises:
-            ConfigError: the vector does not fit.
-        """
-        low, high = self._recipe.box
-        if np.shape(parameters) != low.shape:
-            raise ConfigError(f"expected 3 parameters, {AXES}, got {np.size(parameters)}")
-        self._rates = np.clip(np.asarray(parameters, float), low, high)
-
-    def end(self) -> None:
-        self._is_over = True
-
-    def _smear(self, image: Image, captured_s: float) -> Image | None:
-        r = self._recipe
+    def smear(self, image: Image, moment: Moment) -> Image | None:
+        """The mean of the picture along the exposure's path."""
+        r, captured_s = self._recipe, moment.captured_s
         if not self._rates.any():
             return None
         rows, columns = image.shape[:2]

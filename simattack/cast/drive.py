@@ -39,7 +39,7 @@ class Drive:
     Steps begin in their order: none before the one that stands before it has begun.
     """
 
-    speed_mps: Span = (0.0, 0.0)
+    speed_mps: Span = Span(0.0, 0.0)
     """At the start; 0: it stands until a step says otherwise."""
     steps: tuple[Step, ...] = ()
 

@@ -29,8 +29,8 @@ class Walk:
 
     to: tuple[Mark, ...] = ()
     """In YAML a list, such as ``[{ahead_m: 40, right_m: -4}]``."""
-    speed_mps: Span = (1.4, 1.4)
-    when: Cue = Cue()  # noqa: RUF009  # frozen, as RUF009 cannot see across files
+    speed_mps: Span = Span(1.4, 1.4)
+    when: Cue = Cue()
 
     def __post_init__(self) -> None:
         settle(self)

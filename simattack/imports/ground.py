@@ -8,11 +8,11 @@ import numpy as np
 
 from simattack.errors import ConfigError
 from simattack.imports.xmlfile import Node
+from simattack.mapfile import read_map
 from simattack.places import Place
 from simattack.polyline import Polyline
 from simattack.resources import locate
 from simattack.roadmap import RoadMap
-from simattack.session import read_map
 from simattack.types import Pose
 
 

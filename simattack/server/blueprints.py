@@ -121,9 +121,6 @@ _STEERING_CURVE = ((0.0, 1.0), (20.0, 0.9), (60.0, 0.8), (120.0, 0.7))
 # CARLA's tyres have friction 3.5, and its TrafficManager turns at speeds that those of a dry road
 # (1) do not always hold with wheels turned that far. This much does; assumed.
 _TOP_FRICTION = 1.3
-# The ego of this project's drives keeps the steering and the tyres that they were recorded with.
-_OWN = "vehicle.lincoln.mkz_2020"
-_OWN_STEER_RAD, _OWN_CURVE, _OWN_FRICTION = radians(40), ((0.0, 1.0), (120.0, 1.0)), 1.0
 _COLORS = ("180,30,30", "30,60,140", "225,225,225", "35,35,38", "150,150,155", "200,150,40")
 
 
@@ -171,9 +168,9 @@ def _vehicles() -> Iterator[tuple[Blueprint, tuple[Attribute, ...]]]:
             size_m=row.size_m,
             mass_kg=row.mass_kg,
             wheelbase_m=row.wheelbase_m,
-            max_steer_rad=_OWN_STEER_RAD if row.id == _OWN else lock_rad,
-            steering_curve=_OWN_CURVE if row.id == _OWN else _STEERING_CURVE,
-            top_friction=_OWN_FRICTION if row.id == _OWN else _TOP_FRICTION,
+            max_steer_rad=lock_rad,
+            steering_curve=_STEERING_CURVE,
+            top_friction=_TOP_FRICTION,
             base_type=row.base_type,
             tag=_TAGS[row.base_type],
             power_w=row.power_w,

@@ -108,6 +108,12 @@ class Actor:
         return low < other_high and other_low < high
 
 
+def twist(actor: Actor, push: Vector, at_m: Vector) -> Vector:
+    """The angular impulse or torque, about the vertical, of a push at a place; world frame."""
+    x, y = actor.body.position
+    return 0.0, 0.0, (at_m[0] - x) * push[1] - (at_m[1] - y) * push[0]
+
+
 def make_actor(id: int, blueprint: Blueprint, pose: Pose) -> Actor:
     """A new actor with its body in the plane; props stand fast until physics is turned on."""
     length, width, _ = blueprint.size_m

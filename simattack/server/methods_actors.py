@@ -112,9 +112,25 @@ def add_actor_impulse(world: World, number: Wire, impulse: Wire) -> None:
 
 
 @ACTORS.void
+def add_actor_impulse_at_location(
+    world: World, number: Wire, impulse: Wire, location: Wire
+) -> None:
+    if actor := body(world, number):
+        push = codec.read_vector(impulse, "an impulse")
+        world.physics.add_impulse(actor.id, push, codec.read_vector(location, "a location"))
+
+
+@ACTORS.void
 def add_actor_force(world: World, number: Wire, force: Wire) -> None:
     if actor := body(world, number):
         world.physics.add_force(actor.id, codec.read_vector(force, "a force"))
+
+
+@ACTORS.void
+def add_actor_force_at_location(world: World, number: Wire, force: Wire, location: Wire) -> None:
+    if actor := body(world, number):
+        push = codec.read_vector(force, "a force")
+        world.physics.add_force(actor.id, push, codec.read_vector(location, "a location"))
 
 
 @ACTORS.void

@@ -17,7 +17,7 @@ import numpy as np
 import pymunk
 
 from simattack.server.blueprints import Blueprint
-from simattack.server.bodies import Actor, Vector, make_actor, make_shape
+from simattack.server.bodies import Actor, Vector, make_actor, make_shape, twist
 from simattack.server.bodies import Body as Body
 from simattack.server.bodies import Contact as Contact
 from simattack.server.gearbox import InGear
@@ -177,9 +177,11 @@ class Physics:
             actor.spin_radps = velocity_radps[2]
             actor.body.angular_velocity = velocity_radps[2]
 
-    def add_impulse(self, id: int, impulse_ns: Vector) -> None:
-        """A push through the centre of gravity, world frame."""
+    def add_impulse(self, id: int, impulse_ns: Vector, at_m: Vector | None = None) -> None:
+        """A push, world frame, through the centre of gravity or at a place."""
         actor = self._actors[id]
+        if at_m is not None:
+            self.add_angular_impulse(id, twist(actor, impulse_ns, at_m))
         if actor.is_simulated:
             mass, (x, y) = actor.body.mass, actor.body.velocity
             rise = climb_mps(actor) if actor.is_grounded else actor.fall_mps
@@ -193,9 +195,11 @@ class Physics:
             spin = actor.body.angular_velocity + impulse_nms[2] / actor.body.moment
             self.set_angular_velocity(id, (0.0, 0.0, spin))
 
-    def add_force(self, id: int, force_n: Vector) -> None:
+    def add_force(self, id: int, force_n: Vector, at_m: Vector | None = None) -> None:
         """A force, world frame, that lasts for the next step; several add up."""
         actor = self._actors[id]
+        if at_m is not None:
+            self.add_torque(id, twist(actor, force_n, at_m))
         actor.force_n = (actor.force_n[0] + force_n[0], actor.force_n[1] + force_n[1])
         actor.lift_n += force_n[2]
 

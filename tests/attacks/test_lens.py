@@ -122,7 +122,7 @@ def test_parameters_stay_in_the_box_and_the_budget(kind):
     before = running.parameters
     assert low.shape == high.shape == before.shape
     assert (low <= before).all() and (before <= high).all()
-    with pytest.raises(ConfigError, match=f"expected {low.size} parameters of '{kind}', got 99"):
+    with pytest.raises(ConfigError, match=f"expected {low.size} parameters? of '{kind}', got 99"):
         running.set(np.zeros(99))
     with pytest.raises(ConfigError, match="finite"):
         running.set(np.full(low.size, np.nan))
@@ -160,7 +160,7 @@ def test_it_comes_on_near_its_surface():
         "attacks", "lens_blob", {"timing": {"event": "near", "within_m": 20}}, "here"
     )
     with pytest.raises(ConfigError, match="needs a surface"):
-        recipe.begin(Street(), np.random.default_rng(0))
+        recipe.begin(None, np.random.default_rng(0))
     recipe = dataclasses.replace(recipe, surface="sign")
     running = recipe.begin(Street(), np.random.default_rng(0))
     for tick, away_m in enumerate((40.0, 21.0, 19.0, 50.0)):
@@ -226,7 +226,10 @@ def test_a_wrong_option_is_told_in_one_line(kind, options, told):
 def test_torch_sees_the_same_picture_with_the_gradient_of_its_parameters(kind):
     import torch
 
-    running = begin(kind, seed=5, **FULL[kind])
+    # Fewer scratches, and none at 30 degrees, where a cell's edge makes a kink of the slope.
+    few = {"lens_scratches": {"count": 8, "angle_deg": 31.0}}
+    options = FULL[kind] | few.get(kind, {})
+    running = begin(kind, seed=5, **options)
     images = torch.as_tensor(IMAGE.transpose(2, 0, 1)[None] / 255.0)
     parameters = torch.as_tensor(running.parameters, dtype=torch.float64).requires_grad_()
     images.requires_grad_()
@@ -238,7 +241,7 @@ def test_torch_sees_the_same_picture_with_the_gradient_of_its_parameters(kind):
     assert two.shape == (2, 3, 60, 80) and torch.allclose(two[:1], rendered.float(), atol=1e-4)
 
     # Against the differences of the code that the car sees through, in light.
-    recipe = registry.build("attacks", kind, FULL[kind], "here")
+    recipe = registry.build("attacks", kind, options, "here")
     view = View(80, 60, recipe.optics)
     _, grain = recipe.draw(np.random.default_rng(5))
     weight = np.random.default_rng(6).uniform(-1, 1, (3, 60, 80))
@@ -257,7 +260,7 @@ def test_torch_sees_the_same_picture_with_the_gradient_of_its_parameters(kind):
         step = np.zeros(len(at))
         step[k] = 1e-6
         slope = (total(at + step) - total(at - step)) / 2e-6
-        assert float(gradient[k]) == pytest.approx(slope, rel=2e-3, abs=1e-4 * np.abs(weight).sum())
+        assert float(gradient[k]) == pytest.approx(slope, rel=1e-5, abs=1e-4)
 
 
 # -- the physics -------------------------------------------------------------------------------
@@ -317,8 +320,9 @@ def test_a_blob_takes_what_it_shares_with_the_pupils_disc(diameter_mm):
     for column in (320, 330, 350, 380, 400, 430, 470):
         away_mm = math.hypot(column + 0.5 - 320, 0.5) / px_per_mm
         lost = circles(away_mm, diameter_mm / 2, 1.5) / (math.pi * 1.5**2)
-        # Cells of 2 px round off the cusp of two equal circles.
-        assert 1 - seen[column] == pytest.approx(lost, abs=0.03)
+        # Cells of 2 px round off the cusp of two equal circles, half a pixel wide.
+        is_cusp = diameter_mm == 3 and column == 320
+        assert 1 - seen[column] == pytest.approx(lost, abs=0.03 if is_cusp else 0.002)
     if diameter_mm == 8:
         assert seen[320] == pytest.approx(0, abs=1e-9)
     if diameter_mm == 1:

@@ -201,7 +201,7 @@ def test_a_printed_sticker_has_nothing_to_set(patch):
     [
         ({"fill": "stripes"}, "fill must be one of"),
         ({}, "needs a patch"),
-        ({"fill": "grey", "size_m": -0.1}, "size_m must be above 0"),
+        ({"fill": "grey", "size_m": -0.1}, "size_m must be 0.001 to 100"),
         ({"fill": "grey", "size_m": [0.1, 0.2, 0.3]}, "size_m needs two numbers"),
         ({"fill": "noise", "cells": 0}, "at least 1"),
     ],

@@ -15,6 +15,10 @@ def speed(actor):
     return actor.get_velocity().length()
 
 
+def xyz(vector):
+    return [vector.x, vector.y, vector.z]
+
+
 @api("spawn_actor")
 def test_a_spawned_actor_stands_where_it_was_put(world, spawn, places):
     made = spawn("vehicle.lincoln.mkz_2020", places[2], color="10,20,30", role_name="hero")
@@ -203,15 +207,33 @@ def test_a_twist_turns_a_body_about_the_vertical(client, world, spawn, places, w
     assert math.remainder(box.get_transform().rotation.yaw - before, 360) > 0.5
 
 
-@api(
-    "add_actor_impulse_at_location",
-    "add_actor_force_at_location",
-    absent="rpclib: server could not find function '...' (the Python client has no call for it)",
-)
-@pytest.mark.parametrize("name", ["add_actor_impulse_at_location", "add_actor_force_at_location"])
-def test_pushes_at_a_place_are_not_here(raw, car, name):
-    error, _ = raw(name, car.id, [1.0, 0.0, 0.0], [0.0, 0.0, 0.0])
-    assert f"could not find function '{name}'" in error
+@api("add_actor_impulse_at_location")
+def test_an_impulse_at_an_end_pushes_and_turns(raw, world, spawn, places):
+    box = spawn("static.prop.container", places[6])
+    box.set_simulate_physics(True)
+    world.tick()
+    end = box.get_transform().transform(carla.Location(x=0.9))
+    push = 100.0 * box.get_transform().get_right_vector()
+    before = box.get_transform().rotation.yaw
+    assert raw(name := "add_actor_impulse_at_location", box.id, xyz(push), xyz(end))[0] is None
+    world.tick()
+    assert math.remainder(box.get_transform().rotation.yaw - before, 360) > 0.5
+    assert speed(box) > 0.1
+    assert raw(name, 9999, xyz(push), xyz(end))[1] == [[True, ["actor 9999 not found"]]]
+
+
+@api("add_actor_force_at_location")
+def test_a_force_at_an_end_pushes_and_turns_for_one_tick(raw, world, spawn, places):
+    box = spawn("static.prop.container", places[6])
+    box.set_simulate_physics(True)
+    world.tick()
+    end = box.get_transform().transform(carla.Location(x=-0.9))
+    push = 3000.0 * box.get_transform().get_right_vector()
+    before = box.get_transform().rotation.yaw
+    assert raw("add_actor_force_at_location", box.id, xyz(push), xyz(end))[0] is None
+    world.tick()
+    assert math.remainder(box.get_transform().rotation.yaw - before, 360) < -0.5
+    assert speed(box) > 0.1
 
 
 @api("set_actor_simulate_physics")

@@ -212,7 +212,7 @@ def test_lamps_are_listed_where_they_stand(world, lamps):
     )
 
 
-@api("update_lights_state", partly="the lamp shines in its colour but does not light the street")
+@api("update_lights_state")
 def test_a_lamp_that_is_switched_and_coloured_shows_it(world, lamps, look):
     manager, lights = lamps
     lamp = lights[0]
@@ -231,6 +231,27 @@ def test_a_lamp_that_is_switched_and_coloured_shows_it(world, lamps, look):
     assert manager.get_intensity([lamp]) == [2_000.0]
     manager.set_light_group([lamp], carla.LightGroup.Other)
     assert [light.id for light in manager.get_all_lights(carla.LightGroup.Other)] == [lamp.id]
+
+
+@api("update_lights_state")
+def test_a_lamp_lights_the_street_below_it_in_its_colour(world, lamps, look):
+    manager, lights = lamps
+    manager.set_day_night_cycle(False)
+    world.set_weather(carla.WeatherParameters(sun_altitude_angle=-40.0))
+    world.tick()
+    eye = carla.Transform(at(lights[0].location, z=-3.0), carla.Rotation(pitch=-90))
+    shot = look("sensor.camera.rgb", eye)
+    shot()
+    dark = shot().reshape(-1, 3).mean(0)
+    manager.set_color(lights[:1], carla.Color(0, 255, 0))
+    manager.turn_on(lights[:1])
+    shot()
+    green = shot().reshape(-1, 3).mean(0)
+    assert green[1] > dark[1] + 30 and abs(green[0] - dark[0]) < 10
+    manager.turn_off(lights[:1])
+    shot()
+    off = shot().reshape(-1, 3).mean(0)
+    assert abs((off[1] - off[0]) - (dark[1] - dark[0])) < 5
 
 
 def test_another_client_hears_of_a_lamp_that_was_switched(world, lamps, server):

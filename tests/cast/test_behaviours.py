@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from simattack import registry
-from simattack.acting import Cue, Post
+from simattack.acting import Cue, Post, Span
 from simattack.cast.brake import Brake
 from simattack.cast.cross import Cross
 from simattack.cast.cruise import Cruise
@@ -151,7 +151,7 @@ def test_spans_are_drawn_from_and_wrong_options_refused():
         Brake(braking_mps2=12)
     with pytest.raises(ValueError, match="to_mps must be 0 to speed_mps"):
         Brake(speed_mps=5, to_mps=6)
-    assert set(Cue(eta_s=(1.0, 2.0)).draw(np.random.default_rng(0)).numbers) == {"eta_s"}
+    assert set(Cue(eta_s=Span(1.0, 2.0)).draw(np.random.default_rng(0)).numbers) == {"eta_s"}
 
 
 def come_s(cue: dict, x: float = 100.0, speed_mps: float = 0.0, ego_mps: float = 10.0) -> float:
@@ -223,3 +223,8 @@ def test_a_walker_goes_by_its_points_and_stops_at_the_last():
     assert abs(states[58].pose.x_m - 40.0) < 0.4  # 6 m at 2 m/s: straight across for 3 s
     with pytest.raises(ConfigError, match="only somebody on foot can 'walk'"):
         car_at(40.0).run(walk, 0.1)
+
+
+def test_one_number_stands_for_a_span_in_a_scenario_too():
+    made = registry.build("cast", "cruise", {"speed_mps": 6, "when": {"after_s": 1}}, "here")
+    assert made.speed_mps == (6.0, 6.0) and made.when.after_s == (1.0, 1.0)

@@ -5,7 +5,7 @@ import functools
 import pytest
 
 from simattack.imports import ground
-from simattack.session import read_map
+from simattack.mapfile import read_map
 
 _once = functools.cache(read_map)
 

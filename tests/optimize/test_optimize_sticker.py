@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -107,13 +108,15 @@ def test_a_run_with_other_inputs_is_not_resumed(made):
         optimize(made.parent, plan=other)
 
 
-def test_a_damaged_checkpoint_is_one_line(tmp_path):
+def test_a_damaged_checkpoint_is_one_line(made, tmp_path):
     folder = tmp_path / "p.run"
-    optimize(tmp_path)
+    shutil.copytree(made.parent / "p.run", folder)
     (folder / "checkpoint.npz").write_bytes(b"PK no")
     with pytest.raises(ResultsError, match=r"checkpoint\.npz is damaged"):
         optimize(tmp_path)
-    optimize(tmp_path, resume=False)
+    assert not (tmp_path / "p.png").exists()
+    optimize(tmp_path, plan=dataclasses.replace(PLAN, iterations=1), resume=False)
+    assert (tmp_path / "p.png").exists()
 
 
 def test_curves_and_inputs_lie_in_the_run(made):
@@ -233,7 +236,7 @@ def test_a_sticker_for_another_goal_and_two_detectors_says_so_on_its_card(tmp_pa
     plan = dataclasses.replace(PLAN, goal="appear", label="person")
     path = optimize_sticker(PinholeScene(), (Reddish(), Reddish()), plan, tmp_path, "p")
     card = load_patch(path).card
-    assert (card.goal, card.detector) == ("appear person", "reddish+reddish")
+    assert (card.goal, card.label, card.detector) == ("appear", "person", "reddish+reddish")
     assert card.loss.startswith("appear: ")
     red, green, blue = load_patch(path).image.reshape(-1, 3).mean(0)
     assert red > 215 and max(green, blue) < 40

@@ -54,7 +54,7 @@ class Follower(AutonomousAgent):
         yaw = self.last["imu"][6] - math.pi / 2
         right = -math.sin(yaw) * east + math.cos(yaw) * north
         ahead = math.cos(yaw) * east + math.sin(yaw) * north
-        steer = math.atan(2.9 * 2 * right / max(right**2 + ahead**2, 1.0)) / math.radians(40)
+        steer = math.atan(2.9 * 2 * right / max(right**2 + ahead**2, 1.0)) / math.radians(70)
         control = carla.VehicleControl()
         control.steer = max(-1.0, min(1.0, steer))
         if self.last["speed"]["speed"] < self.speed_mps:

@@ -14,7 +14,7 @@ import pytest
 from simattack.errors import ConfigError
 from simattack.geometry import project
 from simattack.session import Session, SpawnBlocked
-from simattack.types import Camera, Pose, Weather
+from simattack.types import Camera, CarInfo, Pose, Weather
 
 SIGN = "stop_sign_0"
 
@@ -79,6 +79,15 @@ def test_the_ego_stands_where_it_was_put(parked: Session) -> None:
     assert np.hypot(ego.pose.x_m - asked.x_m, ego.pose.y_m - asked.y_m) < 0.5
     assert np.cos(ego.pose.yaw_rad - asked.yaw_rad) > 0.999
     assert abs(ego.pose.z_m - asked.z_m) < 0.3 and ego.speed_mps < 0.2
+
+
+def test_the_ego_steers_as_far_as_its_driver_is_told(parked: Session) -> None:
+    parameters, car = parked._ego.get_physics_control(), CarInfo()
+    lock_deg = np.rad2deg(car.max_steer_rad)
+    assert parameters.wheels[0].max_steer_angle == pytest.approx(lock_deg, abs=1.0)
+    told = [(3.6 * speed_mps, factor) for speed_mps, factor in car.steering_curve]
+    curve = [(point.x, point.y) for point in parameters.steering_curve]
+    assert curve == [pytest.approx(point, abs=0.01) for point in told]
 
 
 def test_every_sensor_of_the_car_tells_something_sensible(parked: Session) -> None:

@@ -51,6 +51,7 @@ def test_a_taken_stream_port_is_refused_too():
     assert f"port {number} on 127.0.0.1 is in use" in ended.stderr
 
 
+@pytest.mark.journey
 def test_a_broken_map_is_one_line_and_status_1(tmp_path):
     path = tmp_path / "broken.xodr"
     path.write_text("<OpenDRIVE>")
@@ -61,6 +62,7 @@ def test_a_broken_map_is_one_line_and_status_1(tmp_path):
     assert ended.stderr.startswith("simattack: ")
 
 
+@pytest.mark.journey
 def test_a_server_ends_when_asked_and_gives_its_port_back(road_map):
     process, found = start_server("--map", road_map)
     assert found[4] == "small"
