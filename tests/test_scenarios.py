@@ -53,6 +53,10 @@ def test_the_places_of_a_suite_are_on_its_maps(name):
         assert set(scenario.sites) <= known, scenario.name
 
 
+def test_a_map_without_a_catalogue_has_nothing_to_paint():
+    assert surfaces.approaches("nowhere") == surfaces.billboards_and_signs("nowhere") == {}
+
+
 def test_ten_clean_routes_have_a_place_and_a_name_each():
     entries = config.read("clean_10km").entries
     assert len({entry.scenario.name for entry in entries}) == len(entries) == 10
