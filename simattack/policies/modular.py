@@ -1,29 +1,33 @@
 r"""The modular driving stack under test: sensors in, steering and pedals out.
 
     detections -> stop signs -> stop-sign rule               \
+    picture -> lights, yield signs, limits, lane (eyes)       \
     detections, LiDAR, radar -> tracker -> corridor           \
         -> gap keeping, yielding, emergency braking           -> steer, throttle, brake
     GNSS, IMU, wheels -> localiser -> route, speed limit      /
 
-It sees what a car sees: no ground truth, and no signs from a map. Traffic lights are ignored.
+It sees what a car sees: no ground truth, and no signs from a map. Where lines with traffic lights
+are and how wide lanes are it knows as from a navigation map; what lights show, from its camera.
 Every sensor may be missing; a sensor that is there is relied on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from simattack.classifiers.signals import Signals
 from simattack.policies.boxes import Boxes
 from simattack.policies.clusters import Clusters
-from simattack.policies.control import Lane, Pedals, in_lane, pure_pursuit
+from simattack.policies.control import Pedals, in_lane, pure_pursuit
 from simattack.policies.corridor import Corridor, Obstacle
 from simattack.policies.emergency import Emergency, EmergencyRules
+from simattack.policies.eyes import Eyes, Orders
 from simattack.policies.fallback import Doubts, Fallback, Trust, believed
 from simattack.policies.following import follow_mps2
 from simattack.policies.fusion import Tracker
+from simattack.policies.lights import SignalRules
 from simattack.policies.localisation import Localiser, from_frame, into_frame
 from simattack.policies.path import Path
 from simattack.policies.radar import Returns
@@ -92,8 +96,14 @@ class Modular:
     """Full brakes once less than this deceleration will not do, ..."""
     emergency_ttc_s: float = 0.8
     """... or when it is so near."""
-    lane_trust: float = 0.5
-    """How far the car goes by the lane its camera sees, at its best, against its own pose."""
+    lane_trust: float = 0.9
+    """How far the car goes by the lane its camera sees, at its best, against its own pose; 0 looks
+    for no lane."""
+    signal_weights: str = "town_signals"
+    """Weights of the classifier that reads lights and signs; empty: they are not read, and the car
+    drives as if there were none, but for stop signs."""
+    yellow_mps2: float = 3.0
+    """Yellow is stopped for if this deceleration is enough."""
     braking_mps2: float = 2.0
     """Comfortable."""
     lateral_mps2: float = 2.5
@@ -141,6 +151,7 @@ class Modular:
             "lidar_points",
             "radar_returns",
             "sign_forget_after",
+            "yellow_mps2",
         ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0, got {getattr(self, name)}")
@@ -155,6 +166,9 @@ class Modular:
                     f"{hits} must be 1 to {window} ({getattr(self, window)}), "
                     f"got {getattr(self, hits)}"
                 )
+
+        if self.signal_weights:
+            Signals(self.signal_weights)  # says what is wrong with them before anything starts
 
     def begin(self, car: CarInfo, route: Route, rng: np.random.Generator) -> Driver:
         return ModularDriver(self, car, route)
@@ -216,15 +230,17 @@ class ModularDriver:
         self._captured_s: float | None = None
         self._scanned_s: float | None = None
         self._steered = 0.0
-        self.lane: Lane | None = None
-        """What a camera sees of the lane just now; None: the car goes by its pose alone."""
-        self.closed_lines_s_m: Sequence[float] = ()
-        """Where the car must not pass just now, as arc lengths of the route: at a red signal."""
+        self._eyes = _eyes(recipe, car, route, self._path, self._localiser)
 
     @property
     def belief(self) -> Floats | None:
         """(3,) x, y [m], yaw [rad] where it thinks it is in the world; None before it knows."""
         return self._localiser.pose if self._localiser.has_pose else None
+
+    @property
+    def eyes(self) -> Eyes | None:
+        """What reads its pictures; None without a camera."""
+        return self._eyes
 
     @property
     def tracker(self) -> Tracker:
@@ -243,13 +259,18 @@ class ModularDriver:
         pose, speed = self._localiser.pose, self._localiser.speed_mps
         self._s_m, _ = self._path.locate(pose[:2], self._s_m)
         self._scan(obs, trust, time_s, speed)
+        if self._eyes is not None:
+            self._eyes.keep(obs)
         if np.isfinite(captured_s) and (self._captured_s is None or captured_s > self._captured_s):
             self._captured_s = captured_s
             self._look(verdict, captured_s, speed)
 
         bumper_s_m = self._s_m + self._car.length_m / 2
         command = self._stops.update(time_s, bumper_s_m, speed, self._stop_lines())
-        closed = self._closed.update(bumper_s_m, speed, self.closed_lines_s_m)
+        orders = Orders()
+        if self._eyes is not None:
+            orders = self._eyes.orders(time_s, self._s_m, speed, self._movers(time_s))
+        closed = self._closed.update(bumper_s_m, speed, orders.closed_lines_m)
         obstacles = self._corridor.obstacles(
             [track for track in self._tracker.confirmed() if trust.counts(track.support)],
             self._localiser,
@@ -259,10 +280,11 @@ class ModularDriver:
         )
         wanted = min(
             self._cruise(speed),
+            self._keep_below(orders.limit_mps, speed),
+            max(trust.limit_mps - speed, -self._recipe.braking_mps2),
             command.limit_mps2,
             closed.limit_mps2,
             *(self._follow(one, speed) for one in obstacles),
-            max(trust.limit_mps - speed, -self._recipe.braking_mps2),
         )
         is_hold = command.is_hold or closed.is_hold
         if trust.is_stop:
@@ -273,7 +295,8 @@ class ModularDriver:
         )
         if self._emergency.update(obstacles, speed):
             wanted = -HARDEST_MPS2
-        kept = in_lane(pose, self._s_m, self._path, self.lane, self._recipe.lane_trust)
+        lane = None if "camera" in trust.doubted else orders.lane
+        kept = in_lane(pose, self._s_m, self._path, lane, self._recipe.lane_trust)
         steer = pure_pursuit(kept, self._s_m, speed, self._path, self._car)
         self._steered = speed * np.tan(steer * self._car.lock_rad(speed)) / self._car.wheelbase_m
         if is_hold and speed < 1.0:
@@ -313,7 +336,10 @@ class ModularDriver:
         if "camera" not in self._car.sensors:
             return
         odometry = self._localiser.odometry_at(captured_s)
-        self._signs.update(verdict.detections, odometry)
+        signs = verdict.detections
+        if self._eyes is not None:
+            signs = self._eyes.stop_signs(signs, captured_s)
+        self._signs.update(signs, odometry)
         camera = camera_from_above(odometry, self._car.camera)
         place = self._localiser.world_from_odometry(camera[None, :2])[0]
         camera_s_m, _ = self._path.locate(place, self._s_m)
@@ -325,6 +351,8 @@ class ModularDriver:
 
         found = self._boxes.find(verdict.detections, axis)
         self._tracker.update("camera", found, camera, captured_s, speed_mps)
+        if self._eyes is not None and self._s_m is not None:
+            self._eyes.look(verdict.detections, captured_s, self._s_m)
 
     def _stop_lines(self) -> list[float]:
         """Arc lengths of the lines of all confirmed signs that speak to this lane [m]."""
@@ -338,6 +366,19 @@ class ModularDriver:
             if least <= right_m <= most:
                 lines.append(s_m - self._recipe.line_offset_m)
         return lines
+
+    def _movers(self, time_s: float) -> list[tuple[Floats, Floats]]:
+        """Places and velocities in the world of all that counts as there."""
+        found = []
+        turn = np.array([0.0, 0.0, self._localiser.pose[2] - self._localiser.odometry[2]])
+        for track in self._tracker.confirmed():
+            place = self._localiser.world_from_odometry(track.place_at(time_s)[None])[0]
+            found.append((place, from_frame(track.state[None, 2:4], turn)[0]))
+        return found
+
+    def _keep_below(self, limit_mps: float, speed_mps: float) -> float:
+        """The acceleration that comes down to a limit, comfortably."""
+        return max(1.5 * (limit_mps - speed_mps), -1.5 * self._recipe.braking_mps2)
 
     def _follow(self, one: Obstacle, speed_mps: float) -> float:
         """The acceleration that keeps the gap to something in the way."""
@@ -361,3 +402,27 @@ class ModularDriver:
         slope = min((soon**2 - limit**2) / (2 * (reach[1] - reach[0])), 0.0)
         feed = slope if speed_mps > 0.9 * limit else 0.0
         return float(np.clip(feed + limit - speed_mps, -3.0, 1.8))
+
+
+def _eyes(
+    recipe: Modular, car: CarInfo, route: Route, path: Path, localiser: Localiser
+) -> Eyes | None:
+    if "camera" not in car.sensors:
+        return None
+    return Eyes(
+        car,
+        route,
+        path,
+        localiser,
+        SignalRules(
+            recipe.braking_mps2,
+            recipe.stop_aim_m,
+            recipe.yellow_mps2,
+            yield_s=recipe.yield_horizon_s,
+        ),
+        Signals(recipe.signal_weights) if recipe.signal_weights else None,
+        recipe.score_threshold,
+        recipe.sign_right_m,
+        recipe.line_offset_m,
+        is_lane_read=recipe.lane_trust > 0,
+    )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from closed_loop import CAR, car, drive, person, straight
 
 from simattack.policies.corridor import Corridor, Obstacle
 from simattack.policies.emergency import Emergency, EmergencyRules
+from simattack.policies.eyes import Orders
 from simattack.policies.fusion import Measurement, Track
+from simattack.policies.lane import LaneEstimate
 from simattack.policies.localisation import Localiser
 from simattack.policies.modular import Modular
 from simattack.policies.path import Path
@@ -76,12 +80,15 @@ def test_a_closed_line_is_stood_before_until_it_opens():
         act = driver.act
 
         def watched(obs, verdict):
-            driver.closed_lines_s_m = [40.0] if obs["clock"][0] < 12.0 else []
+            time_s = float(obs["clock"][0])
+            word = "red" if time_s < 12.0 else "green"
+            driver.eyes.lights.see(time_s, np.array([[44.0, 4.0]]), [word])
             return act(obs, verdict)
 
         driver.act = watched
 
-    run = drive(straight(80, 8), [], seconds=18, prepare=close)
+    route = replace(straight(80, 8), signal_lines_m=np.array([40.0]))
+    run = drive(route, [], seconds=18, prepare=close)
     assert 0.5 < 40.0 - run.standing_x_m() < 2.5
     time_s, speed = np.array(run.time_s), np.array(run.speed_mps)
     assert np.all(speed[(time_s > 10) & (time_s < 12)] < 0.05)
@@ -89,14 +96,12 @@ def test_a_closed_line_is_stood_before_until_it_opens():
 
 
 def test_half_of_what_the_camera_sees_of_the_lane_is_steered_by():
-    class Off:
-        offset_m, heading_rad, quality = 1.0, 0.0, 1.0
-
     def look(driver):
-        driver.lane = Off()
+        driver.eyes.orders = lambda *_: Orders(lane=LaneEstimate(1.0, 0.0, 0.0, 1.0))
 
     # It believes to be half a metre right of where it is, and goes that much to the left.
-    run = drive(straight(90, 8), [], seconds=9, prepare=look, gnss_std_m=0.1)
+    recipe = Modular(lane_trust=0.5)
+    run = drive(straight(90, 8), [], seconds=9, prepare=look, gnss_std_m=0.1, recipe=recipe)
     assert run.pose[-1][1] == pytest.approx(-1.0, abs=0.2)
 
 
