@@ -254,6 +254,9 @@ def test_radar_returns_from_where_the_lidar_sees_nothing_are_left_out():
     cleaned = guard.clean(observation(radar=radar(*ghosts), lidar=scan))
     assert (cleaned["radar"][:3, 0] == 12.0).all()
     assert guard.judge(cleaned, SOME).alarm == {"radar": 0.0}
+    # A wall 8 m farther on does not vouch for them.
+    guard, scan = build("radar_check"), wall(ground(), 22.4, range(480, 545))
+    assert (guard.clean(observation(radar=radar(*ghosts), lidar=scan))["radar"] == 0).all()
 
 
 def test_a_radar_whose_returns_halve_is_an_alarm_within_three_looks():
@@ -290,6 +293,8 @@ def test_a_box_without_an_echo_where_it_must_be_loses_its_score():
     assert guard.judge(borne_out, car_box(12.0)).detections.scores[0] == 0.9
     behind = observation(lidar=wall(ground(), 25.0, range(480, 545)))  # a poster's house
     assert guard.judge(behind, car_box(12.0)).detections.scores[0] == pytest.approx(0.27)
+    before = observation(lidar=wall(ground(), 5.0, range(480, 545)))  # 4 m, and not 6 to 18
+    assert guard.judge(before, car_box(12.0)).detections.scores[0] == pytest.approx(0.27)
     assert guard.judge(observation(), car_box(30.0)).alarm == {"camera": 0.0}  # too far to say
 
 
