@@ -156,7 +156,12 @@ class LidarInjection:
     @property
     def threat(self) -> ThreatModel:
         return ThreatModel(
-            Stage.SENSOR, Knowledge.GREY, Frequency.CONTINUOUS, Target.APPEAR, Scope.UNIVERSAL
+            Stage.SENSOR,
+            Knowledge.GREY,
+            Frequency.CONTINUOUS,
+            Target.APPEAR,
+            Scope.UNIVERSAL,
+            countermeasures=("lidar_density",),
         )
 
     @property

@@ -127,7 +127,12 @@ class LidarRemoval:
         is_timed = self.method == "synchronised"
         knowledge = Knowledge.GREY if is_timed else Knowledge.BLACK
         return ThreatModel(
-            Stage.SENSOR, knowledge, Frequency.CONTINUOUS, Target.HIDE, Scope.UNIVERSAL
+            Stage.SENSOR,
+            knowledge,
+            Frequency.CONTINUOUS,
+            Target.HIDE,
+            Scope.UNIVERSAL,
+            countermeasures=("lidar_void",),
         )
 
     @property

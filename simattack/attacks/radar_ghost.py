@@ -114,7 +114,12 @@ class RadarGhost:
     @property
     def threat(self) -> ThreatModel:
         return ThreatModel(
-            Stage.SENSOR, Knowledge.GREY, Frequency.CONTINUOUS, Target.APPEAR, Scope.UNIVERSAL
+            Stage.SENSOR,
+            Knowledge.GREY,
+            Frequency.CONTINUOUS,
+            Target.APPEAR,
+            Scope.UNIVERSAL,
+            countermeasures=("radar_check",),
         )
 
     @property
