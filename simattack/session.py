@@ -72,6 +72,7 @@ class Session:
         self._car = CarInfo()
         self._road: RoadMap | None = None
         self._lights: Lights | None = None
+        self._route: Route | None = None
         self._tick = 0
         self._line = Connection(carla, host, port, server)
         self._client = self._line.client
@@ -148,6 +149,7 @@ class Session:
                 self._world = self._client.reload_world(False)
             self._apply_settings()
         self._painted.clear()
+        self._route = None
         self._tick = 0
 
     def set_weather(self, weather: Weather) -> None:
@@ -378,6 +380,11 @@ class Session:
         """Latitude and longitude [deg] of the world's origin."""
         return self.road.geo_origin
 
+    @property
+    def route(self) -> Route | None:
+        """The route that is watched; None before there is one."""
+        return self._route
+
     def route_to(self, surface_name: str, start_before_m: float, beyond_m: float = 30.0) -> Route:
         """The lane's centre from ``start_before_m`` before a stop line to ``beyond_m`` past it.
 
@@ -401,6 +408,7 @@ class Session:
 
     def watch(self, route: Route) -> Lights:
         """Tell of the route's lights and of leaving the road in every frame from now on."""
+        self._route = route
         self._lights = self.lights_of(route)
         return self._lights
 

@@ -21,7 +21,7 @@ from simattack.scenario import Conditions, Scenario
 from simattack.summary import summarise
 from simattack.supervisor import Outcome, Supervisor
 from simattack.surfaces import approaches
-from simattack.types import Image, Surface, World
+from simattack.types import Image, Route, Surface, World
 from simattack.worker import Job, OpenRemote, Tools, one_thread, open_embedded, run_episode
 
 
@@ -136,6 +136,7 @@ class _Easel:
     site: str
     geo_origin: tuple[float, float] = (0.0, 0.0)
     """Nobody drives here, so anywhere will do."""
+    route: Route | None = None
 
     def surface(self, name: str) -> Surface:
         wanted = name or self.site

@@ -268,6 +268,11 @@ class World(Protocol):
         """Latitude and longitude [deg] of the world's origin, the same as a route's."""
         ...
 
+    @property
+    def route(self) -> Route | None:
+        """Where the car is to go; None before the scene is set."""
+        ...
+
     def surface(self, name: str) -> Surface:
         """The catalogue's surface of that name; ``ConfigError`` names the nearest match."""
         ...
@@ -294,6 +299,15 @@ class Running(Protocol):
 
     def end(self) -> None:
         """Give the scene back as it was; safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class Insider(Running, Protocol):
+    """One run of an attack whose adversary knows the car from inside."""
+
+    def watch(self, tick: Tick) -> None:
+        """Take in what the car made of this tick; after ``tamper``."""
         ...
 
 
