@@ -6,6 +6,7 @@ import dataclasses
 import math
 import re
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from simattack.light import light_of
 from simattack.onlens import OnLens
 from simattack.onsensor import OnSensor
 from simattack.suite import rehearse
+from tests.attacks.adversaries import trained
 from tests.attacks.driveby import Street, frame, picture, sensed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +29,13 @@ KINDS = [
     if registry.lookup("attacks", kind).__module__.startswith("simattack.attacks.")
 ]
 EACH = pytest.mark.parametrize("kind", KINDS)
-NEEDED = {"sticker": {"fill": "code"}, "several": {"parts": ({"kind": "lens_blob"},)}}
+_FOLDER = tempfile.TemporaryDirectory(prefix="adversary_")
+NEEDED = {
+    "sticker": {"fill": "code"},
+    "several": {"parts": ({"kind": "lens_blob"},)},
+    "tuned": {"attack": {"kind": "gnss_jamming"}, "parameters": (1.0,)},
+    "learned": {"weights": trained(Path(_FOLDER.name))},
+}
 """Options without which an attack is none."""
 ODD = (
     math.nan, math.inf, -1, 0, 2.5, 1e308, 1e-308, 10**400, "3", "x", "", None, True, (), [1, 2],
@@ -79,9 +87,10 @@ def test_parameters_that_are_no_numbers_are_refused_in_one_line(kind):
 
 @EACH
 def test_a_sensor_that_the_car_does_not_have_is_told(kind):
-    _, running = begin(kind)
+    made, running = begin(kind)
+    acting = getattr(made, "attack", made).kind
     if isinstance(running, OnSensor | OnLens):
-        with pytest.raises(ConfigError, match=f"'{kind}' attacks the .*this car does not have"):
+        with pytest.raises(ConfigError, match=f"'{acting}' attacks the .*this car does not have"):
             running.tamper({"speed": np.zeros(1), "clock": np.zeros(2)}, frame(0))
 
 
@@ -194,7 +203,7 @@ def blocks(page):
 
 
 def test_the_attacks_of_the_page_on_extending_run(tmp_path, monkeypatch):
-    tape, fog = blocks((ROOT / "docs/extending.md").read_text())
+    tape, fog, *_ = blocks((ROOT / "docs/extending.md").read_text())
     (tmp_path / "their_tape.py").write_text(tape.replace('"tape"', '"test_only_tape"'))
     (tmp_path / "their_fog.py").write_text(fog)
     monkeypatch.syspath_prepend(str(tmp_path))
