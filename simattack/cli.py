@@ -15,6 +15,7 @@ import tyro
 
 from simattack.errors import SimattackError
 from simattack.optimizing import optimize
+from simattack.reinforcing import train_adversary
 from simattack.terminal import Stages, columns
 
 # Only what the flags need is imported above: `simattack --help` is to be instant.
@@ -309,6 +310,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "run": run,
     "optimize": optimize,
     "train": train,
+    "train-adversary": train_adversary,
     "report": report,
     "replay": replay,
     "print": print_,

@@ -32,7 +32,7 @@ FLOORS = {
     "episode": 5, "gap": 5,
     "attack_env": 7, "worker": 6, "supervisor": 6, "suite": 6, "optimize": 6,
     "compare": 7, "train": 7, "report": 7, "replay": 7, "listing": 7, "doctor": 7,
-    "publication": 8, "optimizing": 8,
+    "publication": 8, "optimizing": 8, "reinforce": 8, "reinforcing": 8,
     "cli": 9,
 }  # fmt: skip
 """Rooms by floor; a file may import only from lower floors and from its own room."""
@@ -49,7 +49,8 @@ SIBLINGS = {
     ("timing", "reading"), ("places", "reading"), ("places", "resources"),
     ("acting", "polyline"), ("acting", "reading"), ("session", "lights"),
     ("supervisor", "worker"), ("suite", "supervisor"), ("suite", "worker"),
-    ("adversary", "insight"), ("adversary", "surfaces"), ("insight", "geodesy"),
+    ("reinforcing", "reinforce"), ("adversary", "insight"), ("adversary", "surfaces"),
+    ("insight", "geodesy"),
     ("insight", "geometry"), ("insight", "polyline"), ("actor", "resources"),
     ("envs", "staging"), ("surfaces", "resources"), ("patchfile", "resources"),
 }  # fmt: skip
