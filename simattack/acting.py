@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -19,10 +19,15 @@ from simattack.polyline import Polyline
 from simattack.reading import Reader
 from simattack.types import ActorState, Frame, Pose
 
-Span = tuple[float, float]
-"""Lowest and highest value of a uniform draw; YAML may give one number for both."""
 _HIT_M = 0.7
 """An actor so far from where it was sent has been hit; from then on physics has it."""
+
+
+class Span(NamedTuple):
+    """Lowest and highest value of a uniform draw; YAML may give one number for both."""
+
+    low: float
+    high: float
 
 
 class Mover(Protocol):
@@ -162,7 +167,7 @@ def settle(behaviour: Any) -> None:
     Raises:
         ValueError: one does not fit its annotation.
     """
-    reader = Reader("options")
+    reader = Reader("options", {Span: _read_span})
     for name, hint in typing.get_type_hints(type(behaviour)).items():
         value = getattr(behaviour, name)
         if isinstance(value, Cue) or name == "kind":
@@ -172,6 +177,10 @@ def settle(behaviour: Any) -> None:
             object.__setattr__(behaviour, name, reader.read(_listed(plain), hint, name))
         except ConfigError as error:
             raise ValueError(str(error)) from error
+
+
+def _read_span(reader: Reader, value: Any, place: str) -> Span:
+    return Span(*reader.read(value, tuple[float, float], place))
 
 
 def _listed(value: Any) -> Any:

@@ -32,10 +32,18 @@ class Actors:
         self._by_id: dict[int, Any] = {}
         self._boxes: dict[int, Any] = {}
         """The client asks the server for a box each time, and no box ever changes."""
+        self._placed: dict[int, Pose] = {}
         self._manager: Any = None
 
     def __getitem__(self, actor_id: int) -> Any:
         return self._by_id[actor_id]
+
+    def __contains__(self, actor_id: object) -> bool:
+        return actor_id in self._by_id
+
+    def placed(self) -> dict[int, tuple[str, Pose]]:
+        """Kind of each and where it was put last, by id."""
+        return {id: (str(self._by_id[id].type_id), pose) for id, pose in self._placed.items()}
 
     def spawn(
         self,
@@ -71,12 +79,14 @@ class Actors:
                 f"cannot spawn {kind} at ({pose.x_m:.1f}, {pose.y_m:.1f}) m: the place is taken"
             )
         self._by_id[actor.id] = actor
+        self._placed[actor.id] = pose
         if autopilot:
             actor.set_autopilot(True, self._traffic_manager(world).get_port())
         return int(actor.id)
 
     def place(self, actor: Any, pose: Pose, speed_mps: float, freeze: bool) -> None:
         """Put it somewhere, with a forward speed, or frozen there."""
+        self._placed[actor.id] = pose
         actor.set_simulate_physics(not freeze)
         actor.set_transform(transform_of(self._carla, pose))
         actor.set_target_velocity(self._forward(pose, speed_mps))
@@ -84,6 +94,7 @@ class Actors:
     def move(self, actor_id: int, pose: Pose, speed_mps: float) -> None:
         """Put a vehicle that is under way somewhere, with a forward speed; physics goes on."""
         actor = self._by_id[actor_id]
+        self._placed[actor_id] = pose
         actor.set_transform(transform_of(self._carla, pose))
         actor.set_target_velocity(self._forward(pose, speed_mps))
 
@@ -122,6 +133,7 @@ class Actors:
                 if_kept()
         self._by_id.clear()
         self._boxes.clear()
+        self._placed.clear()
         if self._manager is not None:
             self._manager.shut_down()
             self._manager = None

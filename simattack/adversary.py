@@ -159,7 +159,9 @@ class Steered:
         world, route = self._world, self._world.route
         if route is None:
             raise ConfigError("an adversary that acts needs a world with a route, got none")
-        target = world.surface(self._surface).corners_m.mean(0) if self._surface else None
+        # On an actor (its name has a colon) it moves: that is whoever is nearest, as a rule.
+        is_standing = self._surface and ":" not in self._surface
+        target = world.surface(self._surface).corners_m.mean(0) if is_standing else None
         return Insight(self.terms.knowledge, tuple(obs), route, target, world.geo_origin)
 
     def _pay(self, tick_s: float) -> None:

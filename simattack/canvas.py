@@ -25,17 +25,19 @@ class Canvases:
         self._kept: dict[tuple[int, int], tuple[Any, NDArray[np.int16]]] = {}
 
     def texture(self, picture: Image) -> Any:
-        """``picture`` (H, W, 3) uint8 as CARLA's object; valid until the next call."""
+        """``picture`` (H, W, 3 or 4) uint8 as CARLA's object; valid until the next call."""
         height, width = picture.shape[:2]
+        if picture.shape[2] == 3:
+            picture = np.dstack([picture, np.full((height, width), 255, np.uint8)])
         if (height, width) not in self._kept:
             blank = self._carla.TextureColor(width, height)
-            self._kept[height, width] = (blank, np.full((height, width, 3), -1, np.int16))
+            self._kept[height, width] = (blank, np.full((height, width, 4), -1, np.int16))
         colors, content = self._kept[height, width]
         rows, columns = np.nonzero((content != picture).any(2))
         color, put = self._carla.Color, colors.set
-        for x, y, (red, green, blue) in zip(
+        for x, y, (red, green, blue, alpha) in zip(
             columns.tolist(), rows.tolist(), picture[rows, columns].tolist(), strict=True
         ):
-            put(x, y, color(red, green, blue, 255))
+            put(x, y, color(red, green, blue, alpha))
         content[rows, columns] = picture[rows, columns]
         return colors

@@ -84,6 +84,7 @@ def enter(
                 raise SimattackError(
                     f"{where}: {error}; give it another ahead_m or right_m"
                 ) from None
+            session.roles.setdefault(role.name or role.who, actor)
             if kind.startswith("vehicle.") and (beam := role.lamps or "low" * headlamps):
                 session.set_lamps(actor, beam)
             post = Post(

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from simattack.errors import SimattackError
+from simattack.errors import ConfigError, SimattackError
 from simattack.optimizing import optimize
 from simattack.reinforcing import train_adversary
 from simattack.terminal import Stages, columns
@@ -129,28 +129,57 @@ def run(
 def train(
     name: _Name,
     out: Path = Path("runs/train"),
+    what: Literal["detector", "signals"] = "detector",
     frames: int | None = None,
     epochs: int | None = None,
     seed: int = 0,
     map: str = "town",
+    more_maps: tuple[str, ...] = (),
     host: str | None = None,
     port: int = 2000,
 ) -> int:
-    """Train a detector on frames gathered in the simulator, score it in places it never saw.
+    """Train on frames gathered in the simulator, score in places never seen.
 
     Writes <out>/<name>.safetensors and its card; an interrupted run goes on where it stopped.
 
     Args:
         name: Of the new weights.
         out: Folder for them, for the frames and for checkpoints.
-        frames: To gather, 30 % of them for scoring.
+        what: The detector of objects, or the classifier that reads lights and signs.
+        frames: To gather, of each map for signals; 30 % of them, or of the places, for scoring.
         epochs: Passes over the training windows.
         seed: Of every random draw.
         map: A shipped map's name or an OpenDRIVE file.
-        host: Use a running CARLA server instead of an embedded one.
+        more_maps: Besides it, for signals: such maps as the embedded server can load.
+        host: Use a running CARLA server instead of an embedded one; not for signals.
         port: Of that server.
     """
     from simattack.session import Session
+
+    path = out / f"{name}.safetensors"
+    if what == "signals":
+        from simattack.train import signals
+
+        if host is not None:
+            raise ConfigError(
+                "--what signals changes the signs of maps, which a running server does not let "
+                "it do; leave --host away"
+            )
+        lesson = signals.Recipe(seed=seed)
+        if epochs is not None:
+            lesson = dataclasses.replace(lesson, epochs=epochs)
+        readings = signals.Plan(maps=(map, *more_maps), seed=seed, recipe=lesson)
+        if frames is not None:
+            readings = dataclasses.replace(readings, frames=frames)
+        with Stages() as stages:
+            signals.train(Session.launch, out, path, readings, _result, stages.show)
+        sys.stdout.write(f"weights: {path}\ncard: {path.with_suffix('.json')}\n")
+        return 0
+    if more_maps:
+        raise ConfigError(
+            f"--more-maps goes with --what signals, got {', '.join(more_maps)} for a detector; "
+            "give it one --map"
+        )
     from simattack.train import recipe, run
 
     plan = run.Plan(seed=seed, recipe=recipe.Recipe(seed=seed))
@@ -162,7 +191,6 @@ def train(
     def open_session() -> Session:
         return Session.launch(map) if host is None else Session.connect(host, port, map)
 
-    path = out / f"{name}.safetensors"
     with Stages() as stages:
         run.train(open_session, out, path, plan, _result, stages.show)
     sys.stdout.write(f"weights: {path}\ncard: {path.with_suffix('.json')}\n")

@@ -52,11 +52,17 @@ def to_body(points: Floats, pose: Pose) -> Floats:
 def compose(outer: Pose, inner: Pose) -> Pose:
     """The world pose of ``inner``, which is given in the frame of ``outer``."""
     x, y, z = to_world(np.array([[inner.x_m, inner.y_m, inner.z_m]]), outer)[0]
-    turn = rotation(outer) @ rotation(inner)
+    return Pose(float(x), float(y), float(z), *angles(rotation(outer) @ rotation(inner)))
+
+
+def angles(turn: Floats) -> tuple[float, float, float]:
+    """Pitch, yaw, roll [rad] of a rotation (3, 3); no roll where it looks straight up or down."""
     pitch = float(np.arcsin(np.clip(turn[2, 0], -1.0, 1.0)))
+    if abs(turn[2, 0]) > 1 - 1e-9:
+        return pitch, float(np.arctan2(-turn[0, 1], turn[1, 1])), 0.0
     yaw = float(np.arctan2(turn[1, 0], turn[0, 0]))
     roll = float(np.arctan2(-turn[2, 1], turn[2, 2]))
-    return Pose(float(x), float(y), float(z), pitch, yaw, roll)
+    return pitch, yaw, roll
 
 
 def project(points: Floats, camera: Camera, pose: Pose) -> Floats:

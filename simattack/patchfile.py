@@ -36,10 +36,13 @@ class PatchCard:
     """Of the PNG file; empty for a picture that has no card."""
     surface: str = ""
     """Kind of surface it was made for, such as ``stop_sign``."""
+    goal: str = ""
+    """What it is to make of what it is on: ``hide``, ``appear``, ``misclassify``, ``overload``;
+    empty: the first of these that its attack is for."""
     centre: tuple[float, float] = (0.5, 0.5)
     """Where on the face its middle goes: u right, v down, each 0..1."""
-    goal: str = ""
-    """What the detector is to say, and of which class."""
+    label: str = ""
+    """The class to be seen, of a goal that wants one."""
     optimizer: str = ""
     iterations: int = 0
     queries: int = 0
@@ -89,13 +92,7 @@ def load_patch(name: str | Path, size_m: tuple[float, float] | None = None) -> P
         PatchError: missing, not a picture, no size, the wrong size, or not the card's picture.
     """
     path = find_patch(name)
-    try:
-        with Pictures.open(path) as picture:
-            image = np.asarray(picture.convert("RGBA"))
-            if image[:, :, 3].min() == 255:
-                image = image[:, :, :3].copy()
-    except (OSError, ValueError) as error:
-        raise PatchError(f"{path} is not a picture that can be read: {error}") from error
+    image = load_picture(name)
     card_path = path.with_suffix(".json")
     if card_path.is_file():
         card = read_card(card_path)
@@ -119,6 +116,21 @@ def load_patch(name: str | Path, size_m: tuple[float, float] | None = None) -> P
     check_aspect(image, (card.width_m, card.height_m), str(path))
     image.setflags(write=False)
     return Patch(path.stem, image, card)
+
+
+def load_picture(name: str | Path) -> Image:
+    """The picture (h, w, 3) alone, or (h, w, 4) where it is transparent somewhere; of any size.
+
+    Raises:
+        PatchError: missing, or not a picture.
+    """
+    path = find_patch(name)
+    try:
+        with Pictures.open(path) as picture:
+            image = np.asarray(picture.convert("RGBA"))
+    except (OSError, ValueError) as error:
+        raise PatchError(f"{path} is not a picture that can be read: {error}") from error
+    return image[:, :, :3].copy() if image[:, :, 3].min() == 255 else image
 
 
 def save_patch(folder: Path, patch: Patch) -> Path:

@@ -47,6 +47,17 @@ class Placement:
         across = np.tensordot(self.columns, cells * self.printed[:, :, None], (1, 1))  # (W, h, c)
         return np.asarray(np.tensordot(self.rows, across, (1, 1)), float)
 
+    def cut_out(self, base: Image, sticker: Image) -> Image:
+        """(H, W, 4): the sticker alone, transparent where nothing is printed.
+
+        There it has the colours of ``base`` (H, W, 3), for servers that cut nothing out.
+        """
+        share = self.coverage[:, :, None]
+        # A texel that is covered in part shows the print alone, as dense as it is covered.
+        alone = self.spread(np.asarray(sticker, float)[:, :, :3]) / np.maximum(share, 1e-9)
+        mixed = np.where(share > 0, alone, base)
+        return np.asarray(np.rint(np.dstack([mixed, 255 * share])).clip(0, 255), np.uint8)
+
     def compose(self, base: Image, sticker: Image) -> Image:
         """The texture ``base`` (H, W, 3) with the sticker (h, w, 3 or 4) on it."""
         uncovered = (1 - self.coverage)[:, :, None]

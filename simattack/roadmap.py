@@ -5,11 +5,13 @@ Part of the session's floor: it is handed CARLA's module and never imports it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from simattack.errors import ConfigError
+from simattack.geometry import to_world
 from simattack.places import LONGEST_M, Place
 from simattack.surfaces import Approach
 from simattack.types import Floats, Pose, Route
@@ -147,9 +149,41 @@ class RoadMap:
         )
         return float((found or self._map.get_waypoint(place)).transform.location.z)
 
+    def widths_m(self, points: Floats) -> Floats:
+        """(N,) of the driving lanes at points (N, 3)."""
+        return np.array([float(self._waypoint(point).lane_width) for point in points])
+
+    def lane_points(self, step_m: float) -> Floats:
+        """(N, 5) x, y, z [m], yaw [rad], width [m] on all driving lanes outside junctions."""
+        found = []
+        for point in self._map.generate_waypoints(step_m):
+            if not point.is_junction and point.lane_type == self._carla.LaneType.Driving:
+                pose = pose_of(point.transform)
+                width_m = float(point.lane_width)
+                found.append((pose.x_m, pose.y_m, pose.z_m, pose.yaw_rad, width_m))
+        return np.array(found).reshape(-1, 5)
+
     def lane(self, place: Floats) -> Pose:
         """The middle of the driving lane nearest to a place (3,), looking along its traffic."""
         return pose_of(self._waypoint(place).transform)
+
+    def ahead(self, place: Floats, ahead_m: float, right_m: float) -> Pose:
+        """So far along the lane at a place (3,), straightest where it forks, and beside it.
+
+        Raises:
+            ConfigError: the lane is not that long.
+        """
+        point = self._waypoint(place)
+        left_m = float(ahead_m)
+        while left_m > 1e-6:
+            nexts = point.next(min(left_m, 1.0))
+            if not nexts:
+                raise ConfigError(f"expected a lane that goes on for {ahead_m:g} m, it ends before")
+            point = min(nexts, key=lambda other: _turn(other, point))
+            left_m -= 1.0
+        pose = pose_of(point.transform)
+        x, y, z = to_world(np.array([[0.0, right_m, 0.0]]), replace(pose, roll_rad=0.0))[0].tolist()
+        return replace(pose, x_m=x, y_m=y, z_m=z)
 
     def oncoming_lane(self, place: Floats) -> Pose | None:
         """The same for the lane beside it that runs the other way; None if there is none."""
@@ -200,6 +234,29 @@ class RoadMap:
     def _waypoint(self, place: Floats) -> Any:
         x, y, z = (float(value) for value in place)
         return self._map.get_waypoint(self._carla.Location(x, y, z))
+
+
+def beside(points: Floats, place: Floats, ahead_m: float, right_m: float) -> Pose:
+    """So far along a line of points (N, 3) from a place (3,), and to the right of it.
+
+    Raises:
+        ConfigError: the line is not that long.
+    """
+    steps = np.linalg.norm(np.diff(points[:, :2], axis=0), axis=1)
+    length = np.concatenate([[0.0], np.cumsum(steps)])
+    nearest = int(np.argmin(((points[:, :2] - place[:2]) ** 2).sum(1)))
+    at_m = length[nearest] + ahead_m
+    if not 0 <= at_m <= length[-1]:
+        raise ConfigError(
+            f"expected a place on the route, got {ahead_m:g} m ahead: it goes on for "
+            f"{length[-1] - length[nearest]:.0f} m"
+        )
+    k = min(int(np.searchsorted(length, at_m, "right")) - 1, len(steps) - 1)
+    ahead = points[k + 1] - points[k]
+    x, y, z = (points[k] + (at_m - length[k]) / max(steps[k], 1e-9) * ahead).tolist()
+    yaw = float(np.arctan2(ahead[1], ahead[0]))
+    pitch = float(np.arctan2(ahead[2], np.hypot(ahead[0], ahead[1])))
+    return Pose(x - right_m * float(np.sin(yaw)), y + right_m * float(np.cos(yaw)), z, pitch, yaw)
 
 
 def pose_of(transform: Any) -> Pose:

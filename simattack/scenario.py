@@ -115,6 +115,8 @@ class Role:
     """Of a vehicle: low, high, or nothing for what the scenario says of all."""
     has_priority: bool = False
     """Whether the car has to let it pass."""
+    name: str = ""
+    """By which attacks find it, such as a decal on ``lead``; empty for what ``who`` says."""
 
 
 @dataclass(frozen=True)

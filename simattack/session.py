@@ -7,9 +7,9 @@ knows whether the server is ours or Epic's.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,18 @@ import numpy as np
 
 from simattack.actors import Actors
 from simattack.actors import SpawnBlocked as SpawnBlocked
-from simattack.canvas import Canvases
-from simattack.carrier import Carriers
+from simattack.bodywork import surface_on
 from simattack.connection import Connection, knock
 from simattack.errors import ConfigError, ServerGone, SimattackError
 from simattack.lights import Lights
-from simattack.places import Place
+from simattack.painting import Painting
+from simattack.polyline import Polyline
 from simattack.resources import locate
-from simattack.roadmap import RoadMap, pose_of
+from simattack.roadmap import RoadMap, beside, pose_of
+from simattack.roadsigns import RoadSigns, lines_on
 from simattack.sensing import Rig
 from simattack.server_process import ServerProcess
-from simattack.surfaces import Approach, approaches
+from simattack.surfaces import Approach, approaches, billboards_and_signs, named
 from simattack.types import (
     ActorState,
     CarInfo,
@@ -44,8 +45,6 @@ from simattack.types import (
 
 EGO_KIND = "vehicle.lincoln.mkz_2020"
 _TICK_TIMEOUT_S = 10.0
-_REFUSED = "takes no texture"
-"""In the words of a server that will not paint an object."""
 
 
 class Session:
@@ -62,21 +61,27 @@ class Session:
         import carla
 
         self._carla: Any = carla
-        self._canvases = Canvases(carla)
-        self.carriers = Carriers(carla)
         self._server = server
         self._map_name = Path(map_name).stem
-        self._painted: dict[str, Surface] = {}
+        self.weather = Weather()
+        self.roles: dict[str, int] = {}
+        """Ids of actors by the role they have in the scenario, for names of surfaces."""
+        self.route: Route | None = None
+        """Where the car of this episode has to drive."""
+        self._props: dict[int, Any] = {}
         self._ego: Any = None
+        self._states: dict[int, tuple[str, Pose]] = {}
+        """Kind and pose of each actor at the last tick."""
         self._rig: Rig | None = None
         self._car = CarInfo()
         self._road: RoadMap | None = None
         self._lights: Lights | None = None
-        self._route: Route | None = None
         self._tick = 0
         self._line = Connection(carla, host, port, server)
         self._client = self._line.client
         self._actors = Actors(carla, self._client, self._line.where)
+        self._painting = Painting(carla, self._line.where)
+        self.carriers = self._painting.carriers
         with self._line.talking("connecting"):
             self._world = self._client.get_world()
             self._before = self._world.get_settings()
@@ -119,8 +124,7 @@ class Session:
                 self._drop_actors()
                 if self._server is None:
                     self._let_lights_go()
-                    for surface in list(self._painted.values()):
-                        self.restore(surface)
+                    self._painting.restore_all(self._world)
                     self._world.apply_settings(self._before)
         if self._server is not None:
             self._server.close()
@@ -148,12 +152,15 @@ class Session:
             with self._line.patience():
                 self._world = self._client.reload_world(False)
             self._apply_settings()
-        self._painted.clear()
-        self._route = None
+        self._painting.forget()
+        self.roles.clear()
+        self.route = None
+        self._states.clear()
         self._tick = 0
 
     def set_weather(self, weather: Weather) -> None:
         """From the next tick on."""
+        self.weather = weather
         with self._line.talking("setting the weather"):
             parameters = self._world.get_weather()
             for name, value in vars(weather).items():
@@ -277,6 +284,7 @@ class Session:
             if self._rig is not None:
                 self._rig.gather(number, self._tick * self.tick_s, snapshot)
         states = self._actors.states(snapshot)
+        self._states = {id: (s.kind, s.pose) for id, s in states.items() if s is not None}
         ego = states.pop(self._ego.id, None) if self._ego is not None else None
         is_watched = self._lights is not None and ego is not None
         frame = Frame(
@@ -318,52 +326,74 @@ class Session:
     @property
     def surfaces(self) -> dict[str, Surface]:
         """The map's catalogue of paintable surfaces."""
-        return {name: approach.surface for name, approach in self.approaches.items()}
+        stop_signs = {name: approach.surface for name, approach in self.approaches.items()}
+        return {**stop_signs, **billboards_and_signs(self._map_name)}
 
     def surface(self, name: str) -> Surface:
-        """The catalogue's surface of that name.
+        """The map's surface of that name, or an actor's: see ``types.World``.
 
         Raises:
             ConfigError: no such surface; suggests the nearest.
         """
-        return self._approach(name).surface
+        if ":" in name:
+            ego_id = None if self._ego is None else int(self._ego.id)
+            return surface_on(name, self._actor, self._where(), self.roles, ego_id)
+        return named(name, self.surfaces, self._map_name)
+
+    def lane(self, ahead_m: float, right_m: float = 0.0) -> Pose:
+        """So far along the ego's lane from where it stands, and to the right of its middle.
+
+        The lane is that of ``route`` where there is one, else the straightest.
+
+        Raises:
+            ConfigError: there is no ego, or its lane is not that long.
+        """
+        if self._ego is None:
+            raise ConfigError("expected a car whose lane to follow; call spawn_ego first")
+        pose = self._where()[self._ego.id][1]
+        place = np.array([pose.x_m, pose.y_m, pose.z_m])
+        if self.route is not None:
+            return beside(self.route.points, place, ahead_m, right_m)
+        with self._line.talking("reading the map"):
+            return self.road.ahead(place, ahead_m, right_m)
+
+    def put(self, kind: str, pose: Pose) -> int:
+        """A prop of the server's library; none of the actors that ``tick`` tells of.
+
+        Raises:
+            ConfigError: the server has no such blueprint.
+            SpawnBlocked: something stands there.
+        """
+        with self._line.talking(f"putting up {kind}"):
+            props = Actors(self._carla, self._client, self._line.where)
+            actor_id = props.spawn(self._world, kind, pose)
+            self._props[actor_id] = props[actor_id]
+        return actor_id
+
+    def take(self, actor_id: int) -> None:
+        """Take away what was ``put``; nothing happens where it is gone."""
+        prop = self._props.pop(actor_id, None)
+        if prop is not None:
+            with self._line.talking("taking a prop away"):
+                prop.destroy()
 
     def paint(self, surface: Surface, texture: Image) -> None:
-        """Show ``texture`` (H, W, 3) uint8 on the whole surface from the next tick on.
+        """Show ``texture`` (H, W, 3 or 4) uint8 on the whole surface from the next tick on.
 
-        Where the server will not paint the object, or ``carriers.is_always`` is set, a flat prop
-        in front of it carries what differs from the surface's own texture (docs/textures.md).
+        Where the server will not paint the object, there is none, or ``carriers.is_always`` is set,
+        flat props in front carry what differs from the surface's own texture (docs/textures.md).
 
         Raises:
             ConfigError: this world has no such object, or none that could carry the texture.
         """
+        holder = None if surface.actor_id is None else self._actor(surface.actor_id)
         with self._line.talking("painting"):
-            if self.carriers.is_needed(surface):
-                self._carry(surface, texture)
-                return
-            if surface.object_name not in self._object_names():
-                raise ConfigError(
-                    f"{self._line.where} has no object {surface.object_name!r} to paint; "
-                    f"is another map loaded than {self._map_name!r}?"
-                )
-            try:
-                self._apply_texture(surface.object_name, texture)
-            except RuntimeError as error:
-                if _REFUSED not in str(error):
-                    raise
-                self.carriers.refused.add(surface.object_name)
-                self._carry(surface, texture)
-                return
-        self._painted[surface.name] = surface
+            self._painting.show(self._world, surface, texture, holder)
 
     def restore(self, surface: Surface) -> None:
         """Show the surface's own texture again; nothing happens where it was never painted."""
-        with self._line.talking("taking a carrier away"):
-            self.carriers.remove(surface.name)
-        if surface.name in self._painted:
-            with self._line.talking("painting"):
-                self._apply_texture(surface.object_name, surface.texture)
-            del self._painted[surface.name]
+        with self._line.talking("taking paint away"):
+            self._painting.restore(self._world, surface)
 
     # -- routes --------------------------------------------------------------------------------
 
@@ -375,15 +405,15 @@ class Session:
                 self._road = RoadMap(self._carla, self._world.get_map())
         return self._road
 
+    def road_signs(self) -> RoadSigns:
+        """The map's own signs and lights; ground truth, not for the car."""
+        with self._line.talking("listing signs"):
+            return RoadSigns(self._carla, self._world)
+
     @property
     def geo_origin(self) -> tuple[float, float]:
         """Latitude and longitude [deg] of the world's origin."""
         return self.road.geo_origin
-
-    @property
-    def route(self) -> Route | None:
-        """The route that is watched; None before there is one."""
-        return self._route
 
     def route_to(self, surface_name: str, start_before_m: float, beyond_m: float = 30.0) -> Route:
         """The lane's centre from ``start_before_m`` before a stop line to ``beyond_m`` past it.
@@ -393,14 +423,6 @@ class Session:
         """
         return self.road.route(self._approach(surface_name), start_before_m, beyond_m)
 
-    def place_route(self, place: Place, start_m: float = 0.0) -> Route:
-        """The lane's centre from ``start_m`` along a place's route to its end; no speed limit.
-
-        Raises:
-            ConfigError: the map has no such route.
-        """
-        return self.road.place_route(place, start_m)
-
     def lights_of(self, route: Route) -> Lights:
         """The traffic lights on a route; ground truth."""
         with self._line.talking("finding the traffic lights"):
@@ -408,9 +430,13 @@ class Session:
 
     def watch(self, route: Route) -> Lights:
         """Tell of the route's lights and of leaving the road in every frame from now on."""
-        self._route = route
         self._lights = self.lights_of(route)
         return self._lights
+
+    def surveyed(self, route: Route) -> Route:
+        """The route with what a navigation map tells of it: lines with lights, lane widths."""
+        lines = lines_on(route.points, self.road_signs().stop_lines())
+        return replace(route, signal_lines_m=lines, lane_width_m=self.road.widths_m(route.points))
 
     def stop_line(self, surface_name: str) -> Floats:
         """(2, 3) the ends of the stop line that goes with a sign; ground truth."""
@@ -418,35 +444,23 @@ class Session:
 
     def start_pose(self, route: Route) -> Pose:
         """On the first point of a route, looking along it."""
-        (x, y, z), (ahead_x, ahead_y, _) = route.points[0], route.points[1]
-        return Pose(
-            float(x), float(y), float(z), yaw_rad=float(np.arctan2(ahead_y - y, ahead_x - x))
-        )
+        return Polyline(route.points).pose(0.0)
 
     # -- inside --------------------------------------------------------------------------------
 
     def _approach(self, name: str) -> Approach:
-        known = self.approaches
-        if name not in known:
-            near = difflib.get_close_matches(name, list(known), 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-            raise ConfigError(f"map {self._map_name!r} has no surface {name!r}; {hint}")
-        return known[name]
+        return named(name, self.approaches, self._map_name)
 
-    def _carry(self, surface: Surface, texture: Image) -> None:
-        found = self.carriers.carry(self._world, surface, texture)
-        if found is not None:
-            self._apply_texture(*found)
+    def _where(self) -> dict[int, tuple[str, Pose]]:
+        """Kind and pose of each actor: of the last tick, or where it was put before the first."""
+        return self._states if self._tick else self._actors.placed()
 
-    def _apply_texture(self, object_name: str, texture: Image) -> None:
-        self._world.apply_color_texture_to_object(
-            object_name,
-            self._carla.MaterialParameter.Diffuse,
-            self._canvases.texture(texture),
-        )
-
-    def _object_names(self) -> set[str]:
-        return set(self._world.get_names_of_all_objects())
+    def _actor(self, actor_id: int) -> Any:
+        if actor_id in self._props:
+            return self._props[actor_id]
+        if actor_id in self._actors:
+            return self._actors[actor_id]
+        raise ConfigError(f"expected an actor of this scene, got id {actor_id}")
 
     def _load(self, opendrive: str) -> None:
         if self._world.get_map().to_opendrive() != opendrive:
@@ -476,8 +490,11 @@ class Session:
             self._rig.stop(self._line.hurry_if_gone)
             self._rig = None
         self._ego = None
-        self._actors.drop(self._line.hurry_if_gone)
+        # What hangs on an actor goes with it.
         self.carriers.drop()
+        for actor_id in list(self._props):
+            self._props.pop(actor_id).destroy()
+        self._actors.drop(self._line.hurry_if_gone)
 
 
 _NOBODY = ActorState(0, "none", Pose(), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))

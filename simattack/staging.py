@@ -84,8 +84,9 @@ def stage(
     """
     session.clear()
     session.set_weather(conditions.weather)
-    route = route_of(session, scenario, conditions)
+    route = session.surveyed(route_of(session, scenario, conditions))
     route = replace(route, speed_limit_mps=np.minimum(route.speed_limit_mps, conditions.speed_mps))
+    session.route = route
     start = session.start_pose(route)
     session.spawn_ego(start, car=car, seed=seed)
     session.place(None, start, speed_mps=conditions.speed_mps)
@@ -109,7 +110,7 @@ def route_of(session: Session, scenario: Scenario, conditions: Conditions) -> Ro
     """
     place = scenario.place(conditions.site)
     if place is not None:
-        return session.place_route(place, conditions.start_m or 0.0)
+        return session.road.place_route(place, conditions.start_m or 0.0)
     return session.route_to(conditions.site, conditions.start_before_m or 0.0, BEYOND_M)
 
 

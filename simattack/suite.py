@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -15,13 +14,13 @@ import numpy as np
 
 from simattack import inputs, results
 from simattack.config import Entry, Suite
+from simattack.easel import Easel
 from simattack.errors import BudgetError, ConfigError, SimattackError
 from simattack.results import Appender, Folder, Manifest, Row
 from simattack.scenario import Conditions, Scenario
 from simattack.summary import summarise
 from simattack.supervisor import Outcome, Supervisor
-from simattack.surfaces import approaches
-from simattack.types import Image, Route, Surface, World
+from simattack.types import World
 from simattack.worker import Job, OpenRemote, Tools, one_thread, open_embedded, run_episode
 
 
@@ -121,37 +120,11 @@ def rehearse(scenario: Scenario) -> None:
                 where = f"scenario {scenario.name!r}: arm {arm.name!r}"
                 attack = arm.attack.build("attacks", f"{where}: field 'attack'")
                 is_place = scenario.place(site) is not None
-                easel: World = _Easel(scenario.map_name, "" if is_place else site)
+                easel: World = Easel(scenario.map_name, "" if is_place else site)
                 try:
                     attack.begin(easel, np.random.default_rng(0)).end()
                 except (BudgetError, ConfigError) as error:
                     raise type(error)(f"{where}: {arm.attack.kind}: {error}") from error
-
-
-@dataclass(frozen=True)
-class _Easel:
-    """A ``types.World`` in which nothing happens: the map's surfaces and nobody to see them."""
-
-    map_name: str
-    site: str
-    geo_origin: tuple[float, float] = (0.0, 0.0)
-    """Nobody drives here, so anywhere will do."""
-    route: Route | None = None
-
-    def surface(self, name: str) -> Surface:
-        wanted = name or self.site
-        known = approaches(self.map_name)
-        if wanted not in known:
-            near = difflib.get_close_matches(wanted, list(known), 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-            raise ConfigError(f"map {self.map_name!r} has no surface {wanted!r}; {hint}")
-        return known[wanted].surface
-
-    def paint(self, surface: Surface, texture: Image) -> None:
-        """Nothing to paint on."""
-
-    def restore(self, surface: Surface) -> None:
-        """Nothing was painted."""
 
 
 def _drive(folder: Folder, jobs: list[Job], supervisor: Supervisor, progress: _Progress) -> None:

@@ -7,9 +7,12 @@ itself. It is the adversary's and the metrics' knowledge of the scene; the car n
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image as Pictures
@@ -17,6 +20,8 @@ from PIL import Image as Pictures
 from simattack.errors import ConfigError
 from simattack.resources import find
 from simattack.types import Attack, Floats, Image, Surface
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +74,65 @@ def approaches(map_name: str) -> dict[str, Approach]:
             f"{relative} is damaged ({type(error).__name__}: {error}); "
             "write it anew with scenarios/maps/surfaces.py"
         ) from error
+
+
+@cache
+def billboards_and_signs(map_name: str) -> dict[str, Surface]:
+    """A map's other surfaces by name: signs that nobody stops at, and billboards.
+
+    Raises:
+        ConfigError: the map has no catalogue, or the catalogue is damaged.
+    """
+    relative = f"scenarios/maps/{map_name}.surfaces.json"
+    try:
+        return {
+            entry["surface"]: Surface(
+                name=entry["surface"],
+                object_name=entry["object"],
+                corners_m=np.array(entry["corners_m"], float),
+                texture=_texture(entry["texture"]),
+                face=face(entry["face"], _texture(entry["texture"]).shape[:2]),
+            )
+            for entry in json.loads(find(relative).read_text()).get("surfaces", [])
+        }
+    except (KeyError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"{relative} is damaged ({type(error).__name__}: {error}); "
+            "write it anew with scenarios/maps/surfaces.py"
+        ) from error
+
+
+def named(name: str, known: Mapping[str, T], map_name: str) -> T:
+    """What a map has under a name.
+
+    Raises:
+        ConfigError: nothing; suggests the nearest.
+    """
+    if name not in known:
+        near = difflib.get_close_matches(name, list(known), 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+        raise ConfigError(f"map {map_name!r} has no surface {name!r}; {hint}")
+    return known[name]
+
+
+def face(shape: str, size_px: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """(height, width) bool: an ``octagon``, ``disc``, ``triangle`` that stands on its tip, or all.
+
+    Raises:
+        ValueError: no such shape.
+    """
+    height, width = size_px[:2]
+    y, x = np.mgrid[0:height, 0:width]
+    across, down = (2 * x + 1) / width - 1, (2 * y + 1) / height - 1
+    if shape == "octagon":
+        return octagon(width)
+    if shape == "disc":
+        return np.asarray(across**2 + down**2 <= 1.0)
+    if shape == "triangle":
+        return np.asarray(np.abs(across) <= (1 - down) / 2)
+    if shape != "square":
+        raise ValueError(f"face must be octagon, disc, triangle or square, got {shape!r}")
+    return np.ones((height, width), bool)
 
 
 def octagon(size_px: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:

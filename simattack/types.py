@@ -203,30 +203,39 @@ class Route:
     ``points`` (N, 3) world frame [m], about 1 m apart, on the centre of the lane.
     ``speed_limit_mps`` (N,). ``geo_origin`` (latitude [deg], longitude [deg]) of the world's
     origin, by which the car turns GNSS fixes into metres.
+
+    What a navigation map tells besides, which never includes what a light shows:
+    ``signal_lines_m`` (K,) arc lengths along the points where the route crosses the stop line of
+    a junction with traffic lights. ``lane_width_m`` (N,); None: 3.5 everywhere.
     """
 
     points: Floats
     speed_limit_mps: Floats
     geo_origin: tuple[float, float]
+    signal_lines_m: Floats = field(default_factory=lambda: np.zeros(0))
+    lane_width_m: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Surface:
     """A flat piece of the scene that can be painted, out of the committed catalogue.
 
-    ``corners_m`` (4, 3) world frame: top left, top right, bottom right, bottom left as a viewer
-    in front of it sees them. Texture coordinates run (0, 0) at the first corner to (1, 1) at the
-    third. ``texture`` (H, W, 3) uint8 is what the surface shows unpainted. ``face`` (H, W) bool is
-    the part of the rectangle that exists (an octagon, for a stop sign).
+    ``corners_m`` (4, 3) world frame, or the frame of the actor that it is on: top left, top right,
+    bottom right, bottom left as a viewer in front of it sees them. Texture coordinates run (0, 0)
+    at the first corner to (1, 1) at the third. ``texture`` (H, W, 3) uint8 is what the surface
+    shows unpainted. ``face`` (H, W) bool is the part of the rectangle that exists (an octagon, for
+    a stop sign).
     """
 
     name: str
     """Stable in the catalogue, such as ``stop_sign_3``."""
     object_name: str
-    """What CARLA's texture calls know it by."""
+    """What CARLA's texture calls know it by; empty: a flat prop carries whatever it shows."""
     corners_m: Floats
     texture: Image
     face: NDArray[np.bool_]
+    actor_id: int | None = None
+    """The actor that it is on and moves with; None: it stands still."""
 
     @property
     def size_m(self) -> tuple[float, float]:
@@ -273,12 +282,37 @@ class World(Protocol):
         """Where the car is to go; None before the scene is set."""
         ...
 
+    @property
+    def weather(self) -> Weather:
+        """What was set last."""
+        ...
+
     def surface(self, name: str) -> Surface:
-        """The catalogue's surface of that name; ``ConfigError`` names the nearest match."""
+        """The catalogue's surface of that name; ``ConfigError`` names the nearest match.
+
+        On an actor: ``vehicle:<who>:rear``, ``front``, ``left``, ``right``; ``walker:<who>:front``,
+        ``back``, ``face``; ``prop:<who>:front``. Who: a role, an actor's id, or ``nearest``, the
+        first of its kind ahead of the ego.
+        """
+        ...
+
+    def lane(self, ahead_m: float, right_m: float = 0.0) -> Pose:
+        """On the ground, so far along the ego's lane and to the right of its middle."""
+        ...
+
+    def put(self, kind: str, pose: Pose) -> int:
+        """A prop of the server's library at that place; its actor id."""
+        ...
+
+    def take(self, actor_id: int) -> None:
+        """Take away what was ``put``."""
         ...
 
     def paint(self, surface: Surface, texture: Image) -> None:
-        """Show ``texture`` (H, W, 3) on the whole surface from the next tick on."""
+        """Show ``texture`` (H, W, 3 or 4) on the whole surface from the next tick on.
+
+        Where a fourth channel is 0, nothing is stuck on: what is behind it stays as it is.
+        """
         ...
 
     def restore(self, surface: Surface) -> None:

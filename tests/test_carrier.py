@@ -10,6 +10,7 @@ from serving import start_server, stop_server
 
 from simattack.carrier import (
     GAP_M,
+    WHOLE,
     Rectangle,
     changed,
     excerpt,
@@ -17,14 +18,16 @@ from simattack.carrier import (
     flat_size,
     off_face,
     pose_before,
+    side_by_side,
 )
 from simattack.errors import ConfigError
-from simattack.geometry import project, to_world
+from simattack.geometry import project, to_body, to_world
+from simattack.panels import blank
 from simattack.patchfile import load_patch
 from simattack.placement import place
 from simattack.session import Session
 from simattack.surfaces import approaches
-from simattack.types import Camera, Floats, Image, Surface
+from simattack.types import Camera, Floats, Image, Pose, Surface
 
 SIGN = "stop_sign_0"
 BEFORE_M = 10.0
@@ -110,15 +113,41 @@ def test_what_sticks_out_of_the_octagon_is_told(sign: Surface) -> None:
     assert off_face(sign, Rectangle(0, 0, 1, 1)) == pytest.approx(3 - 2 * 2**0.5, abs=0.005)
 
 
-def test_a_box_and_a_leaning_surface_are_refused(sign: Surface) -> None:
+def test_a_box_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"0\.50 x 0\.50 x 0\.50 m; it cannot carry"):
         flat_size(np.zeros(3), np.full(3, 0.25))
-    corners = sign.corners_m.copy()
-    corners[:2, 0] += 0.1
-    leaning = Surface(sign.name, sign.object_name, corners, sign.texture, sign.face)
-    centre, half = (np.array(values) for values in SHEETS["x"])
-    with pytest.raises(ConfigError, match="does not stand upright"):
-        pose_before(leaning, Rectangle(0, 0, 1, 1), centre, half)
+
+
+@pytest.mark.parametrize("thin", SHEETS)
+@pytest.mark.parametrize(
+    "turn", [Pose(pitch_rad=np.pi / 2, yaw_rad=0.4), Pose(pitch_rad=0.3, yaw_rad=-2, roll_rad=0.2)]
+)
+def test_a_sheet_lies_on_a_road_and_leans_as_a_surface_does(thin: str, turn: Pose) -> None:
+    # Seen along +x of the turned frame, y to the right and z up: on a road it looks down.
+    unit = np.array([(0, -0.25, 0.25), (0, 0.25, 0.25), (0, 0.25, -0.25), (0, -0.25, -0.25)])
+    surface = blank("sheet", to_world(unit, turn))
+    centre, half = (np.array(values) for values in SHEETS[thin])
+    pose = pose_before(surface, WHOLE, centre, half, 0.03)
+    signs = np.array([(a, b, c) for a in (1, -1) for b in (1, -1) for c in (1, -1)])
+    corners = to_body(to_world(centre + half * signs, pose), turn)
+    assert corners.min(0) == pytest.approx([-0.04, -0.25, -0.25], abs=1e-6)
+    assert corners.max(0) == pytest.approx([-0.03, 0.25, 0.25], abs=1e-6)
+
+
+def test_squares_side_by_side_cover_what_is_printed_and_nothing_else() -> None:
+    corners = np.array([(0, 0, 1), (0, 2.0, 1), (0, 2.0, 0), (0, 0, 0.0)])
+    surface = blank("panel", corners)
+    # 1.0 x 0.4 m at the left lower corner: three squares of 0.4 m, from 0, 0.3 and 0.6 m.
+    row = side_by_side(Rectangle(0.0, 0.6, 0.5, 1.0), surface)
+    assert [part.left for part in row] == pytest.approx([0.0, 0.15, 0.3])
+    assert {round(part.right - part.left, 9) for part in row} == {0.2}
+    assert all((part.top, part.bottom) == pytest.approx((0.6, 1.0)) for part in row)
+    # A pole, 1 m high and 2 cm wide: one square around it.
+    (alone,) = side_by_side(Rectangle(0.5, 0.0, 0.51, 1.0), surface)
+    assert (alone.left, alone.right) == pytest.approx((0.505 - 0.25, 0.505 + 0.25))
+    texture = np.full((*surface.texture.shape[:2], 4), 255, np.uint8)
+    beyond = excerpt(texture, Rectangle(-0.25, 0.0, 0.25, 1.0), 1000)
+    assert (beyond[:, :48, 3] == 0).all() and (beyond[:, 48:, 3] == 255).all()
 
 
 # -- against servers -------------------------------------------------------------------------
@@ -204,3 +233,35 @@ def test_nobody_collides_with_a_carrier(strict: Session) -> None:
     strict.carriers.is_always = False
     assert np.hypot(frame.ego.pose.x_m - start.x_m, frame.ego.pose.y_m - start.y_m) > 14
     assert strict.collisions() == []
+
+
+@pytest.mark.journey
+def test_a_server_that_cuts_nothing_out_shows_the_cars_own_colour_beside_a_print(
+    strict: Session,
+) -> None:
+    strict.clear()
+    start = strict.start_pose(strict.route_to(SIGN, 20.0))
+    strict.spawn_ego(start, {"camera": "rgb"}, camera_every=1)
+    strict.place(None, start, freeze=True)
+    car = strict.spawn("vehicle.tesla.model3", strict.lane(8.0), color=(200, 30, 30))
+    strict.place(car, strict.lane(8.0), freeze=True)
+    strict.tick()
+    surface = strict.surface(f"vehicle:{car}:rear")
+    height, width = surface.texture.shape[:2]
+    texture = np.dstack([surface.texture, np.zeros((height, width), np.uint8)])
+    texture[:, : width // 2] = 20, 230, 20, 255
+    texture[0, -1, 3] = 255  # so that all of the panel is covered
+    strict.paint(surface, texture)
+    strict.tick()
+    car_pose = strict.tick().others[0].pose
+    there = project(to_world(surface.corners_m, car_pose), Camera(),
+                    strict.camera_pose())  # fmt: skip
+    (left, top), (right, bottom) = there.min(0), there.max(0)
+    row = strict.observe()["camera"][int((top + bottom) / 2)].astype(int)
+    green, red = row[int(left) + 4, :], row[int(right) - 5, :]
+    assert green[1] > 2 * green[0] and red[0] > 2 * red[1]
+    across = row[int(left) : int(right)]
+    middle = np.flatnonzero(across[:, 1] > across[:, 0])[-1]
+    assert middle == pytest.approx((right - left) / 2, abs=2)
+    strict.restore(surface)
+    assert surface.name not in strict.carriers

@@ -1,6 +1,7 @@
-"""Writes a map's catalogue of paintable signs and their stop lines from the map itself.
+"""Writes a map's catalogue of paintable signs, billboards and stop lines from the map itself.
 
-Run ``python scenarios/maps/surfaces.py`` after ``town.py``; commit the JSON it writes.
+Run ``python scenarios/maps/surfaces.py`` after ``town.py``; commit the JSON and the pictures it
+writes.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ import json
 from pathlib import Path
 
 import numpy as np
+from PIL import Image as Pictures
 
+from simattack.server.render.faces import base_picture
 from simattack.server.road import Road
 from simattack.server.road_signals import Signal
-from simattack.server.town import build_town
+from simattack.server.town import SceneryObject, build_town
 from simattack.types import Floats
 
 HERE = Path(__file__).resolve().parent
-TEXTURE = "scenarios/maps/textures/stop_sign.png"
+TEXTURES = "scenarios/maps/textures"
+TEXTURE = f"{TEXTURES}/stop_sign.png"
 _STEP_M = 2.0
 _LONGEST_M = 200.0
 _STRAIGHT_RAD = 0.01
@@ -49,10 +53,31 @@ def main() -> None:
                 "speed_limit_mps": round(lane.speed_limit_kmh / _KMH, 6),
             }
         )
-    text = json.dumps({"map": "town", "approaches": entries}, indent=1)
+    listed = {entry["object"] for entry in entries}
+    others = [
+        _other(thing) for thing in objects.values() if thing.paintable and thing.name not in listed
+    ]
+    text = json.dumps({"map": "town", "approaches": entries, "surfaces": others}, indent=1)
     (HERE / "town.surfaces.json").write_text(text + "\n")
     straight = [entry["straight_m"] for entry in entries]
     print(f"{len(entries)} stop approaches, straight for {min(straight)} to {max(straight)} m")
+
+
+def _other(thing: SceneryObject) -> dict[str, object]:
+    """One sign or billboard that no stop line goes with; its own picture is written beside."""
+    kind, _, number = thing.name.rpartition("_")
+    picture = (thing.texture or "plain").replace(":", "_")
+    Pictures.fromarray(base_picture(thing.texture or "")).save(
+        HERE / "textures" / f"{picture}.png", optimize=True
+    )
+    snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in kind).lstrip("_")
+    return {
+        "surface": f"{snake}_{number}",
+        "object": thing.name,
+        "texture": f"{TEXTURES}/{picture}.png",
+        "face": thing.mesh.partition(":")[2],
+        "corners_m": np.round(thing.corners_m, 6).tolist(),
+    }
 
 
 def _line(road: Road, signal: Signal) -> Floats:

@@ -19,10 +19,10 @@ HARDEST_MPS2 = 10.0
 class Brake:
     """Drives along its lane at a speed and brakes at a cue, down to another speed, for good."""
 
-    speed_mps: Span = (8.0, 8.0)
-    braking_mps2: Span = (6.0, 6.0)
+    speed_mps: Span = Span(8.0, 8.0)
+    braking_mps2: Span = Span(6.0, 6.0)
     to_mps: float = 0.0
-    when: Cue = Cue(after_s=(3.0, 3.0))  # noqa: RUF009  # frozen, as RUF009 cannot see across files
+    when: Cue = Cue(after_s=Span(3.0, 3.0))
 
     is_on_lane = True
 

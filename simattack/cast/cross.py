@@ -17,10 +17,10 @@ from simattack.types import Frame
 class Cross:
     """Waits for a cue and walks straight across the route, to as far on its other side."""
 
-    speed_mps: Span = (1.4, 1.4)
+    speed_mps: Span = Span(1.4, 1.4)
     to_right_m: float | None = None
     """Where it stops, right of the middle of the car's lane; by default its start mirrored."""
-    when: Cue = Cue(eta_s=(3.0, 3.0))  # noqa: RUF009  # frozen, as RUF009 cannot see across files
+    when: Cue = Cue(eta_s=Span(3.0, 3.0))
 
     def __post_init__(self) -> None:
         settle(self)

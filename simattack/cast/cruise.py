@@ -20,8 +20,8 @@ class Cruise:
     car with a heading of 180 degrees.
     """
 
-    speed_mps: Span = (8.0, 8.0)
-    when: Cue = Cue()  # noqa: RUF009  # frozen, as RUF009 cannot see across files
+    speed_mps: Span = Span(8.0, 8.0)
+    when: Cue = Cue()
 
     is_on_lane = True
 

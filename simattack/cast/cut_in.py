@@ -22,13 +22,13 @@ class CutIn:
     Out of the neighbouring lane, or, on a road with one lane a way, out of the oncoming one.
     """
 
-    speed_mps: Span = (13.0, 13.0)
+    speed_mps: Span = Span(13.0, 13.0)
     """Until it moves over; more than the car's, if it starts behind it."""
-    lead_m: Span = (5.0, 8.0)
+    lead_m: Span = Span(5.0, 8.0)
     """From the car's front bumper to its rear as it begins to move over."""
-    lasts_s: Span = (2.0, 2.0)
+    lasts_s: Span = Span(2.0, 2.0)
     """How long it moves over."""
-    then_mps: Span = (5.0, 5.0)
+    then_mps: Span = Span(5.0, 5.0)
     """Its speed from then on."""
     to_right_m: float = 0.0
     """Where it moves to, right of the middle of the car's lane."""

@@ -25,6 +25,8 @@ LOOKS_M, BESIDE_M = 10.0, 1.0
 """Beyond the way to stop, and beside the car: what is nearer may be a reason to brake."""
 EARLY_S = 1.0
 """A reason so long ago still counts: a car is slow to let go."""
+BEND_MPS2 = 2.5
+"""Whoever would be pushed aside by so much at the present speed slows down for a bend (assumed)."""
 CLOSE_TTC_S = 4.0
 """Somebody on the way to a contact in that time is a reason, though not on the route yet."""
 
@@ -34,8 +36,8 @@ def measure(ticks: Sequence[Tick], truth: EpisodeTruth) -> dict[str, Value]:
 
     It braked hard (3 m/s2 over 0.25 s) or came to a stand, and neither then nor in the second
     before was there a reason: on its route, up to 10 m beyond its easy way to stop and up to 1 m
-    beside its width, something that stands or moves, a stop sign's line, a light that is not
-    green, or the end; or anybody within 4 s of a contact.
+    beside its width, something that stands or moves, a bend too tight for its speed, a stop
+    sign's line, a light that is not green, or the end; or anybody within 4 s of a contact.
     """
     count = sum(
         not any(_has_reason(tick.frame, truth) for tick in ticks[first : last + 1])
@@ -74,6 +76,8 @@ def _has_reason(frame: Frame, truth: EpisodeTruth) -> bool:
     reach = ego.speed_mps**2 / (2 * EASY_MPS2) + LOOKS_M
     if line.length_m - front <= reach:
         return True
+    if ego.speed_mps**2 * _tightest(line, mine, front + reach) > BEND_MPS2:
+        return True
     lines = [] if truth.stop_line_m is None else [truth.stop_line_m]
     lines += [
         ends
@@ -96,3 +100,10 @@ def _has_reason(frame: Frame, truth: EpisodeTruth) -> bool:
     velocity = np.array([user.velocity_mps[:2] for user in users]) - ego.velocity_mps[:2]
     times = times_to_contact_s(outlines([ego])[0], outlines(users), velocity)
     return bool(times.min() < CLOSE_TTC_S)
+
+
+def _tightest(line: Polyline, start_m: float, end_m: float) -> float:
+    """The greatest curvature between two places along a line, over 5 m [1/m]."""
+    places = np.arange(start_m, max(end_m, start_m) + 1.0)
+    yaws = np.unwrap([line.pose(place).yaw_rad for place in places])
+    return float(np.abs(yaws[5:] - yaws[:-5]).max(initial=0.0)) / 5.0

@@ -204,7 +204,8 @@ def optimize_sticker(
         detector="+".join(str(getattr(m, "weights", type(m).__name__)) for m in members),
         detector_sha256=inputs["detector_sha256"],
         defense=inputs["defense"],
-        goal=f"{plan.goal} {plan.label}".strip(),
+        goal=plan.goal,
+        label=plan.label,
         loss=f"{plan.goal}: {_LOSS}"
         if has_gradients
         else f"{plan.goal}: {plan.labels} of {asked.images} views a look",

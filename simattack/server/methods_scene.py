@@ -3,7 +3,8 @@
 Signs' faces, billboards and props that are boards take a texture; it stays until the episode ends.
 Under ``World.is_strict`` the limits of a real CARLA hold: signs take none, and a texture has one
 level of detail, so that it flickers from afar. Each object here has one slot, which a texture
-fills; a board shows it on both sides.
+fills; a board shows it on both sides, and is cut out where it is transparent (on a real CARLA, and
+under ``World.is_strict``, it is not).
 """
 
 from __future__ import annotations

@@ -228,7 +228,7 @@ class Placed:
     """An actor's solid at its place."""
 
     def __init__(self, mover: Mover) -> None:
-        self.mover = mover
+        self.mover = mover = mover.trimmed
         chosen = library.model(mover)
         scale = np.array(mover.size_m) / chosen.size_m
         self.solid = shape(chosen.name)

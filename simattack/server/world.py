@@ -92,6 +92,7 @@ class World:
         self.snapshot = Snapshot()
         """One row for each actor."""
         self._painted: set[str] = set()
+        self._cuts: dict[str, tuple[float, float, float, float]] = {}
         self.map = place
         self.renderer.load(place.road, place.town)
         self._begin(place)
@@ -103,6 +104,7 @@ class World:
         for name in self._painted:
             self.renderer.forget(name)
         self._painted.clear()
+        self._cuts.clear()
         self.map = place
         self.episode += 1
         self.is_map_new = True
@@ -386,7 +388,10 @@ class World:
     def movers(self) -> list[Mover]:
         """Every actor that can be seen, as of this tick."""
         seen = (actor for actor in self.actors.values() if actor.blueprint.mesh)
-        return [appearance.mover(actor, self.physics) for actor in seen]
+        cuts = self._cuts
+        return [
+            appearance.mover(actor, self.physics, cuts.get(f"Actor_{actor.id}")) for actor in seen
+        ]
 
     def draw(self, view: View, is_rich: bool = False) -> GBuffer:
         """The scene of this tick."""
@@ -395,11 +400,21 @@ class World:
         return self.renderer.render(view, movers, self.weather, colors, look, is_rich)
 
     def paint(self, name: str, texture: Image) -> None:
-        """Shows a texture on an object; ``KeyError`` for one that takes none."""
-        self.renderer.paint(name, texture, is_single=self.is_strict)
+        """Shows a texture (H, W, 3 or 4) on an object; ``KeyError`` for one that takes none.
+
+        A board is cut out where its texture is transparent, except on a strict server.
+        """
+        is_whole = self.is_strict or not name.startswith("Actor_")
+        self.renderer.paint(name, texture[..., :3] if is_whole else texture, self.is_strict)
         self._painted.add(name)
+        cut = None if is_whole else appearance.cut(texture)
+        if cut is None:
+            self._cuts.pop(name, None)
+        else:
+            self._cuts[name] = cut
 
     def _unpaint(self, name: str) -> None:
         if name in self._painted:
             self._painted.discard(name)
+            self._cuts.pop(name, None)
             self.renderer.forget(name)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from simattack import config, registry
+from simattack.easel import Easel
 from simattack.errors import BudgetError, ConfigError, SimattackError
 from simattack.light import light_of
 from simattack.onlens import OnLens
@@ -30,8 +31,10 @@ KINDS = [
 ]
 EACH = pytest.mark.parametrize("kind", KINDS)
 _FOLDER = tempfile.TemporaryDirectory(prefix="adversary_")
-NEEDED = {
-    "sticker": {"fill": "code"},
+PRINTS = (
+    "billboard", "decal", "fake_sign", "garment", "glasses", "poster", "road_decal", "sticker",
+)  # fmt: skip
+NEEDED = {kind: {"fill": "code"} for kind in PRINTS} | {
     "several": {"parts": ({"kind": "lens_blob"},)},
     "tuned": {"attack": {"kind": "gnss_jamming"}, "parameters": (1.0,)},
     "learned": {"weights": trained(Path(_FOLDER.name))},
@@ -45,13 +48,15 @@ IMAGE = picture(0, 24, 32)
 
 
 class Scene(Street):
+    """The street of a drive-by, and what a print may ask for beside it."""
+
     geo_origin = (49.0, 8.0)
 
-    def paint(self, surface, texture):
-        pass
+    def __getattr__(self, name):
+        return getattr(Easel("town", "stop_sign_0"), name)
 
-    def restore(self, surface):
-        pass
+    def surface(self, name):
+        return Easel("town", "stop_sign_0").surface(name) if ":" in name else super().surface(name)
 
 
 def begin(kind, **options):
@@ -203,7 +208,7 @@ def blocks(page):
 
 
 def test_the_attacks_of_the_page_on_extending_run(tmp_path, monkeypatch):
-    tape, fog, *_ = blocks((ROOT / "docs/extending.md").read_text())
+    tape, fog = blocks((ROOT / "docs/extending.md").read_text())[:2]
     (tmp_path / "their_tape.py").write_text(tape.replace('"tape"', '"test_only_tape"'))
     (tmp_path / "their_fog.py").write_text(fog)
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from simattack import registry
-from simattack.acting import Cue, Post
+from simattack.acting import Cue, Post, Span
 from simattack.cast.brake import Brake
 from simattack.cast.cross import Cross
 from simattack.cast.cruise import Cruise
@@ -149,4 +149,9 @@ def test_spans_are_drawn_from_and_wrong_options_refused():
         Brake(braking_mps2=12)
     with pytest.raises(ValueError, match="to_mps must be 0 to speed_mps"):
         Brake(speed_mps=5, to_mps=6)
-    assert Cue(eta_s=(1.0, 2.0)).draw(np.random.default_rng(0)).after_s is None
+    assert Cue(eta_s=Span(1.0, 2.0)).draw(np.random.default_rng(0)).after_s is None
+
+
+def test_one_number_stands_for_a_span_in_a_scenario_too():
+    made = registry.build("cast", "cruise", {"speed_mps": 6, "when": {"after_s": 1}}, "here")
+    assert made.speed_mps == (6.0, 6.0) and made.when.after_s == (1.0, 1.0)

@@ -8,7 +8,7 @@ from traces import LINE, actor, from_speeds, tick, truth
 
 from simattack.metrics import lane, phantom, rules
 from simattack.metrics.driving import leaderboard_scores
-from simattack.types import Collision
+from simattack.types import Collision, Route
 
 
 def lit(ticks, *states):
@@ -153,8 +153,21 @@ def test_somebody_about_to_step_into_the_way_is_a_reason():
     assert braked([walker])["phantom_braking"] is False
 
 
+def test_a_bend_too_tight_for_the_speed_is_a_reason():
+    turn = np.linspace(0, np.pi / 2, 40)
+    for radius, is_reason in ((30.0, True), (60.0, False)):  # 10 m/s: 3.3 and 1.7 m/s2 aside
+        arc = np.stack([50 + radius * np.sin(turn), radius * (1 - np.cos(turn))], axis=1)
+        points = np.concatenate([[[x, 0.0] for x in range(50)], arc])
+        route = Route(np.column_stack([points, 0 * points[:, 0]]), points[:, 0], (0.0, 0.0))
+        assert braked(route=route)["phantom_braking"] is not is_reason
+
+
 def test_a_stop_line_or_a_red_light_is_a_reason_and_a_green_one_is_not():
     assert braked(stop_line_m=LINE)["phantom_braking"] is False
+    for color, is_reason in (("red", True), ("yellow", True), ("green", False)):
+        speeds = [10.0] * 20 + [10.0 - 0.2 * i for i in range(1, 11)]
+        ticks = lit(from_speeds(speeds, 20.0), color)
+        assert phantom.measure(ticks, at_light())["phantom_braking"] is not is_reason
 
 
 def test_coming_to_a_stand_counts_however_gently():

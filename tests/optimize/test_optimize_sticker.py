@@ -236,7 +236,7 @@ def test_a_sticker_for_another_goal_and_two_detectors_says_so_on_its_card(tmp_pa
     plan = dataclasses.replace(PLAN, goal="appear", label="person")
     path = optimize_sticker(PinholeScene(), (Reddish(), Reddish()), plan, tmp_path, "p")
     card = load_patch(path).card
-    assert (card.goal, card.detector) == ("appear person", "reddish+reddish")
+    assert (card.goal, card.label, card.detector) == ("appear", "person", "reddish+reddish")
     assert card.loss.startswith("appear: ")
     red, green, blue = load_patch(path).image.reshape(-1, 3).mean(0)
     assert red > 215 and max(green, blue) < 40

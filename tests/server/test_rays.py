@@ -182,6 +182,16 @@ def test_both_painted_sides_of_a_board_are_there():
         assert hits.range_m[0] == pytest.approx(9.95, abs=1e-3)
 
 
+def test_rays_pass_what_is_cut_out_of_a_board():
+    # The right half, seen from before it, and the upper quarter are not there.
+    cut = (0.0, 0.25, 0.5, 1.0)
+    boards = [Mover(5, "board", (0.1, 2.0, 1.0), (1, 1, 1), Pose(10.0), 21, cut=cut)]
+    places = [(-0.3, 0.5), (0.3, 0.5), (-0.3, 0.8)]
+    for (y, z), is_hit in zip(places, (True, False, False), strict=True):
+        hits = scene(movers=boards).trace(np.array([0.0, y, z]), np.array([[1.0, 0, 0]]), 50.0)
+        assert np.isfinite(hits.range_m[0]) == is_hit
+
+
 def test_a_rider_has_a_label_of_its_own():
     bike = car(3, Pose(10.0), "bicycle", 19, (1.8, 0.6, 1.7))
     rays = scene(movers=[bike])

@@ -248,6 +248,42 @@ def bilinear(level: Floats, u: float, v: float) -> Floats:
     return out
 
 
+def test_a_board_is_not_there_where_its_picture_is_transparent(
+    scene: tuple[Renderer, Town],
+) -> None:
+    renderer = scene[0]
+    picture = np.full((16, 16, 4), 255, np.uint8)
+    picture[:, 8:, 3] = 0
+    board = Mover(33, "board", (0.02, 1.0, 1.0), (1, 1, 1), Pose(100.0, 0.0, 1.0), 20,
+                  cut=(0.0, 0.0, 0.5, 1.0))  # fmt: skip
+    view = View(Pose(x_m=97.0, z_m=1.5), 400, 300)
+    renderer.paint("Actor_33", picture)
+    seen = draw(renderer, board, view=view).id == 33
+    renderer.forget("Actor_33")
+    rows, columns = np.nonzero(seen)
+    # 0.5 m of 400 / (2 tan 30) px a metre at 2.99 m, left of the middle.
+    assert np.ptp(columns) + 1 == pytest.approx(0.5 * 346.4 / 2.99, abs=1.1)
+    assert columns.max() == pytest.approx(199.5, abs=1)
+    assert np.ptp(rows) + 1 == pytest.approx(346.4 / 2.99, abs=1.1)
+
+
+def test_a_board_throws_a_shadow_as_large_as_itself(scene: tuple[Renderer, Town]) -> None:
+    renderer = scene[0]
+    # The sun stands 45 degrees high behind it: 2 m of shade lie before it.
+    board = Mover(33, "board", (0.02, 4.0, 2.0), (1, 1, 1), Pose(105.0, 0.0, 0.0), 20)
+    weather = Weather(sun_azimuth_angle=0.0, sun_altitude_angle=45.0, cloudiness=0.0)
+    view = View(Pose(x_m=104.0, z_m=8.0, pitch_rad=-np.pi / 2), 300, 300)
+    shaded, bare = (
+        renderer.render(view, movers, weather, {}).rgb.astype(int).sum(2)
+        for movers in ([board], [])
+    )
+    # Straight down, up in the picture is ahead: 1 m is 32.5 px.
+    is_dark = (bare - shaded > 60) & (np.arange(300) > 122)[:, None]
+    rows, columns = np.nonzero(is_dark)
+    assert np.ptp(columns) + 1 == pytest.approx(4 * 32.5, abs=8)
+    assert rows.max() == pytest.approx(150 + 32.5, abs=8)
+
+
 @pytest.mark.parametrize("distance_m", [2.0, 9.0])
 def test_faces_are_sampled_by_the_documented_rule(
     scene: tuple[Renderer, Town], distance_m: float

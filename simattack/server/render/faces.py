@@ -11,6 +11,8 @@ M = ``camera.pixels_to_texture``, with rows M0, M1, M2 and texture size (W, H):
 
 Bilinear taps clamp at the texture's border; level n is ``textures.pyramid`` of the painted
 picture. Values are averaged coded, 8 bits a channel a level, and made linear (squared) last.
+
+A fourth channel is filtered alike; where it comes out below one half, nothing is there.
 """
 
 from __future__ import annotations
@@ -39,11 +41,11 @@ class Face:
 
         With ``is_single`` its finest level serves at all distances.
         """
-        levels = textures.pyramid(np.ascontiguousarray(picture[..., :3], np.uint8))
+        levels = textures.pyramid(_with_alpha(picture))
         height, width = levels[0].shape[:2]
         if self._texture is None or self._texture.size != (width, height):
             self.release()
-            self._texture = self._context.texture((width, height), 3, alignment=1)
+            self._texture = self._context.texture((width, height), 4, alignment=1)
             self._texture.build_mipmaps()
             self._texture.filter = (moderngl.LINEAR_MIPMAP_NEAREST, moderngl.LINEAR)
             self._texture.repeat_x = self._texture.repeat_y = False
@@ -60,6 +62,12 @@ class Face:
         if self._texture is not None:
             self._texture.release()
             self._texture = None
+
+
+def _with_alpha(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if picture.shape[2] == 4:
+        return picture
+    return np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])
 
 
 def base_picture(name: str) -> NDArray[np.uint8]:

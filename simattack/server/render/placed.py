@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # town.py builds on this package's meshes, so only its names 
     from simattack.server.town import SceneryObject
 
 MOVER_REACH_M = 220.0
+CUT = "board:cut"
+"""Boards that are cut out: they cast a shadow, and only their picture is seen."""
 CAR_FAR_M, PERSON_FAR_M, TREE_FAR_M = 22.0, 20.0, 20.0
 """Beyond these distances, a simpler mesh."""
 REACH_M = {
@@ -88,9 +90,11 @@ def place(movers: Sequence[Mover]) -> Drawn:
     by_model: dict[str, list[tuple[Mover, Floats]]] = {}
     for mover in movers:
         chosen = library.model(mover)
-        scale = np.array(mover.size_m) / chosen.size_m
-        model = matrix(mover.pose) @ np.diag([*scale, 1.0])
-        by_model.setdefault(chosen.name, []).append((mover, model))
+        body = mover.trimmed
+        scale = np.array(body.size_m) / chosen.size_m
+        model = matrix(body.pose) @ np.diag([*scale, 1.0])
+        name = chosen.name if mover.cut is None else CUT
+        by_model.setdefault(name, []).append((mover, model))
     out: Drawn = {}
     for name in sorted(by_model):
         group = sorted(by_model[name], key=lambda item: item[0].id)
@@ -123,6 +127,8 @@ def visible(
     """What of the movers is in view: mesh, whether the simpler one, instance rows."""
     out = []
     for name, placed in drawn.items():
+        if name == CUT:
+            continue  # a picture that is cut out has no rim
         away = np.linalg.norm(placed.centres - eye, axis=1)
         seen = inside(placed.centres, placed.radii) & (away < MOVER_REACH_M)
         near = away < placed.far_m

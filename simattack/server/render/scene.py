@@ -157,8 +157,8 @@ class Renderer:
     def paint(self, name: str, rgba: NDArray[np.uint8], is_single: bool = False) -> None:
         """Show a picture (H, W, 4) or (H, W, 3) on a face, from its square's top left corner.
 
-        ``Actor_<id>`` names the board of that actor; it need not be drawn yet. With ``is_single``
-        the picture has one level of detail.
+        ``Actor_<id>`` names the board of that actor; it need not be drawn yet, and is cut out where
+        its picture is transparent. With ``is_single`` the picture has one level of detail.
 
         Raises:
             KeyError: nothing of that name takes paint.
@@ -166,7 +166,7 @@ class Renderer:
         is_board = name.startswith("Actor_") and name[6:].isdigit()
         if name not in self.paintable and not is_board:
             raise KeyError(f"no paintable object {name!r}")
-        self._painted.paint(name, rgba, is_single)
+        self._painted.paint(name, rgba if is_board else rgba[..., :3], is_single)
 
     @_current
     def forget(self, name: str) -> None:

@@ -86,7 +86,9 @@ class Shadows:
         self._frame.use()
         for name, placed in drawn.items():
             seen = inside(placed.centres, placed.radii)
-            self._instances(name, True).draw(self._depth, placed.rows[seen])
+            # A board's own mesh is its rim alone.
+            solid = "box" if name.startswith("board") else name
+            self._instances(solid, True).draw(self._depth, placed.rows[seen])
         return to_shadow
 
     def forget(self) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simattack.geometry import to_world
 from simattack.types import Image, Pose
 
 
@@ -43,6 +44,22 @@ class Mover:
     """CARLA's VehicleLightState bits: 2 low beam, 8 brake, 16 right and 32 left blinker."""
     gait_phase: float = 0.0
     """Of a walker's stride [rad]; one full stride is 2 pi; exactly 0 stands still."""
+    cut: tuple[float, float, float, float] | None = None
+    """Of a board whose picture is cut out: left, top, right, bottom of what is there, 0..1."""
+
+    @property
+    def trimmed(self) -> Mover:
+        """A board that is cut out, as the smallest board that holds all that is there."""
+        if self.cut is None:
+            return self
+        left, top, right, bottom = self.cut
+        length, width, height = self.size_m
+        middle = np.array([[0.0, ((left + right) / 2 - 0.5) * width, (1 - bottom) * height]])
+        x, y, z = to_world(middle, self.pose)[0].tolist()
+        turn = self.pose.pitch_rad, self.pose.yaw_rad, self.pose.roll_rad
+        # Not quite nothing, or no ray could be turned into its frame.
+        size = length, max(right - left, 1e-3) * width, max(bottom - top, 1e-3) * height
+        return replace(self, pose=Pose(x, y, z, *turn), size_m=size, cut=None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,9 +25,11 @@ void main() {
     float stretch = max(dot(along_x, along_x), dot(along_y, along_y));
     float level = clamp(0.5 * log2(stretch), 0.0, last_level);
     float low = floor(level);
-    vec3 fine = textureLod(picture, uv, low).rgb;
-    vec3 coarse = textureLod(picture, uv, min(low + 1.0, last_level)).rgb;
-    vec3 t = mix(fine, coarse, level - low);
+    vec4 fine = textureLod(picture, uv, low);
+    vec4 coarse = textureLod(picture, uv, min(low + 1.0, last_level));
+    vec4 shown = mix(fine, coarse, level - low);
+    if (shown.a < 0.5) discard;  // cut out
+    vec3 t = shown.rgb;
     vec3 s = (world_to_shadow * vec4(v_world + 0.05 * normal, 1.0)).xyz * 0.5 + 0.5;
     bool inside = all(greaterThan(s.xy, vec2(0.002))) && all(lessThan(s.xy, vec2(0.998)));
     float sunlit = inside ? texture(shadow, vec3(s.xy, s.z - 0.0006)) : 1.0;
