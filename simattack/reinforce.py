@@ -163,6 +163,7 @@ def build(plan: Plan, envs: Any) -> Any:
         "gamma": plan.gamma,
         "seed": plan.seed,
         "device": "cpu",
+        "stats_window_size": 20,  # drives, of which the mean is told
     }
     net: dict[str, Any] = {"net_arch": [WIDTH, WIDTH]}
     if plan.algorithm == "sac":
@@ -172,6 +173,8 @@ def build(plan: Plan, envs: Any) -> Any:
             "learning_starts": min(plan.rollout, plan.steps // 10 + 1),
             "buffer_size": min(plan.steps, 200_000),
             "batch_size": 128,
+            # A drive's harm is about one, an interval's a hundredth: chance must not pay more.
+            "ent_coef": "auto_0.01",
         }
     else:
         own = {
