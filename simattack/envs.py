@@ -216,6 +216,7 @@ class Attacked(gym.Wrapper[Any, Any, Any, Any]):
         self._parameters = parameters
         self.running: Running | None = None
         """The attack in this episode; None before it has begun and after its end."""
+        self._insider: Insider | None = None
         self._drive: DriveEnv = env.unwrapped  # type: ignore[assignment]
         self._drive.scenario.require_sensors(attack, "the attack")
         self._drive.stagehands.append(self._begin)
@@ -231,14 +232,14 @@ class Attacked(gym.Wrapper[Any, Any, Any, Any]):
 
     def watch(self, tick: Tick) -> None:
         """Tell an attack that wants to know what the car made of the tick."""
-        if isinstance(self.running, Insider):
-            self.running.watch(tick)
+        if self._insider is not None:
+            self._insider.watch(tick)
 
     def end(self) -> None:
         """Give the scene back as it was; safe to call twice."""
         if self.running is not None:
             self.running.end()
-            self.running = None
+            self.running = self._insider = None
 
     def detach(self) -> None:
         """End the attack and leave the DriveEnv as if it had never been wrapped."""
@@ -254,6 +255,7 @@ class Attacked(gym.Wrapper[Any, Any, Any, Any]):
         rng = list(streams(seed))[1]
         attack = on_surface(self._attack, self._drive.surface_name)
         self.running = attack.begin(self._drive.session, rng)
+        self._insider = self.running if isinstance(self.running, Insider) else None
         if self._parameters is not None:
             self.running.set(self._parameters)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from simattack.metrics import lane, safety
 from simattack.metrics.episode import measure
-from simattack.optimize.drives import harm
+from simattack.optimize.drives import Metrics, harm
 from simattack.types import EpisodeTruth, Tick
 
-_OVERLAP_TICKS = 8
-"""Looked at again: a collision is told some ticks late."""
-_NEWEST = ((("lane", "road"), lane.measure), (("collision", "ttc"), safety.measure))
-"""Parts of a metric's name -> what tells its harm by the newest ticks alone, being a maximum."""
+Rule = Callable[[Sequence[Tick], EpisodeTruth], Metrics]
+_NEWEST: tuple[tuple[tuple[str, ...], Rule, int], ...] = (
+    (("lane", "road"), lane.measure, 0),
+    (("collision", "ttc"), safety.measure, 8),
+)
+"""Parts of a metric's name, what tells its harm by the newest ticks alone, being a maximum, and how
+many older ticks it looks at again: a collision is told some ticks late."""
 
 
 class Growth:
@@ -24,19 +27,19 @@ class Growth:
 
     def __init__(self, unsafe: str) -> None:
         self._unsafe = unsafe
-        self._measure = next(
-            (rule for names, rule in _NEWEST if any(name in unsafe for name in names)), None
+        self._rule = next(
+            (entry for entry in _NEWEST if any(name in unsafe for name in entry[0])), None
         )
         self._looked = 0
         self.harm = 0.0
 
     def grown(self, ticks: Sequence[Tick], truth: EpisodeTruth) -> float:
         """By how much, since it was last asked; ``ticks`` are all so far."""
-        if self._measure is None:
+        if self._rule is None:
             now = harm(measure(ticks, truth), self._unsafe)
         else:
-            newest = ticks[max(self._looked - _OVERLAP_TICKS, 0) :]
-            now = harm(self._measure(newest, truth), self._unsafe)
+            _, rule, again = self._rule
+            now = harm(rule(ticks[max(self._looked - again, 0) :], truth), self._unsafe)
         self._looked = len(ticks)
         grown = max(now - self.harm, 0.0)
         self.harm += grown
