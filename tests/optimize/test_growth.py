@@ -63,6 +63,6 @@ def test_a_collision_is_earned_once_although_it_is_told_late():
 def test_the_rewards_of_any_drive_add_up_to_its_harm():
     rng = np.random.default_rng(3)
     for unsafe in ("lane_departure", "collision", "is_timeout", "stop_sign_violation"):
-        trace = ticks(np.cumsum(rng.normal(0, 0.3, 47)), hits=(30,))
+        trace = ticks(np.cumsum(rng.normal(0, 0.3, 47)), hits=(44,))
         rewards = told(unsafe, trace, 10)
         assert sum(rewards) == pytest.approx(harm(measure(trace, TRUTH), unsafe))
