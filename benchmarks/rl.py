@@ -221,7 +221,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=50, help="0 to this are evaluated")
     parser.add_argument("--tuning", type=int, default=5, help="seeds to tune baselines on; 0: none")
     parser.add_argument("--starts", nargs="*", type=float, default=[2.0, 4.0, 6.0, 8.0, 12.0])
-    parser.add_argument("--algo", default="ppo")
+    parser.add_argument("--algo", default="sac")
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--knowledge", default="grey")

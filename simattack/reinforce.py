@@ -199,6 +199,8 @@ def keep(model: Any, plan: Plan, folder: Path, path: Path, card: actor.Card) -> 
         "updates": int(model._n_updates),
         "parameters": model.get_parameters(),
     }
+    if plan.algorithm == "sac":  # no part of the policy
+        state["log_ent_coef"] = model.log_ent_coef.detach()
     part = folder / f"{_CHECKPOINT}.part"
     torch.save(state, part)
     if plan.algorithm == "sac":
@@ -262,6 +264,7 @@ def _restore(model: Any, folder: Path) -> int:
         model.num_timesteps, model._n_updates = int(state["steps"]), int(state["updates"])
         if getattr(model, "replay_buffer", None) is not None:
             _restore_replay(model.replay_buffer, folder / _REPLAY)
+            model.log_ent_coef.data.copy_(state["log_ent_coef"])
     except Exception as error:  # a damaged archive can fail in any way
         raise ResultsError(
             f"{path} is damaged ({type(error).__name__}: {error}); remove it to start anew"

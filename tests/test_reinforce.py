@@ -70,6 +70,9 @@ def test_what_is_kept_acts_as_its_trainer_would_and_goes_on(algorithm, tmp_path,
     assert kept.card.algorithm == algorithm and kept.card.training["steps"] == 64
     model = reinforce.build(run, DummyVecEnv([Corner]))
     assert reinforce._restore(model, tmp_path / "x.run") == 64
+    if algorithm == "sac":  # its temperature goes on, too: it began with 0.01
+        assert abs(float(model.log_ent_coef) - np.log(0.01)) > 1e-3
+        assert model.replay_buffer.size() == 64
     memory, is_first = None, np.ones(1, bool)
     for seen in np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32):
         expected, memory = model.predict(seen, memory, is_first, deterministic=True)
