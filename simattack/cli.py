@@ -15,6 +15,7 @@ import tyro
 
 from simattack.errors import ConfigError, SimattackError
 from simattack.optimizing import optimize
+from simattack.reinforcing import train_adversary
 from simattack.terminal import Stages, columns
 
 # Only what the flags need is imported above: `simattack --help` is to be instant.
@@ -372,6 +373,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "import": import_,
     "optimize": optimize,
     "train": train,
+    "train-adversary": train_adversary,
     "report": report,
     "replay": replay,
     "print": print_,

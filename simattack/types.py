@@ -278,6 +278,11 @@ class World(Protocol):
         ...
 
     @property
+    def route(self) -> Route | None:
+        """Where the car is to go; None before the scene is set."""
+        ...
+
+    @property
     def weather(self) -> Weather:
         """What was set last."""
         ...
@@ -328,6 +333,15 @@ class Running(Protocol):
 
     def end(self) -> None:
         """Give the scene back as it was; safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class Insider(Running, Protocol):
+    """One run of an attack whose adversary knows the car from inside."""
+
+    def watch(self, tick: Tick) -> None:
+        """Take in what the car made of this tick; after ``tamper``."""
         ...
 
 

@@ -27,14 +27,15 @@ FLOORS = {
     "painting": 2, "panels": 1, "bodywork": 2, "prints": 1, "standing": 1, "easel": 2,
     "roadsigns": 2, "mapfile": 2,
     "connection": 2, "standpoints": 2, "printing": 2, "scenario": 2, "actors": 2,
+    "insight": 1, "adversary": 1, "actor": 1,
     "raster": 1, "lens": 1, "onlens": 1, "onsensor": 1,
     "config": 3, "imports": 3, "twin": 3, "stack": 3,
     "casting": 3,
     "staging": 4, "envs": 4, "calibration": 4, "overrides": 4,
     "episode": 5, "gap": 5,
-    "attack_env": 6, "worker": 6, "supervisor": 6, "suite": 6, "optimize": 6,
+    "attack_env": 7, "worker": 6, "supervisor": 6, "suite": 6, "optimize": 6,
     "compare": 7, "train": 7, "report": 7, "replay": 7, "listing": 7, "doctor": 7,
-    "publication": 8, "optimizing": 8,
+    "publication": 8, "optimizing": 8, "reinforce": 8, "reinforcing": 8,
     "cli": 9,
 }  # fmt: skip
 """Rooms by floor; a file may import only from lower floors and from its own room."""
@@ -57,6 +58,9 @@ SIBLINGS = {
     ("acting", "polyline"), ("acting", "reading"), ("session", "lights"),
     ("config", "imports"),
     ("supervisor", "worker"), ("suite", "supervisor"), ("suite", "worker"),
+    ("reinforcing", "reinforce"), ("adversary", "insight"), ("adversary", "surfaces"),
+    ("insight", "geodesy"),
+    ("insight", "geometry"), ("insight", "polyline"), ("actor", "resources"),
     ("envs", "staging"), ("surfaces", "resources"), ("patchfile", "resources"),
 }  # fmt: skip
 """Pairs on one floor that may see each other: (who, whom)."""
@@ -70,6 +74,8 @@ LATE = (
     "onnxruntime",
     "carla",
     "embreex",
+    "stable_baselines3",
+    "sb3_contrib",
 )
 """Imported inside functions only: they take seconds, or are not everywhere."""
 

@@ -127,6 +127,11 @@ class RadarGhost:
         """Lowest and highest (2,) power [mW] and range [m]."""
         return np.array([0.0, NEAREST_M]), np.array([self.MAX_MW, Radar().range_m])
 
+    @property
+    def idle(self) -> Floats:
+        """(2,) no power; a range costs nothing."""
+        return np.array([0.0, np.nan])
+
     def begin(self, world: World, rng: np.random.Generator) -> Looks:
         if self.power_mw > self.MAX_MW:
             raise BudgetError(f"power_mw is {self.power_mw:g}, allowed are {self.MAX_MW:g}")
