@@ -13,8 +13,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from simattack.errors import SimattackError
+from simattack.errors import ConfigError, SimattackError
 from simattack.optimizing import optimize
+from simattack.reinforcing import train_adversary
 from simattack.terminal import Stages, columns
 
 # Only what the flags need is imported above: `simattack --help` is to be instant.
@@ -87,7 +88,7 @@ def run(
     An interrupted run goes on where it stopped when the same command is given again.
 
     Args:
-        name: Of a shipped scenario or suite, or a YAML file of your own.
+        name: Of a shipped scenario or suite, or a file of your own: YAML, or OpenSCENARIO (.xosc).
         out: Results folder; runs/<name> if not given.
         workers: Processes side by side, each with its own embedded server.
         seeds: How many; by default what the scenario says.
@@ -105,7 +106,8 @@ def run(
     from simattack import config, overrides, publication, suite
 
     change = overrides.changes(patch, size_m, detector, trust_pickle, max_ticks, maps)
-    chosen = config.read(name).change(change).select(arms, seeds)
+    own = "" if maps is None else str(maps.resolve())
+    chosen = config.read(name, own, _tell).change(change).select(arms, seeds)
     folder = out if out is not None else Path("runs") / chosen.name
     tools = suite.tools(host, port)
     finished = suite.run(
@@ -125,33 +127,95 @@ def run(
     return 0
 
 
+def import_(
+    file: _Folder,
+    out: Path | None = None,
+    route: str | None = None,
+    ego: str | None = None,
+    length_m: float | None = None,
+    maps: Path | None = None,
+    lenient: bool = False,
+) -> int:
+    """Turn OpenSCENARIO 1.x (.xosc) or a route of CARLA's leaderboard (.xml) into a scenario.
+
+    What simattack has nothing for is refused with its element and line.
+
+    Args:
+        file: To read.
+        out: The YAML file to write; by default named as the scenario, here.
+        route: The id of the route, where a file holds several.
+        ego: Name of the entity under test; by default ego, hero or ego_vehicle.
+        length_m: Of the route, where nothing in OpenSCENARIO says where it ends.
+        maps: A folder of your own with the .xodr files that are named there.
+        lenient: Skip what would be refused, with a line for each.
+    """
+    from simattack.imports import foreign
+
+    own = "" if maps is None else str(maps.resolve())
+    scenario, notes = foreign.read(file, own, route, ego, length_m, lenient)
+    for note in notes:
+        _tell(note)
+    path = foreign.write(scenario, out, file, notes)
+    sys.stdout.write(f"{path}\n")
+    return 0
+
+
 def train(
     name: _Name,
     out: Path = Path("runs/train"),
+    what: Literal["detector", "signals"] = "detector",
     frames: int | None = None,
     epochs: int | None = None,
     architecture: Literal["yolov8n", "yolo11n", "yolo12n", "yolo26n"] = "yolo11n",
     seed: int = 0,
     map: str = "town",
+    more_maps: tuple[str, ...] = (),
     host: str | None = None,
     port: int = 2000,
 ) -> int:
-    """Train a detector on frames gathered in the simulator, score it in places it never saw.
+    """Train on frames gathered in the simulator, score in places never seen.
 
     Writes <out>/<name>.safetensors and its card; an interrupted run goes on where it stopped.
 
     Args:
         name: Of the new weights.
         out: Folder for them, for the frames and for checkpoints.
-        frames: To gather, 30 % of them for scoring.
+        what: The detector of objects, or the classifier that reads lights and signs.
+        frames: To gather, of each map for signals; 30 % of them, or of the places, for scoring.
         epochs: Passes over the training windows.
         architecture: Of the network.
         seed: Of every random draw.
         map: A shipped map's name or an OpenDRIVE file.
-        host: Use a running CARLA server instead of an embedded one.
+        more_maps: Besides it, for signals: such maps as the embedded server can load.
+        host: Use a running CARLA server instead of an embedded one; not for signals.
         port: Of that server.
     """
     from simattack.session import Session
+
+    path = out / f"{name}.safetensors"
+    if what == "signals":
+        from simattack.train import signals
+
+        if host is not None:
+            raise ConfigError(
+                "--what signals changes the signs of maps, which a running server does not let "
+                "it do; leave --host away"
+            )
+        lesson = signals.Recipe(seed=seed)
+        if epochs is not None:
+            lesson = dataclasses.replace(lesson, epochs=epochs)
+        readings = signals.Plan(maps=(map, *more_maps), seed=seed, recipe=lesson)
+        if frames is not None:
+            readings = dataclasses.replace(readings, frames=frames)
+        with Stages() as stages:
+            signals.train(Session.launch, out, path, readings, _result, stages.show)
+        sys.stdout.write(f"weights: {path}\ncard: {path.with_suffix('.json')}\n")
+        return 0
+    if more_maps:
+        raise ConfigError(
+            f"--more-maps goes with --what signals, got {', '.join(more_maps)} for a detector; "
+            "give it one --map"
+        )
     from simattack.train import recipe, run
 
     plan = run.Plan(seed=seed, recipe=recipe.Recipe(f"{architecture}.yaml", seed=seed))
@@ -163,7 +227,6 @@ def train(
     def open_session() -> Session:
         return Session.launch(map) if host is None else Session.connect(host, port, map)
 
-    path = out / f"{name}.safetensors"
     with Stages() as stages:
         run.train(open_session, out, path, plan, _result, stages.show)
     sys.stdout.write(f"weights: {path}\ncard: {path.with_suffix('.json')}\n")
@@ -341,9 +404,11 @@ def doctor() -> int:
 COMMANDS: dict[str, Callable[..., int]] = {
     "serve": serve,
     "run": run,
+    "import": import_,
     "optimize": optimize,
     "train": train,
     "transfer": transfer,
+    "train-adversary": train_adversary,
     "report": report,
     "replay": replay,
     "print": print_,
