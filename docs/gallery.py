@@ -13,7 +13,7 @@ import io
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from PIL import ImageOps
 from simattack import listing, registry
 from simattack.geodesy import gnss_from_world, world_from_gnss
 from simattack.session import Session
+from simattack.taxonomy import Stage
 from simattack.types import (
     ActorState,
     Floats,
@@ -43,6 +44,8 @@ HERE = Path(__file__).resolve().parent
 FOLDER = HERE / "images" / "gallery"
 PAGE = HERE / "gallery.md"
 SITE, SEED = "stop_sign_0", 1
+ON_SIGNS = ("sticker", "poster")
+"""Kinds that are shown without others on the street."""
 MOST_BYTES = 60_000
 TICK_S = 0.05
 WIDE_PX = 400
@@ -60,11 +63,10 @@ class Look:
 
 
 class Easel:
-    """A world, as ``types.World`` tells, that keeps in mind whether somebody paints."""
+    """A world, as ``types.World`` tells, in which an empty name is the stop sign's."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.is_painted = False
 
     @property
     def geo_origin(self) -> tuple[float, float]:
@@ -72,13 +74,6 @@ class Easel:
 
     def surface(self, name: str) -> Surface:
         return self._session.surface(name or SITE)
-
-    def paint(self, surface: Surface, texture: Image) -> None:
-        self.is_painted = True
-        self._session.paint(surface, texture)
-
-    def restore(self, surface: Surface) -> None:
-        self._session.restore(surface)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
@@ -91,9 +86,11 @@ def main(kinds: list[str]) -> None:
         kind
         for kind in registry.kinds("attacks")
         if registry.lookup("attacks", kind).__module__.startswith("simattack.attacks.")
+        and kind != "learned"  # another attack, as somebody has trained it
     ]
     examples = _examples()
     with Session.launch() as session:
+        street(session)
         clean = drive(session)
         for kind in kinds or shipped:
             example = examples.get(kind, {"kind": kind})
@@ -101,13 +98,22 @@ def main(kinds: list[str]) -> None:
     PAGE.write_text(page(shipped, examples))
 
 
-def drive(session: Session, is_fresh: bool = True) -> list[Look]:
-    """Towards a stop sign at about 8 m/s, for as long as it is well in view."""
-    if is_fresh:
-        session.clear()
-    start = session.start_pose(session.route_to(SITE, 30.0))
+def street(session: Session, has_others: bool = False) -> None:
+    """A car 30 m before a stop sign; with others a parked car, and somebody who looks at it."""
+    session.clear()
+    session.route = session.surveyed(session.route_to(SITE, 30.0))
+    start = session.start_pose(session.route)
     session.spawn_ego(start, seed=SEED)
     session.place(None, start, speed_mps=8.0)
+    if has_others:
+        car, walker = session.lane(31.0, 0.3), session.lane(21.0, 2.6)
+        session.spawn("vehicle.audi.a2", car, color=(60, 90, 150))
+        away = replace(walker, yaw_rad=walker.yaw_rad + np.pi)
+        session.spawn("walker.pedestrian.0001", away)
+
+
+def drive(session: Session) -> list[Look]:
+    """Towards the stop sign at about 8 m/s, for as long as it is well in view."""
     looks = []
     for _ in range(35):  # the camera looks at every second tick: the last one is a new look
         session.control(np.array([0.0, 0.3, 0.0]))
@@ -135,12 +141,26 @@ def draw(kind: str, options: dict[str, Any], session: Session, clean: list[Look]
     options.pop("kind", None)
     attack = registry.build("attacks", kind, options, "docs/attacks.md")
     easel = Easel(session)
-    session.clear()
+    before, is_scene = clean, attack.threat.stage is Stage.SCENE
+    has_others = is_scene and kind not in ON_SIGNS
+    if has_others:
+        street(session, has_others=True)
+        before = drive(session)
+    street(session, has_others)
     running = attack.begin(easel, np.random.default_rng(SEED))  # type: ignore[arg-type]
-    if easel.is_painted:
-        painted = drive(session, is_fresh=False)
+    if is_scene:
+        after = []
+        for _ in range(len(clean)):
+            session.control(np.array([0.0, 0.3, 0.0]))
+            after.append(_look(session))
+            running.tamper(after[-1].obs, after[-1].frame)
         running.end()
-        return _pictures(kind, clean[-1].obs["camera"], painted[-1].obs["camera"])
+        apart = [
+            np.abs(a.obs["camera"].astype(int) - b.obs["camera"]).mean()
+            for a, b in zip(before, after, strict=True)
+        ]
+        most = int(np.argmax(apart))
+        return _pictures(kind, before[most].obs["camera"], after[most].obs["camera"])
     pairs = [(look, running.tamper(look.obs, look.frame)) for look in moments(clean)]
     running.end()
     pairs = [(look.obs, told) for look, told in pairs]
@@ -284,6 +304,7 @@ def _from_above(kind: str, pairs: list[tuple[Observation, ...]]) -> Path:
         for chosen, color in ((~is_new, "0.45"), (is_new, "tab:red")):
             plot.plot(points[chosen, 1], points[chosen, 0], ".", markersize=1.5, color=color)
         plot.set(xlim=(-25, 25), ylim=(-5, 40), title=title, xlabel="right [m]", ylabel="ahead [m]")
+        plot.set_aspect("equal")
     return _saved(kind, figure)
 
 

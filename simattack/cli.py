@@ -13,8 +13,10 @@ from typing import Annotated, Literal
 
 import tyro
 
-from simattack.errors import SimattackError
+from simattack.compare.command import compare
+from simattack.errors import ConfigError, SimattackError
 from simattack.optimizing import optimize
+from simattack.reinforcing import train_adversary
 from simattack.terminal import Stages, columns
 
 # Only what the flags need is imported above: `simattack --help` is to be instant.
@@ -87,7 +89,7 @@ def run(
     An interrupted run goes on where it stopped when the same command is given again.
 
     Args:
-        name: Of a shipped scenario or suite, or a YAML file of your own.
+        name: Of a shipped scenario or suite, or a file of your own: YAML, or OpenSCENARIO (.xosc).
         out: Results folder; runs/<name> if not given.
         workers: Processes side by side, each with its own embedded server.
         seeds: How many; by default what the scenario says.
@@ -105,7 +107,8 @@ def run(
     from simattack import config, overrides, publication, suite
 
     change = overrides.changes(patch, size_m, detector, trust_pickle, max_ticks, maps)
-    chosen = config.read(name).change(change).select(arms, seeds)
+    own = "" if maps is None else str(maps.resolve())
+    chosen = config.read(name, own, _tell).change(change).select(arms, seeds)
     folder = out if out is not None else Path("runs") / chosen.name
     tools = suite.tools(host, port)
     finished = suite.run(
@@ -125,88 +128,98 @@ def run(
     return 0
 
 
-def compare(
-    name: _Name,
+def import_(
+    file: _Folder,
     out: Path | None = None,
-    drive: bool = False,
-    claims: bool = False,
-    workers: int = 1,
-    max_ticks: int | None = None,
-    host: str | None = None,
-    port: int = 2000,
+    route: str | None = None,
+    ego: str | None = None,
+    length_m: float | None = None,
+    maps: Path | None = None,
+    lenient: bool = False,
 ) -> int:
-    """Set defenses against attacks, those made to get past them too, and write a leaderboard.
+    """Turn OpenSCENARIO 1.x (.xosc) or a route of CARLA's leaderboard (.xml) into a scenario.
 
-    An interrupted run goes on where it stopped when the same command is given again.
+    What simattack has nothing for is refused with its element and line.
 
     Args:
-        name: Of a shipped comparison, such as defenses, or a YAML file of your own.
-        out: Results folder; runs/<name> if not given.
-        drive: Drive all arms as well, after the screening on single views.
-        claims: Drive as many seeds as the comparison's claims need, not its screening.
-        workers: Processes that drive side by side.
-        max_ticks: End every episode after so many ticks of 0.05 s.
-        host: Use a running CARLA server instead of an embedded one.
-        port: Of that server.
+        file: To read.
+        out: The YAML file to write; by default named as the scenario, here.
+        route: The id of the route, where a file holds several.
+        ego: Name of the entity under test; by default ego, hero or ego_vehicle.
+        length_m: Of the route, where nothing in OpenSCENARIO says where it ends.
+        maps: A folder of your own with the .xodr files that are named there.
+        lenient: Skip what would be refused, with a line for each.
     """
-    from simattack import config, overrides, publication, suite
-    from simattack.compare import run as comparing
-    from simattack.compare import write
-    from simattack.session import Session
+    from simattack.imports import foreign
 
-    comparison = config.read_comparison(name)
-    folder = out if out is not None else Path("runs") / comparison.name
-
-    def open_session(scenario: config.Scenario) -> Session:
-        where = str(scenario.map_file())
-        return Session.launch(where) if host is None else Session.connect(host, port, where)
-
-    with Stages() as stages:
-        rows = comparing.screen(comparison, folder, open_session, stages.show)
-    n_errors = 0
-    if drive or claims:
-        seeds = comparison.claims if claims else comparison.screening
-        plan = comparison.suite(comparing.adaptive_of(rows), seeds)
-        plan = plan.change(overrides.changes(max_ticks=max_ticks))
-        tools = suite.tools(host, port)
-        done = suite.run(plan, folder / "drives", tools, workers, is_remote=host is not None)
-        publication.publish(done.folder.path)
-        n_errors = done.n_errors
-    page = write.publish(comparison, folder, rows)
-    sys.stdout.write(f"{write.text(rows)}\nreport: {page}\n")
-    if n_errors:
-        _tell(f"{n_errors} episodes ended in an error")
-    return 1 if n_errors else 0
+    own = "" if maps is None else str(maps.resolve())
+    scenario, notes = foreign.read(file, own, route, ego, length_m, lenient)
+    for note in notes:
+        _tell(note)
+    path = foreign.write(scenario, out, file, notes)
+    sys.stdout.write(f"{path}\n")
+    return 0
 
 
 def train(
     name: _Name,
     out: Path = Path("runs/train"),
+    what: Literal["detector", "signals"] = "detector",
     frames: int | None = None,
     epochs: int | None = None,
+    architecture: Literal["yolov8n", "yolo11n", "yolo12n", "yolo26n"] = "yolo11n",
     seed: int = 0,
     map: str = "town",
+    more_maps: tuple[str, ...] = (),
     host: str | None = None,
     port: int = 2000,
 ) -> int:
-    """Train a detector on frames gathered in the simulator, score it in places it never saw.
+    """Train on frames gathered in the simulator, score in places never seen.
 
     Writes <out>/<name>.safetensors and its card; an interrupted run goes on where it stopped.
 
     Args:
         name: Of the new weights.
         out: Folder for them, for the frames and for checkpoints.
-        frames: To gather, 30 % of them for scoring.
+        what: The detector of objects, or the classifier that reads lights and signs.
+        frames: To gather, of each map for signals; 30 % of them, or of the places, for scoring.
         epochs: Passes over the training windows.
+        architecture: Of the network.
         seed: Of every random draw.
         map: A shipped map's name or an OpenDRIVE file.
-        host: Use a running CARLA server instead of an embedded one.
+        more_maps: Besides it, for signals: such maps as the embedded server can load.
+        host: Use a running CARLA server instead of an embedded one; not for signals.
         port: Of that server.
     """
     from simattack.session import Session
+
+    path = out / f"{name}.safetensors"
+    if what == "signals":
+        from simattack.train import signals
+
+        if host is not None:
+            raise ConfigError(
+                "--what signals changes the signs of maps, which a running server does not let "
+                "it do; leave --host away"
+            )
+        lesson = signals.Recipe(seed=seed)
+        if epochs is not None:
+            lesson = dataclasses.replace(lesson, epochs=epochs)
+        readings = signals.Plan(maps=(map, *more_maps), seed=seed, recipe=lesson)
+        if frames is not None:
+            readings = dataclasses.replace(readings, frames=frames)
+        with Stages() as stages:
+            signals.train(Session.launch, out, path, readings, _result, stages.show)
+        sys.stdout.write(f"weights: {path}\ncard: {path.with_suffix('.json')}\n")
+        return 0
+    if more_maps:
+        raise ConfigError(
+            f"--more-maps goes with --what signals, got {', '.join(more_maps)} for a detector; "
+            "give it one --map"
+        )
     from simattack.train import recipe, run
 
-    plan = run.Plan(seed=seed, recipe=recipe.Recipe(seed=seed))
+    plan = run.Plan(seed=seed, recipe=recipe.Recipe(f"{architecture}.yaml", seed=seed))
     if frames is not None:
         plan = dataclasses.replace(plan, frames=frames)
     if epochs is not None:
@@ -215,10 +228,41 @@ def train(
     def open_session() -> Session:
         return Session.launch(map) if host is None else Session.connect(host, port, map)
 
-    path = out / f"{name}.safetensors"
     with Stages() as stages:
         run.train(open_session, out, path, plan, _result, stages.show)
     sys.stdout.write(f"weights: {path}\ncard: {path.with_suffix('.json')}\n")
+    return 0
+
+
+def transfer(
+    patches: tyro.conf.Positional[tuple[str, ...]],
+    twin: Path,
+    detectors: tuple[str, ...] = ("town_yolo11n",),
+    threshold: float = 0.25,
+    out: Path = Path("transfer.jsonl"),
+    seed: int = 0,
+) -> int:
+    """Show patches to detectors that they were not made for, on the views of one twin.
+
+    Args:
+        patches: Of shipped patches, or pictures' paths.
+        twin: The file twin.npz that `simattack optimize` leaves in its <name>.run.
+        detectors: Names or paths of weights.
+        threshold: Of the score from which on the target counts as seen.
+        out: A line of JSON for every patch or control and detector.
+        seed: Of the random picture beside each patch.
+    """
+    from simattack import transfer as transfers
+    from simattack.detectors.yolo import Yolo
+    from simattack.patchfile import load_patch
+    from simattack.twin import Twin
+
+    cells = transfers.matrix(
+        Twin.load(twin), [load_patch(name) for name in patches],
+        {name: Yolo(name) for name in detectors}, threshold, seed,
+    )  # fmt: skip
+    transfers.write(out, cells)
+    sys.stdout.write(f"{transfers.table(cells)}rows: {out}\n")
     return 0
 
 
@@ -361,9 +405,12 @@ def doctor() -> int:
 COMMANDS: dict[str, Callable[..., int]] = {
     "serve": serve,
     "run": run,
+    "import": import_,
     "optimize": optimize,
     "compare": compare,
     "train": train,
+    "transfer": transfer,
+    "train-adversary": train_adversary,
     "report": report,
     "replay": replay,
     "print": print_,

@@ -189,12 +189,19 @@ def _comparison(path: Path, content: Mapping[str, Any]) -> Comparison:
     return compared
 
 
-def read(name: str) -> Suite:
+def read(name: str, maps: str = "", tell: Callable[[str], None] | None = None) -> Suite:
     """The suite, or the scenario as a suite of one, of that name or path.
+
+    Args:
+        name: of a shipped one, or a path: of a YAML file or of OpenSCENARIO (.xosc).
+        maps: the user's own folder of maps, for OpenSCENARIO.
+        tell: is told what of OpenSCENARIO was taken in another way than it is written.
 
     Raises:
         ConfigError: no such file, or something in it is wrong.
     """
+    if (scenario := _foreign(name, maps, tell)) is not None:
+        return Suite(scenario.name, (Entry(scenario, scenario.arms(), scenario.seeds),))
     path = _locate(name)
     content = reading.load_yaml(path)
     if "attacks" in content:
@@ -219,6 +226,8 @@ def read_scenario(name: str) -> Scenario:
     Raises:
         ConfigError: no such file, it is a suite, or something in it is wrong.
     """
+    if (scenario := _foreign(name)) is not None:
+        return scenario
     path = _locate(name)
     content = reading.load_yaml(path)
     if "entries" in content:
@@ -252,6 +261,21 @@ def _plain_control(reader: reading.Reader, value: Any, place: str) -> Control:
     return Control(value["name"], {key: _frozen(item) for key, item in value["options"].items()})
 
 
+def _foreign(
+    name: str, maps: str = "", tell: Callable[[str], None] | None = None
+) -> Scenario | None:
+    """What an OpenSCENARIO file says; None: the name is of no such file."""
+    if Path(name).suffix.lower() != ".xosc":
+        return None
+    from simattack.imports import foreign
+
+    scenario, notes = foreign.read(Path(name), maps)
+    if tell is not None:
+        for note in notes:
+            tell(note)
+    return scenario
+
+
 def _locate(name: str) -> Path:
     try:
         return resources.locate(name, "scenarios", ".yaml")
@@ -274,8 +298,10 @@ def _entry(reader: reading.Reader, place: str, content: Any) -> Entry:
         content = {"scenario": content}
     if not isinstance(content, dict) or not isinstance(content.get("scenario"), str):
         raise reader.wrong(place, "a scenario's name, or a mapping with 'scenario'", content)
-    reader.only_known(content, ("scenario", "map", "sites", "arms", "seeds"), place)
-    scenario = read_scenario(content["scenario"])
+    reader.only_known(
+        content, ("scenario", "name", "map", "sites", "arms", "seeds", *_REPLACED), place
+    )
+    scenario = _replaced(reader, place, content, read_scenario(content["scenario"]))
     if content.get("map") is not None:
         other = reader.read(content["map"], str, f"{place}.map")
         name = f"{scenario.name}_{Path(other).stem}"
@@ -290,6 +316,44 @@ def _entry(reader: reading.Reader, place: str, content: Any) -> Entry:
     if content.get("seeds") is not None:
         seeds = _seeds(reader, content["seeds"], f"{place}.seeds")
     return Entry(scenario, arms, seeds)
+
+
+_REPLACED: Mapping[str, Any] = {
+    "attack": Part,
+    "controls": tuple[Control, ...],
+    "defenses": tuple[Part, ...],
+    "sensors": tuple[str, ...],
+    "unsafe": str,
+}
+"""Fields of a scenario that an entry may replace, with their types."""
+
+
+def _replaced(
+    reader: reading.Reader, place: str, content: Mapping[str, Any], scenario: Scenario
+) -> Scenario:
+    """The scenario with what an entry says instead, under a name of its own.
+
+    Without a ``name`` it is called after its new attack.
+    """
+    special = {Part: read_part, tuple[Control, ...]: _controls}
+    inner = reading.Reader(reader.source, special)
+    changes: dict[str, Any] = {}
+    for field_name, kind in _REPLACED.items():
+        if content.get(field_name) is not None:
+            changes[field_name] = inner.read(content[field_name], kind, f"{place}.{field_name}")
+    if "attack" in changes and "controls" not in changes:
+        changes["controls"] = ()
+    name = content.get("name")
+    if name is not None:
+        changes["name"] = reader.read(name, str, f"{place}.name")
+    elif "attack" in changes:
+        changes["name"] = f"{scenario.name}_{changes['attack'].kind}"
+    elif changes:
+        raise reader.wrong(f"{place}.name", "a name for the changed scenario", None)
+    try:
+        return dataclasses.replace(scenario, **changes)
+    except reading.FieldError as error:
+        raise ConfigError(f"{reader.source}: {place}: {error}") from error
 
 
 def _scenario(path: Path, content: dict[str, Any]) -> Scenario:

@@ -176,8 +176,16 @@ def option(value: object, cls: type[_T], name: str) -> _T:
 class _Loader(yaml.SafeLoader):
     """Refuses a mapping that says one key twice; plain YAML would keep the last in silence.
 
-    Takes 1e-3 for a number, as YAML 1.2 does.
+    As in YAML 1.2, 1e-3 is a number, and of the words only true and false are booleans: ``off`` is
+    a name that somebody gives a control.
     """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  PyYAML's own name and kind
+        first: [
+            (tag, how) for tag, how in known if tag != "tag:yaml.org,2002:bool" or first in "tTfF"
+        ]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from simattack.connection import Connection, knock
 from simattack.errors import ConfigError, ServerGone, SimattackError
 from simattack.lights import Lights
 from simattack.painting import Painting
-from simattack.places import Place
+from simattack.polyline import Polyline
 from simattack.resources import locate
 from simattack.roadmap import RoadMap, beside, pose_of
+from simattack.roadsigns import RoadSigns, lines_on
 from simattack.sensing import Rig
 from simattack.server_process import ServerProcess
 from simattack.surfaces import Approach, approaches, billboards_and_signs, named
@@ -403,6 +405,11 @@ class Session:
                 self._road = RoadMap(self._carla, self._world.get_map())
         return self._road
 
+    def road_signs(self) -> RoadSigns:
+        """The map's own signs and lights; ground truth, not for the car."""
+        with self._line.talking("listing signs"):
+            return RoadSigns(self._carla, self._world)
+
     @property
     def geo_origin(self) -> tuple[float, float]:
         """Latitude and longitude [deg] of the world's origin."""
@@ -416,14 +423,6 @@ class Session:
         """
         return self.road.route(self._approach(surface_name), start_before_m, beyond_m)
 
-    def place_route(self, place: Place, start_m: float = 0.0) -> Route:
-        """The lane's centre from ``start_m`` along a place's route to its end; no speed limit.
-
-        Raises:
-            ConfigError: the map has no such route.
-        """
-        return self.road.place_route(place, start_m)
-
     def lights_of(self, route: Route) -> Lights:
         """The traffic lights on a route; ground truth."""
         with self._line.talking("finding the traffic lights"):
@@ -434,16 +433,18 @@ class Session:
         self._lights = self.lights_of(route)
         return self._lights
 
+    def surveyed(self, route: Route) -> Route:
+        """The route with what a navigation map tells of it: lines with lights, lane widths."""
+        lines = lines_on(route.points, self.road_signs().stop_lines())
+        return replace(route, signal_lines_m=lines, lane_width_m=self.road.widths_m(route.points))
+
     def stop_line(self, surface_name: str) -> Floats:
         """(2, 3) the ends of the stop line that goes with a sign; ground truth."""
         return self._approach(surface_name).stop_line_m
 
     def start_pose(self, route: Route) -> Pose:
         """On the first point of a route, looking along it."""
-        (x, y, z), (ahead_x, ahead_y, _) = route.points[0], route.points[1]
-        return Pose(
-            float(x), float(y), float(z), yaw_rad=float(np.arctan2(ahead_y - y, ahead_x - x))
-        )
+        return Polyline(route.points).pose(0.0)
 
     # -- inside --------------------------------------------------------------------------------
 

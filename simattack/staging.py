@@ -40,6 +40,8 @@ class Stage:
     company: Company
     red_s: float | None
     """How long the lights stay red; None: nobody holds them."""
+    stop_lines_m: tuple[Floats, ...] = ()
+    """(2, 3) each: of all stop signs on the route, in its order."""
 
     def act(self, frame: Frame) -> None:
         """Let the cast and the lights do what they do before the next tick."""
@@ -84,7 +86,7 @@ def stage(
     """
     session.clear()
     session.set_weather(conditions.weather)
-    route = route_of(session, scenario, conditions)
+    route = session.surveyed(route_of(session, scenario, conditions))
     route = replace(route, speed_limit_mps=np.minimum(route.speed_limit_mps, conditions.speed_mps))
     session.route = route
     start = session.start_pose(route)
@@ -99,7 +101,15 @@ def stage(
     line, heading = _middle(session, conditions, route)
     _oncoming(session, line, heading, conditions.vehicles, rng)
     _walkers(session, line, heading, conditions.walkers, rng)
-    return Stage(car, route, session.road.half_lanes_m(route), lights, company, conditions.red_s)
+    return Stage(
+        car,
+        route,
+        session.road.half_lanes_m(route),
+        lights,
+        company,
+        conditions.red_s,
+        session.road.stop_lines(route, session.approaches.values()),
+    )
 
 
 def route_of(session: Session, scenario: Scenario, conditions: Conditions) -> Route:
@@ -110,7 +120,7 @@ def route_of(session: Session, scenario: Scenario, conditions: Conditions) -> Ro
     """
     place = scenario.place(conditions.site)
     if place is not None:
-        return session.place_route(place, conditions.start_m or 0.0)
+        return session.road.place_route(place, conditions.start_m or 0.0)
     return session.route_to(conditions.site, conditions.start_before_m or 0.0, BEYOND_M)
 
 

@@ -54,9 +54,16 @@ class World(Protocol):
 
     def surface(self, name: str) -> Surface: ...
 
-    def place_route(self, place: MapPlace, start_m: float) -> Route: ...
+    @property
+    def road(self) -> Roads: ...
 
     def lights_of(self, route: Route) -> Lights: ...
+
+
+class Roads(Protocol):
+    """The lanes of the map."""
+
+    def place_route(self, place: MapPlace, start_m: float = 0.0) -> Route: ...
 
 
 class Lights(Protocol):
@@ -251,7 +258,7 @@ def _about(world: World, scenario: Scenario, conditions: Conditions) -> Place:
     place = scenario.place(conditions.site)
     if place is None:
         return Place(world.stop_line(conditions.site), world.surface(conditions.site))
-    lines = world.lights_of(world.place_route(place, conditions.start_m or 0.0)).lines_m
+    lines = world.lights_of(world.road.place_route(place, conditions.start_m or 0.0)).lines_m
     return Place(lines[0] if lines else None)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -205,11 +206,32 @@ def test_a_car_has_every_sensor_unless_its_scenario_says_otherwise_and_old_rows_
 @pytest.mark.parametrize("kind", registry.kinds("attacks"))
 def test_every_attack_on_a_sensor_says_which(kind):
     cls = registry.lookup("attacks", kind)
-    if kind in ("several", "tuned"):
+    if kind in ("several", "tuned", "learned"):
         return
     needs = getattr(cls, "needs", ())
     assert set(needs) <= set(SENSORS)
     assert needs or object.__new__(cls).threat.stage is not Stage.SENSOR
+
+
+def test_an_entry_may_replace_the_attack_under_a_name_of_its_own(write):
+    path = write(PLAIN)
+    jam = "{kind: gnss_jamming, power_mw: 20}"
+    entries = (
+        f"entries: [{{scenario: {path}, attack: {jam}, controls: {{off: {{power_mw: 0}}}}, "
+        f"sensors: [gnss, imu], unsafe: collision}}, {{scenario: {path}, attack: {jam}, name: j}}]"
+    )
+    one, two = (entry.scenario for entry in config.read(write(entries, "suite.yaml")).entries)
+    assert one.name == f"{Path(path).stem}_gnss_jamming" and two.name == "j"
+    assert one.attack == Part("gnss_jamming", {"power_mw": 20})
+    assert one.sensors == ("gnss", "imu") and one.unsafe == "collision"
+    assert [arm.name for arm in one.arms()][:3] == ["clean", "control_off", "attacked"]
+    assert two.controls == (), "the other attack's controls are none of this one"
+    wrong = f"entries: [{{scenario: {path}, unsafe: collision}}]"
+    with pytest.raises(ConfigError, match=r"entries\[0\]\.name.*a name for the changed scenario"):
+        config.read(write(wrong, "suite.yaml"))
+    wrong = f"entries: [{{scenario: {path}, attack: {jam}, sensors: [gps]}}]"
+    with pytest.raises(ConfigError, match=r"suite\.yaml: entries\[0\]: field 'sensors'"):
+        config.read(write(wrong, "suite.yaml"))
 
 
 def test_a_suite_names_scenarios_arms_and_seeds(write):

@@ -2,11 +2,54 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
 from simattack.policies.localisation import into_frame
 from simattack.policies.path import Path
 from simattack.types import CarInfo, Floats
+
+
+class Lane(Protocol):
+    """The lane as a camera sees it."""
+
+    @property
+    def offset_m(self) -> float:
+        """The car right of the lane's middle."""
+        ...
+
+    @property
+    def heading_rad(self) -> float:
+        """The car's heading right of the lane's."""
+        ...
+
+    @property
+    def quality(self) -> float:
+        """How sure that is, 0..1."""
+        ...
+
+
+def in_lane(pose: Floats, s_m: float, path: Path, lane: Lane | None, trust: float) -> Floats:
+    """(3,) the pose, drawn to where a camera sees the car in its lane; the path is its middle.
+
+    Args:
+        pose: (3,) x, y, yaw in the world.
+        s_m: the car's own place along the path.
+        path: the route.
+        lane: None leaves the pose as it is.
+        trust: what part of the way it is drawn at full quality, 0..1.
+    """
+    if lane is None:
+        return pose
+    share = trust * min(max(lane.quality, 0.0), 1.0)
+    heading = path.heading_rad(s_m)
+    _, right_m = path.locate(pose[:2], s_m)
+    aside = share * (lane.offset_m - right_m)
+    turn = (heading + lane.heading_rad - pose[2] + np.pi) % (2 * np.pi) - np.pi
+    shift = np.array([-np.sin(heading) * aside, np.cos(heading) * aside, share * turn])
+    moved: Floats = pose + shift
+    return moved
 
 
 def pure_pursuit(pose: Floats, s_m: float, speed_mps: float, path: Path, car: CarInfo) -> float:

@@ -1,19 +1,27 @@
-"""Where the car believes it is: GNSS, compass, gyroscope and wheel speed in one Kalman filter.
+"""Where the car believes it is: GNSS, compass, inertial unit and wheels in one Kalman filter.
 
 Two estimates run side by side. The *pose* is absolute and jumps a little with every fix; it is
 for following the route. The *odometry* never jumps and drifts slowly; it is for putting together
-what the camera saw at different moments.
+what the sensors saw at different moments.
+
+Every sensor may be missing. Without wheels the speed is the accelerometer's sum, held by the
+fixes; without an inertial unit the car turns as its steering says and the fixes show its course;
+without fixes it goes on by the others, but it cannot begin without one.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 
 import numpy as np
 
 from simattack.geodesy import EARTH_RADIUS_M as EARTH_RADIUS_M
 from simattack.geodesy import world_from_gnss as world_from_gnss
 from simattack.types import Floats, Observation
+
+X, Y, YAW, SPEED, PUSH_BIAS, TURN_BIAS = range(6)
+"""Rows of the filter's state."""
 
 
 def yaw_from_compass(compass_rad: float) -> float:
@@ -22,14 +30,26 @@ def yaw_from_compass(compass_rad: float) -> float:
 
 
 class Localiser:
-    """One run of the filter over x, y, yaw; odometry with a short memory beside it.
+    """One run of an extended Kalman filter; odometry with a short memory beside it.
 
-    Source: Thrun, Burgard & Fox, Probabilistic Robotics (2005), table 3.3.
+    Its state is x, y [m], yaw [rad], speed [m/s], and what the accelerometer's forward axis
+    [m/s2] and the gyroscope's upright axis [rad/s] read too much. The first of the two holds
+    gravity's share on a slope as well.
+
+    Source: Thrun, Burgard & Fox, Probabilistic Robotics (2005), table 3.3; biases as states as in
+    Groves, Principles of GNSS, Inertial, and Multisensor Integrated Navigation Systems (2013),
+    chapter 14 (chapter assumed).
 
     Args:
         origin_deg: latitude and longitude of the world's origin.
         gnss_std_m: expected error of one fix, each axis.
         compass_std_rad: expected error of one compass reading.
+        wheel_std_mps: expected error of one wheel speed.
+        heading_rad: the yaw to begin with where there is no compass.
+        rear_m: how far behind the car frame's origin the rear axle is, which rolls straight on
+            while the car turns, so that the origin moves sideways.
+        gates: by sensor (``gnss``, ``compass``, ``wheels``), the greatest ``nis`` that is taken
+            in; every reading of a sensor that is not named.
     """
 
     MEMORY_S = 2.0
@@ -37,25 +57,62 @@ class Localiser:
     """Growth of the position's error per root of a metre driven; wheel slip and the like."""
     TURN_DRIFT_RAD = 0.004
     """Growth of the heading's error per root of a second."""
+    PUSH_DRIFT_MPS = 0.1
+    """Growth of the speed's error per root of a second, by what the accelerometer hears besides."""
+    BLIND_TURN_DRIFT_RAD = 0.05
+    """As TURN_DRIFT_RAD, by the steering alone."""
+    BLIND_PUSH_DRIFT_MPS = 2.0
+    """As PUSH_DRIFT_MPS, without an accelerometer."""
+    BIAS_STD = (0.3, 0.005)
+    """Of the biases at the beginning [m/s2, rad/s], assumed: a slope of 3 %, and 0.3 deg/s ..."""
+    BIAS_WALK = (0.1, 0.0005)
+    """... and their growth per root of a second: a slope comes and goes within seconds."""
+    HEADING_STD_RAD = 0.2
+    """Of ``heading_rad``."""
 
     def __init__(
-        self, origin_deg: tuple[float, float], gnss_std_m: float, compass_std_rad: float
+        self,
+        origin_deg: tuple[float, float],
+        gnss_std_m: float,
+        compass_std_rad: float,
+        wheel_std_mps: float = 0.1,
+        heading_rad: float = 0.0,
+        rear_m: float = 0.0,
+        gates: Mapping[str, float] | None = None,
     ) -> None:
         self._origin_deg = origin_deg
         self._gnss_var = gnss_std_m**2
         self._compass_var = compass_std_rad**2
+        self._wheel_var = wheel_std_mps**2
+        self._heading_rad = heading_rad
+        self._rear_m = rear_m
+        self._gates = dict(gates or {})
         self._state: Floats | None = None
-        self._spread = np.zeros((3, 3))
+        self._spread = np.zeros((6, 6))
         self._odometry = np.zeros(3)
         self._history: deque[tuple[float, Floats]] = deque()
         self._time_s = 0.0
+        self.turn_radps = 0.0
+        """How fast the car turns to the right, as last measured or steered."""
+        self.nis: dict[str, float] = {}
+        """By sensor, the normalised innovation squared of its newest reading: how far that lay
+        from what was expected, in units of both errors; chi-squared with as many degrees of
+        freedom as the reading has numbers, if all is well."""
 
     @property
     def pose(self) -> Floats:
         """(3,) x, y [m], yaw [rad] in the world, of the car frame's origin."""
-        if self._state is None:
-            raise RuntimeError("no observation with a fix yet; call update first")
-        return self._state
+        return self._known()[:3]
+
+    @property
+    def speed_mps(self) -> float:
+        """Forward; never negative, as the car never backs."""
+        return max(float(self._known()[SPEED]), 0.0)
+
+    @property
+    def biases(self) -> Floats:
+        """(2,) of the accelerometer's forward axis [m/s2] and the gyroscope's upright [rad/s]."""
+        return self._known()[PUSH_BIAS:]
 
     @property
     def has_pose(self) -> bool:
@@ -67,28 +124,36 @@ class Localiser:
         """(3,) x, y [m], yaw [rad] in the frame the car began in."""
         return self._odometry
 
-    def update(self, obs: Observation) -> None:
-        """Take in one tick's sensors; a fix that is no number is none, and is left out."""
+    def update(self, obs: Observation, steered_radps: float = 0.0) -> None:
+        """Take in one tick's sensors; a fix that is no number is none, and is left out.
+
+        Args:
+            steered_radps: how fast the steering turns the car; for want of a gyroscope.
+        """
         time_s = float(obs["clock"][0])
-        has_fix = bool(np.isfinite(obs["gnss"][:2]).all())
-        yaw = yaw_from_compass(float(obs["imu"][6]))
-        if has_fix:
-            fix = world_from_gnss(float(obs["gnss"][0]), float(obs["gnss"][1]), self._origin_deg)
-        if self._state is None and not has_fix:
-            self._time_s = time_s
-            return
-        if self._state is None:
-            self._state = np.array([fix[0], fix[1], yaw])
-            self._spread = np.diag([self._gnss_var, self._gnss_var, self._compass_var])
-        else:
-            self._predict(
-                float(obs["speed"][0]), float(obs["imu"][5]), max(time_s - self._time_s, 0.0)
-            )
-            if has_fix:
-                self._correct(fix, yaw)
-            else:
-                self._correct_yaw(yaw)
+        dt_s = max(time_s - self._time_s, 0.0)
         self._time_s = time_s
+        self.turn_radps = steered_radps
+        if "imu" in obs:
+            bias = 0.0 if self._state is None else float(self._state[TURN_BIAS])
+            self.turn_radps = float(obs["imu"][5]) - bias
+        fix = self._fix(obs)
+        if self._state is not None:
+            self._predict(obs, dt_s)
+        elif fix is not None:
+            self._begin(obs, fix)
+        else:
+            return
+        if "speed" in obs:
+            row = np.eye(6)[SPEED : SPEED + 1]
+            miss = np.array([float(obs["speed"][0]) - self._known()[SPEED]])
+            self._correct("wheels", row, miss, self._wheel_var)
+        if "imu" in obs:
+            yaw = yaw_from_compass(float(obs["imu"][6]))
+            miss = np.array([_wrap(yaw - self._known()[YAW])])
+            self._correct("compass", np.eye(6)[YAW : YAW + 1], miss, self._compass_var)
+        if fix is not None:
+            self._correct("gnss", np.eye(6)[:2], fix - self._known()[:2], self._gnss_var)
         self._history.append((time_s, self._odometry.copy()))
         while self._history[0][0] < time_s - self.MEMORY_S:
             self._history.popleft()
@@ -106,42 +171,74 @@ class Localiser:
         """Odometry points (N, 2), in the world (N, 2) [m] by the present pose."""
         return from_frame(into_frame(points, self._odometry), self.pose)
 
-    def _predict(self, speed_mps: float, turn_radps: float, dt_s: float) -> None:
-        assert self._state is not None
-        step, turn = speed_mps * dt_s, turn_radps * dt_s
-        for pose in (self._state, self._odometry):
-            middle = pose[2] + turn / 2
-            pose += (step * np.cos(middle), step * np.sin(middle), turn)
-        yaw = self._state[2] - turn / 2
-        jacobian = np.array(
-            [[1.0, 0.0, -step * np.sin(yaw)], [0.0, 1.0, step * np.cos(yaw)], [0.0, 0.0, 1.0]]
-        )
-        self._spread = jacobian @ self._spread @ jacobian.T
-        moved = self.DRIFT_M**2 * step
-        self._spread += np.diag([moved, moved, self.TURN_DRIFT_RAD**2 * dt_s])
+    def _known(self) -> Floats:
+        if self._state is None:
+            raise RuntimeError("no observation with a fix yet; call update first")
+        return self._state
 
-    def _correct(self, fix: Floats, yaw_rad: float) -> None:
-        assert self._state is not None
-        surprise = np.array(
-            [fix[0] - self._state[0], fix[1] - self._state[1], _wrap(yaw_rad - self._state[2])]
-        )
-        noise = np.diag([self._gnss_var, self._gnss_var, self._compass_var])
-        gain = self._spread @ np.linalg.inv(self._spread + noise)
-        self._state = self._state + gain @ surprise
-        self._state[2] = _wrap(self._state[2])
-        keep = np.eye(3) - gain
+    def _fix(self, obs: Observation) -> Floats | None:
+        if "gnss" not in obs or not np.isfinite(obs["gnss"][:2]).all():
+            return None
+        return world_from_gnss(float(obs["gnss"][0]), float(obs["gnss"][1]), self._origin_deg)
+
+    def _begin(self, obs: Observation, fix: Floats) -> None:
+        self._state = np.array([fix[0], fix[1], self._heading_rad, 0.0, 0.0, 0.0])
+        heading_var = self.HEADING_STD_RAD**2
+        # The corrections that follow would count the readings of this tick twice, so what is
+        # taken as it comes here begins at next to nothing known.
+        if "imu" in obs:
+            self._state[YAW] = yaw_from_compass(float(obs["imu"][6]))
+            heading_var = 1.0
+        if "speed" in obs:
+            self._state[SPEED] = float(obs["speed"][0])
+        far, fast = 1e3 * self._gnss_var, 10.0**2
+        self._spread = np.diag([far, far, heading_var, fast, *np.square(self.BIAS_STD)])
+
+    def _predict(self, obs: Observation, dt_s: float) -> None:
+        state = self._known()
+        push, turn = 0.0, self.turn_radps * dt_s
+        push_drift, turn_drift = self.BLIND_PUSH_DRIFT_MPS, self.BLIND_TURN_DRIFT_RAD
+        if has_imu := "imu" in obs:
+            push = (float(obs["imu"][0]) - state[PUSH_BIAS]) * dt_s
+            push_drift, turn_drift = self.PUSH_DRIFT_MPS, self.TURN_DRIFT_RAD
+        step, aside = (state[SPEED] + push / 2) * dt_s, self._rear_m * turn
+        yaw, middle = state[YAW] + turn / 2, self._odometry[2] + turn / 2
+        cos, sin = np.cos(yaw), np.sin(yaw)
+        moved = from_frame(np.array([[step, aside]]), np.array([0.0, 0.0, middle]))[0]
+        self._odometry = self._odometry + np.array([*moved, turn])
+        ahead, right = np.array([cos, sin]), np.array([-sin, cos])
+        went = step * ahead + aside * right
+        self._state = state + np.array([*went, turn, push, 0.0, 0.0])
+        move = np.eye(6)
+        by_yaw = step * right - aside * ahead
+        move[:2, YAW] = by_yaw
+        move[:2, SPEED] = ahead * dt_s
+        if has_imu:
+            move[:2, PUSH_BIAS] = -ahead * dt_s**2 / 2
+            move[:2, TURN_BIAS] = -(by_yaw / 2 + self._rear_m * right) * dt_s
+            move[SPEED, PUSH_BIAS] = move[YAW, TURN_BIAS] = -dt_s
+        self._spread = move @ self._spread @ move.T
+        slip = self.DRIFT_M**2 * abs(step)
+        grown = np.square([turn_drift, push_drift, *self.BIAS_WALK]) * dt_s
+        self._spread += np.diag([slip, slip, *grown])
+
+    def _correct(self, sensor: str, rows: Floats, miss: Floats, variance: float) -> None:
+        """Take in readings of single states, ``miss`` away from what was expected.
+
+        Args:
+            rows: (n, 6) of the identity.
+        """
+        noise = variance * np.eye(len(rows))
+        inverse = np.linalg.inv(rows @ self._spread @ rows.T + noise)
+        self.nis[sensor] = float(miss @ inverse @ miss)
+        if self.nis[sensor] > self._gates.get(sensor, np.inf):
+            return
+        gain = self._spread @ rows.T @ inverse
+        self._state = self._known() + gain @ miss
+        self._state[YAW] = _wrap(self._state[YAW])
+        keep = np.eye(6) - gain @ rows
         # Joseph's form stays symmetric and positive in floating point.
-        self._spread = keep @ self._spread @ keep.T + gain @ noise @ gain.T
-
-    def _correct_yaw(self, yaw_rad: float) -> None:
-        """The compass alone; it tells of x and y only what they share with the heading."""
-        assert self._state is not None
-        column = self._spread[:, 2]
-        gain = column / (column[2] + self._compass_var)
-        self._state = self._state + gain * _wrap(yaw_rad - self._state[2])
-        self._state[2] = _wrap(self._state[2])
-        keep = np.eye(3) - np.outer(gain, [0.0, 0.0, 1.0])
-        self._spread = keep @ self._spread @ keep.T + self._compass_var * np.outer(gain, gain)
+        self._spread = keep @ self._spread @ keep.T + variance * gain @ gain.T
 
 
 def into_frame(points: Floats, pose: Floats) -> Floats:

@@ -58,10 +58,67 @@ class Path:
         lateral = forward[best, 0] * away[best, 1] - forward[best, 1] * away[best, 0]
         return float(self.s_m[first + best] + along[best]), float(lateral)
 
+    def passes(self, xy: Floats, within_m: float = 2.0) -> list[float]:
+        """Arc lengths [m] of all the times the path comes so near to a place."""
+        away_m = np.linalg.norm(self.points - np.asarray(xy, float), axis=1)
+        near = np.flatnonzero(away_m <= within_m)
+        times = np.split(near, np.flatnonzero(np.diff(near) > 1) + 1) if len(near) else []
+        return [
+            self.locate(xy, float(self.s_m[rows[int(np.argmin(away_m[rows]))]]))[0]
+            for rows in times
+        ]
+
+    def place(self, points: Floats, near_s_m: float) -> Floats:
+        """(N, 2) arc length and lateral offset [m] of many points, as ``locate`` tells of one.
+
+        Only what lies along the next 80 m is told right: the vertex nearest to a point decides
+        between the two pieces that meet there.
+
+        Args:
+            points: (N, 2) world [m].
+            near_s_m: as ``locate``.
+        """
+        first = int(np.clip(np.searchsorted(self.s_m, near_s_m - 10.0, "right") - 1, 0, None))
+        first = min(first, len(self.forward) - 1)
+        last = max(int(np.searchsorted(self.s_m, near_s_m + 80.0, "left")), first + 1)
+        last = min(last, len(self.forward))
+        # Counted from the first vertex: world coordinates in single precision cost centimetres.
+        away = np.asarray(points - self.points[first], np.float32)
+        vertices = np.asarray(self.points[first : last + 1] - self.points[first], np.float32)
+        square = (vertices**2).sum(1)[:, None]
+        nearest = np.empty(len(points), int)
+        # Block by block: a table of all at once costs more in memory's pages than in sums.
+        for at in range(0, len(points), 1024):
+            block = slice(at, at + 1024)
+            nearest[block] = first + (square - 2 * (vertices @ away[block].T)).argmin(axis=0)
+        best_s_m = best_right_m = np.zeros(len(points))
+        best = np.full(len(points), np.inf)
+        ends_m = np.append(self.s_m[1:-1], np.inf)
+        begins_m = np.insert(self.s_m[1:-1], 0, -np.inf)
+        for piece in (nearest - 1, nearest):
+            row = np.clip(piece, first, last - 1)
+            x, y = points[:, 0] - self.points[row, 0], points[:, 1] - self.points[row, 1]
+            ahead_x, ahead_y = self.forward[row, 0], self.forward[row, 1]
+            along = x * ahead_x + y * ahead_y
+            right_m = ahead_x * y - ahead_y * x
+            s_m = np.minimum(np.maximum(self.s_m[row] + along, begins_m[row]), ends_m[row])
+            miss = right_m**2 + (self.s_m[row] + along - s_m) ** 2
+            is_best = miss < best
+            best = np.where(is_best, miss, best)
+            best_s_m = np.where(is_best, s_m, best_s_m)
+            best_right_m = np.where(is_best, right_m, best_right_m)
+        return np.stack([best_s_m, best_right_m], axis=1)
+
     def point(self, s_m: float) -> Floats:
         """(2,) world [m] at an arc length, beyond the ends too."""
         row = self._row(s_m)
         place: Floats = self.points[row] + (s_m - self.s_m[row]) * self.forward[row]
+        return place
+
+    def beside(self, s_m: float, right_m: float) -> Floats:
+        """(2,) world [m] at an arc length and a lateral offset."""
+        forward = self.forward[self._row(s_m)]
+        place: Floats = self.point(s_m) + right_m * np.array([-forward[1], forward[0]])
         return place
 
     def heading_rad(self, s_m: float) -> float:

@@ -1,4 +1,4 @@
-"""The rule of the stop sign: come to a stand before the line, wait, go on; once a sign."""
+"""Lines to stop at: a stop sign's once, for a while; a closed one's until it opens."""
 
 from __future__ import annotations
 
@@ -26,6 +26,39 @@ class Command:
     is_hold: bool = False
 
 
+class Approach:
+    """One run of coming to a stand before a line."""
+
+    def __init__(self, rules: StopRules) -> None:
+        self._rules = rules
+        self._is_braking = False
+
+    def end(self) -> None:
+        """There is no line any more."""
+        self._is_braking = False
+
+    def command(self, gap_m: float, speed_mps: float) -> Command:
+        """One tick, with the line so far before the front bumper."""
+        comfort = self._rules.braking_mps2
+        left_m = gap_m - self._rules.aim_m
+        if left_m < 0.1 or (speed_mps < 0.5 and left_m < 0.4):
+            if speed_mps < 1.0:
+                return Command(is_hold=True)
+            needed = HARDEST_MPS2
+        else:
+            needed = speed_mps**2 / (2 * left_m)
+        hopeless = speed_mps**2 / (2 * max(gap_m, 0.01)) > HARDEST_MPS2
+        if hopeless and not self._is_braking:
+            return Command()  # seen too late to stop before the line at all
+        if needed > 0.9 * comfort:
+            self._is_braking = True
+        if needed > 1.2 * comfort:
+            return Command(-min(needed, HARDEST_MPS2))
+        wished = (2 * comfort * max(left_m, 0.0)) ** 0.5
+        feed = -needed if speed_mps > 0.9 * wished else 0.0
+        return Command(feed + 1.5 * (wished - speed_mps))
+
+
 class StopSigns:
     """One run of the rule. Lines are told by their arc length on the route [m]."""
 
@@ -40,7 +73,7 @@ class StopSigns:
         self._done_s_m: list[float] = []
         self._waiting_s_m: float | None = None
         self._since_s: float | None = None
-        self._is_braking = False
+        self._approach = Approach(rules)
 
     def update(
         self, time_s: float, bumper_s_m: float, speed_mps: float, lines_s_m: Sequence[float]
@@ -62,14 +95,14 @@ class StopSigns:
             else:
                 gaps.append(line - bumper_s_m)
         if not gaps:
-            self._is_braking = False
+            self._approach.end()
             return Command()
         gap = min(gaps)
         if speed_mps < self.STANDING_MPS and gap <= self.WINDOW_M[1]:
             self._waiting_s_m, self._since_s = bumper_s_m + gap, time_s
-            self._is_braking = False
+            self._approach.end()
             return Command(is_hold=True)
-        return self._approach(gap, speed_mps)
+        return self._approach.command(gap, speed_mps)
 
     def _wait(self, time_s: float, line_s_m: float, speed_mps: float) -> Command:
         if self._since_s is None or speed_mps >= 2 * self.STANDING_MPS:
@@ -81,22 +114,20 @@ class StopSigns:
         self._waiting_s_m = None
         return Command()
 
-    def _approach(self, gap_m: float, speed_mps: float) -> Command:
-        comfort = self._rules.braking_mps2
-        left_m = gap_m - self._rules.aim_m
-        if left_m < 0.1 or (speed_mps < 0.5 and left_m < 0.4):
-            if speed_mps < 1.0:
-                return Command(is_hold=True)
-            needed = HARDEST_MPS2
-        else:
-            needed = speed_mps**2 / (2 * left_m)
-        hopeless = speed_mps**2 / (2 * max(gap_m, 0.01)) > HARDEST_MPS2
-        if hopeless and not self._is_braking:
-            return Command()  # seen too late to stop before the line at all
-        if needed > 0.9 * comfort:
-            self._is_braking = True
-        if needed > 1.2 * comfort:
-            return Command(-min(needed, HARDEST_MPS2))
-        wished = (2 * comfort * max(left_m, 0.0)) ** 0.5
-        feed = -needed if speed_mps > 0.9 * wished else 0.0
-        return Command(feed + 1.5 * (wished - speed_mps))
+
+class ClosedLines:
+    """One run of standing before lines that are closed, a red signal's, until they open."""
+
+    def __init__(self, rules: StopRules) -> None:
+        self._approach = Approach(rules)
+
+    def update(self, bumper_s_m: float, speed_mps: float, lines_s_m: Sequence[float]) -> Command:
+        """One tick; arguments as for ``StopSigns.update``, the lines those closed now."""
+        first, last = StopSigns.WINDOW_M
+        gaps = [line - bumper_s_m for line in lines_s_m if line - bumper_s_m >= first]
+        if not gaps:
+            self._approach.end()
+            return Command()
+        if speed_mps < StopSigns.STANDING_MPS and min(gaps) <= last:
+            return Command(is_hold=True)
+        return self._approach.command(min(gaps), speed_mps)

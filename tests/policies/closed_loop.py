@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from rays import Box, returns, scan
 
 from simattack.geometry import compose, project
 from simattack.policies.localisation import EARTH_RADIUS_M
-from simattack.policies.modular import Modular
-from simattack.types import CarInfo, Detections, Driver, Floats, Pose, Route, Verdict
+from simattack.policies.modular import Modular, ModularDriver
+from simattack.types import CarInfo, Detections, Floats, Pose, Route, Verdict
 
 ORIGIN = (49.0, 8.0)
 CAR = CarInfo()
@@ -47,6 +48,12 @@ class Thing:
         middle = np.array(self.place)
         middle[:2] += np.array(self.velocity) * time_s
         return middle + signs * np.array(self.size)
+
+    def solid(self) -> Box:
+        """What LiDAR and radar meet."""
+        corners = self.corners(0.0)
+        low, high = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+        return Box((low[0], low[1], low[2]), (high[0], high[1], high[2]), self.velocity)
 
 
 def stop_sign(x_m: float, y_m: float, height_m: float = 2.4) -> Thing:
@@ -125,6 +132,8 @@ def drive(
     scale: float = 1.0,
     edit: Callable[[Detections, int], Detections] = lambda seen, image: seen,
     recipe: Modular | None = None,
+    car: CarInfo = CAR,
+    prepare: Callable[[ModularDriver], None] = lambda driver: None,
 ) -> Run:
     """Close the loop.
 
@@ -132,13 +141,18 @@ def drive(
         latency_ticks: from capture to verdict.
         scale: of the pedals' effect, so that the car differs from what the policy assumes.
         edit: changes what is detected, given the number of the image.
+        car: says what it senses with.
+        prepare: is given the driver.
     """
     rng = np.random.default_rng(seed)
-    driver: Driver = (recipe or Modular()).begin(CAR, route, np.random.default_rng(1))
+    driver = ModularDriver(recipe or Modular(), car, route)
+    prepare(driver)
+    solids = [thing.solid() for thing in things]
+    ranged: dict[str, Floats] = {}
     run = Run()
     first, second = route.points[0], route.points[1]
     yaw = float(np.arctan2(second[1] - first[1], second[0] - first[0]))
-    x, y, speed, turn = float(first[0]), float(first[1]), start_mps, 0.0
+    x, y, speed, turn, felt = float(first[0]), float(first[1]), start_mps, 0.0, 0.0
     pipeline: list[tuple[int, float, Detections]] = []
     verdict, captured_s = Verdict(Detections.none()), float("nan")
     for tick in range(round(seconds / TICK_S)):
@@ -146,6 +160,12 @@ def drive(
         if tick % 2 == 0:
             seen = boxes(things, Pose(x, y, 0.0, yaw_rad=yaw), time_s, rng, noise_px)
             pipeline.append((tick + latency_ticks, time_s, edit(seen, tick // 2)))
+            here = Pose(x, y, yaw_rad=yaw)
+            if car.lidar is not None:
+                ranged["lidar"] = scan(car.lidar, here, solids, time_s, rng=rng)
+            if car.radar is not None:
+                velocity = speed * np.array([np.cos(yaw), np.sin(yaw)])
+                ranged["radar"] = returns(car.radar, here, velocity, solids, rng, time_s)
         while pipeline and pipeline[0][0] <= tick:
             _, captured_s, seen = pipeline.pop(0)
             verdict = Verdict(seen)
@@ -159,11 +179,13 @@ def drive(
                 ]
             ),
             "imu": np.array(
-                [0, 0, 9.81, 0, 0, turn + rng.normal(0, 0.001), yaw + np.pi / 2], dtype=float
+                [felt, 0, 9.81, 0, 0, turn + rng.normal(0, 0.001), yaw + np.pi / 2], dtype=float
             ),
             "speed": np.array([speed]),
-            "clock": np.array([time_s, captured_s]),
+            **ranged,
         }
+        obs = {name: value for name, value in obs.items() if name in car.sensors}
+        obs["clock"] = np.array([time_s, captured_s])
         steer, throttle, brake = action = driver.act(obs, verdict)
         run.time_s.append(time_s)
         run.pose.append((x, y, yaw))
@@ -171,8 +193,12 @@ def drive(
         run.action.append(action)
         push = scale * (4.4 * throttle - 8.8 * brake) - 0.12 - 0.0003 * speed**2
         turn = speed * np.tan(steer * CAR.lock_rad(speed)) / CAR.wheelbase_m
-        x += speed * np.cos(yaw + turn * TICK_S / 2) * TICK_S
-        y += speed * np.sin(yaw + turn * TICK_S / 2) * TICK_S
+        # The rear axle rolls straight on; the middle of the car swings out.
+        aside = turn * CAR.wheelbase_m / 2
+        middle = yaw + turn * TICK_S / 2
+        x += (speed * np.cos(middle) - aside * np.sin(middle)) * TICK_S
+        y += (speed * np.sin(middle) + aside * np.cos(middle)) * TICK_S
         yaw += turn * TICK_S
-        speed = max(speed + push * TICK_S, 0.0)
+        before, speed = speed, max(speed + push * TICK_S, 0.0)
+        felt = (speed - before) / TICK_S
     return run

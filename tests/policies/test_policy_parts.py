@@ -5,8 +5,9 @@ import pytest
 from closed_loop import CAR, boxes, straight
 from closed_loop import stop_sign as sign_at
 
+from simattack.policies.boxes import Boxes
 from simattack.policies.control import Pedals, pure_pursuit
-from simattack.policies.obstacles import ObstacleTracker, follow_mps2
+from simattack.policies.following import follow_mps2
 from simattack.policies.path import Path
 from simattack.policies.signs import SignRules, SignTracker
 from simattack.policies.stopping import StopRules, StopSigns
@@ -45,6 +46,20 @@ def test_a_path_that_crosses_itself_is_followed_in_order():
     crossing = np.array([50.0, 0.5])
     assert path.locate(crossing, 45.0)[0] == pytest.approx(50.0)
     assert path.locate(crossing, 240.0)[0] == pytest.approx(249.5)
+
+
+def test_many_places_at_once_are_where_each_of_them_is():
+    turn = np.linspace(0, np.pi / 2, 25)
+    corner = [(40 + 15 * np.sin(a), 15 - 15 * np.cos(a)) for a in turn]
+    path = Path(route([(x, 0.0) for x in range(40)] + corner + [(55.0, y) for y in range(16, 60)]))
+    points = np.random.default_rng(0).uniform([-8, -8], [63, 45], (300, 2))
+    places = path.place(points, 20.0)
+    near = np.abs(places[:, 1]) < 8.0
+    assert near.sum() > 100
+    for point, place in zip(points[near], places[near], strict=True):
+        # As near to two pieces alike, a point may be told beside the one or the other.
+        assert place == pytest.approx(path.locate(point, 20.0), abs=0.02)
+    assert path.beside(*places[0]) == pytest.approx(points[0], abs=0.5)
 
 
 def test_a_path_needs_two_places():
@@ -158,19 +173,17 @@ def test_a_passed_line_is_not_reversed_to():
 
 
 def observed(label, box):
-    tracker = ObstacleTracker(CAR.camera, 0.4, 1, 1)
     seen = Detections(np.array([box], float), np.array([0.9]), (label,))
-    tracker.update(seen, np.zeros(3), 0.0, 0.0, lambda depth: 0.0)
-    (track,) = tracker.tracks
-    return track
+    (one,) = Boxes(CAR.camera, 0.4).find(seen, lambda depth: 0.0)
+    return one
 
 
 def test_a_person_stands_where_the_box_meets_the_ground():
     # Feet at 1.5 m below a camera 0.9 m ahead: 554.26 * 1.5 / 12 = 69.28 px below the middle.
     top = 240 + FOCAL_PX * (1.5 - 1.75) / 12
     middle = 320 + FOCAL_PX * 2.0 / 12
-    track = observed("person", (middle - 14, top, middle + 14, 240 + 69.28))
-    assert track.state[:2] == pytest.approx([12.9, 2.0], abs=0.01)
+    one = observed("person", (middle - 14, top, middle + 14, 240 + 69.28))
+    assert (one.depth_m, one.right_m) == pytest.approx((12.0, 2.0), abs=0.01)
 
 
 def test_a_car_beside_the_route_does_not_reach_into_it_with_its_side():
@@ -178,8 +191,8 @@ def test_a_car_beside_the_route_does_not_reach_into_it_with_its_side():
     inner, outer = 320 + FOCAL_PX * 1.6 / 12.6, 320 + FOCAL_PX * 3.5 / 8
     bottom = 240 + FOCAL_PX * 1.5 / 8
     top = bottom - FOCAL_PX * 1.55 / 8
-    track = observed("car", (inner, top, outer, bottom))
-    inner_m = track.state[1] - track.half_width_m
+    one = observed("car", (inner, top, outer, bottom))
+    inner_m = one.right_m - one.half_width_m
     assert inner_m == pytest.approx(1.6, abs=0.02)
 
 

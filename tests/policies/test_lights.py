@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from closed_loop import CAR, straight
+
+from simattack.geometry import project
+from simattack.policies.lights import Lights, Limits, SignalRules, Yields, word_of
+from simattack.policies.path import Path
+from simattack.policies.posts import PostRules, PostTracker
+from simattack.types import Pose
+
+PATH = Path(straight(200, 10.0))
+RULES = SignalRules()
+LINE_M = 100.0
+
+
+def lights(word, time_s=0.0, at=((104.0, 4.0),)):
+    rule = Lights(PATH, np.array([LINE_M]), RULES)
+    rule.see(time_s, np.array(at), [word] * len(at))
+    return rule
+
+
+def test_a_red_light_closes_its_line_and_a_green_one_opens_it():
+    rule = lights("red")
+    assert rule.closed(0.1, 60.0, 10.0) == [LINE_M]
+    rule.see(1.0, np.array([[104.0, 4.0]]), ["green"])
+    assert rule.closed(1.1, 60.0, 10.0) == []
+    assert rule.limit_mps(1.1, 60.0) == np.inf
+
+
+def test_of_several_lights_the_red_one_counts():
+    said = word_of(LINE_M, PATH, np.array([[104, 4], [130, 3]]), ["green", "red"], RULES)
+    assert said == "red"
+
+
+@pytest.mark.parametrize("place", [(90, 4), (150, 4), (104, 17)], ids=["before", "next", "aside"])
+def test_a_light_of_another_place_does_not_speak(place):
+    assert word_of(LINE_M, PATH, np.array([place]), ["red"], RULES) is None
+
+
+def test_yellow_is_stopped_for_only_with_room():
+    # At 10 m/s, 3 m/s2 needs 16.7 m.
+    assert lights("yellow").closed(0.1, LINE_M - 17.0, 10.0) == [LINE_M]
+    late = lights("yellow")
+    assert late.closed(0.1, LINE_M - 16.0, 10.0) == []
+    # Red a moment later: 4 m/s2 would need 12.5 m, there are 10 left; it goes through.
+    late.see(0.5, np.array([[104.0, 4.0]]), ["red"])
+    assert late.closed(0.6, LINE_M - 10.0, 10.0) == []
+
+
+def test_a_light_out_of_sight_is_held_for_a_while_and_then_neared_slowly():
+    rule = lights("red")
+    assert rule.closed(RULES.keep_s, 95.0, 0.0) == [LINE_M]
+    assert rule.closed(RULES.keep_s + 0.1, 95.0, 0.0) == []
+    # 3.5 m to where it would stop: sqrt(2 * 2 * 3.5).
+    assert rule.limit_mps(RULES.keep_s + 0.1, 95.0) == pytest.approx(14**0.5)
+
+
+def test_a_line_that_nothing_is_known_of_slows_the_car_but_from_afar_it_does_not():
+    rule = Lights(PATH, np.array([LINE_M]), RULES)
+    assert rule.limit_mps(0.0, 40.0) == np.inf
+    # 20 m before it, 18.5 m to the stop: sqrt(2 * 2 * 18.5).
+    assert rule.limit_mps(0.0, 80.0) == pytest.approx(74**0.5)
+
+
+def yields(movers):
+    return Yields(PATH, RULES).update(95.0, 4.0, [LINE_M], movers)
+
+
+def test_a_yield_sign_slows_to_a_crawl_at_its_line():
+    closed, limit = yields([])
+    assert closed == []
+    # sqrt(2^2 + 2 * 2 * 5)
+    assert limit == pytest.approx(24**0.5)
+
+
+def test_at_a_yield_sign_what_crosses_goes_first():
+    crossing = (np.array([107.0, -20.0]), np.array([0.0, 8.0]))
+    assert yields([crossing])[0] == [LINE_M]
+
+
+@pytest.mark.parametrize(
+    ("place", "velocity"),
+    [((107, -20), (0, -8)), ((115, -8), (-8, 1)), ((107, -29), (0, 2)), ((107, -60), (0, 8))],
+    ids=["leaves", "comes towards", "far in time", "far away"],
+)
+def test_at_a_yield_sign_others_need_not_be_waited_for(place, velocity):
+    assert yields([(np.array(place, float), np.array(velocity, float))])[0] == []
+
+
+def test_a_limit_holds_from_its_sign_to_the_next():
+    limits = Limits()
+    signs = [(50.0, 30 / 3.6), (150.0, 60 / 3.6)]
+    limits.update(40.0, signs)
+    assert limits.limit_mps == np.inf
+    limits.update(51.0, signs)
+    assert limits.limit_mps == pytest.approx(8.333, abs=1e-3)
+    limits.update(151.0, signs)
+    assert limits.limit_mps == pytest.approx(16.667, abs=1e-3)
+
+
+def box_of(x_m, y_m, z_m, size_m, car_x_m):
+    """(1, 4) box of a square plate across x, seen by the car at ``car_x_m``."""
+    half = size_m / 2
+    plate = np.array([(x_m, y_m + i * half, z_m + j * half) for i in (-1, 1) for j in (-1, 1)])
+    corners = project(plate, CAR.camera, Pose(car_x_m + CAR.camera.mount.x_m, 0, 1.5))
+    return np.concatenate([corners.min(0), corners.max(0)])[None]
+
+
+def test_a_word_counts_once_three_of_five_pictures_read_it_and_its_place_is_known():
+    tracker = PostTracker(CAR.camera, PostRules(0.65))
+    words = ["limit 30", "limit 60", "limit 30"]
+    for number, word in enumerate(words):
+        box = box_of(40.0, 3.5, 2.2, 0.65, float(number))
+        tracker.update(box, [word], np.array([float(number), 0.0, 0.0]))
+    (post,) = tracker.posts
+    assert post.word is None
+    tracker.update(box_of(40.0, 3.5, 2.2, 0.65, 3.0), ["limit 30"], np.array([3.0, 0.0, 0.0]))
+    assert post.word == "limit 30"
+    assert post.place == pytest.approx([40.0, 3.5], abs=0.3)
+
+
+def test_a_light_that_changes_says_nothing_until_it_is_sure_again():
+    rules = PostRules(1.3, narrowest=0.2, is_last=False)
+    tracker = PostTracker(CAR.camera, rules)
+    told = []
+    for word in ["red", "red", "red", "green", "yellow", "yellow"]:
+        tracker.update(box_of(40.0, 3.5, 3.2, 1.3, 0.0), [word], np.zeros(3))
+        told.append(tracker.posts[0].word)
+    # Of the newest five: rrrg and rrrgy are still red, rrgyy is nothing.
+    assert told == [None, None, "red", "red", "red", None]
+
+
+def test_a_post_that_should_show_and_does_not_is_given_up():
+    tracker = PostTracker(CAR.camera, PostRules(0.65))
+    for _ in range(3):
+        tracker.update(box_of(30.0, 3.5, 2.2, 0.65, 0.0), ["yield"], np.zeros(3))
+    nothing = np.zeros((0, 4))
+    for _ in range(9):
+        tracker.update(nothing, [], np.zeros(3))
+    assert len(tracker.posts) == 1
+    tracker.update(nothing, [], np.zeros(3))
+    assert tracker.posts == []
+
+
+def test_a_light_that_the_detector_overlooks_is_looked_for_where_it_must_be():
+    tracker = PostTracker(CAR.camera, PostRules(1.3, narrowest=0.2, is_last=False))
+    for x in (0.0, 2.0, 4.0, 6.0, 8.0):
+        tracker.update(box_of(20.0, 2.5, 3.3, 1.3, x), ["red"], np.array([x, 0.0, 0.0]))
+    assert tracker.overlooked(np.array([8.0, 0.0, 0.0])) == []
+    now = np.array([11.0, 0.0, 0.0])
+    tracker.update(np.zeros((0, 4)), [], now)
+    ((post, box),) = tracker.overlooked(now)
+    assert box == pytest.approx(box_of(20.0, 2.5, 3.3, 1.3, 11.0)[0], abs=3)
+    post.read("red")
+    assert post.stale == 0 and tracker.overlooked(now) == []
