@@ -23,9 +23,8 @@ from numpy.typing import NDArray
 
 from simattack.checks import number
 from simattack.emplacement import Emplacement
-from simattack.errors import BudgetError
 from simattack.geometry import compose, to_body, to_world
-from simattack.looks import Looks, Moment
+from simattack.onsensor import Moment, OnSensor, at_most
 from simattack.radarlink import RadarLink
 from simattack.reading import option
 from simattack.registry import register
@@ -97,11 +96,10 @@ class RadarJamming:
         """Lowest and highest power (1,) [mW]."""
         return np.zeros(1), np.full(1, self.MAX_MW)
 
-    def begin(self, world: World, rng: np.random.Generator) -> Looks:
-        if self.power_mw > self.MAX_MW:
-            raise BudgetError(f"power_mw is {self.power_mw:g}, allowed are {self.MAX_MW:g}")
+    def begin(self, world: World, rng: np.random.Generator) -> OnSensor:
+        at_most("power_mw", self.power_mw, self.MAX_MW, "of a jammer")
         acting = Jamming(self, world)
-        return Looks(self, world, "radar", acting.drown, acting.set)
+        return OnSensor(self, world, "radar", acting.drown, acting.set)
 
     def burn_through_m(self, rcs_m2: float, distance_m: float) -> float:
         """Range within which a target in the jammer's direction is seen all the same."""

@@ -141,6 +141,15 @@ def test_a_thing_that_is_asked_for_again_stays_where_it_stands():
     assert first - last == pytest.approx(2.0, abs=0.3)  # after 0.5 s
 
 
+def test_a_thing_is_put_ahead_anew_each_time_that_the_attack_goes_on():
+    """On for one scan of three, 3 m of driving apart: as near in each."""
+    timing = {"duration_s": 0.05, "every_s": 0.3}
+    told, _ = drive(LidarInjection(ahead_m=12.0, timing=timing, **SURE), 13, speed_mps=10.0)
+    nearest = [told[k][1]["lidar"][..., 0].min() for k in (0, 6, 12)]
+    assert nearest == pytest.approx([14.4] * 3, abs=0.2)
+    assert all((told[k][1]["lidar"] == told[k][0]["lidar"]).all() for k in (2, 4, 8, 10))
+
+
 def test_a_pulse_that_is_weaker_than_the_echo_changes_nothing():
     """As strong as the echo from 20 m: what is farther away is overwritten, what is nearer not."""
     bare = LidarInjection(power_w=1.0, outline="wall", **SURE)

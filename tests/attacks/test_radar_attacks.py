@@ -88,6 +88,14 @@ def test_a_ghost_that_is_asked_for_again_goes_on_as_it_was():
     assert ghosts == pytest.approx([20.0, 19.0, 30.0])
 
 
+def test_a_ghost_begins_anew_each_time_that_the_attack_goes_on():
+    """On for one look of three, 3 m of driving apart."""
+    timing = {"duration_s": 0.05, "every_s": 0.3}
+    told = drive(RadarGhost(timing=timing, **QUIET), 13, speed_mps=10.0, seen=NONE)[0]
+    ranges = [tampered["radar"][0, 0] for _, tampered in told[::2]]
+    assert ranges == pytest.approx([20.0, 0.0, 0.0] * 2 + [20.0])
+
+
 def test_a_ghost_follows_or_approaches():
     follow = left(RadarGhost(profile="following", **QUIET), NONE, ticks=11, speed_mps=10.0)
     assert follow[0, [0, 3]].tolist() == [20.0, 0.0]
