@@ -7,7 +7,7 @@
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: setup demo test check accept fuzz bench
+.PHONY: setup demo test check accept fuzz bench rl
 
 setup:
 	@sh .ci/setup
@@ -34,3 +34,8 @@ fuzz: setup
 
 bench: setup
 	$(BIN)/python benchmarks/bench.py
+
+rl: setup
+	$(BIN)/python benchmarks/rl.py curve --sensors gnss imu speed --train 0 1 2
+	$(BIN)/python benchmarks/rl.py straight --sensors lidar gnss imu speed --attack lidar_removal \
+		--train 0 1 2

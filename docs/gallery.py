@@ -86,6 +86,7 @@ def main(kinds: list[str]) -> None:
         kind
         for kind in registry.kinds("attacks")
         if registry.lookup("attacks", kind).__module__.startswith("simattack.attacks.")
+        and kind != "learned"  # another attack, as somebody has trained it
     ]
     examples = _examples()
     with Session.launch() as session:

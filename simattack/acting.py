@@ -8,8 +8,8 @@ every tick. Ground truth is its to use: a cue may wait for the car.
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, is_dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -82,41 +82,90 @@ class Cue:
     """The car's front bumper is so near, along its route, to being abreast of the actor."""
     eta_s: Span | None = None
     """At its present speed the car's front bumper would be abreast of the actor in so long."""
+    ttc_s: Span | None = None
+    """At both their present speeds the car's front bumper would reach the actor in so long."""
+    near_m: Span | None = None
+    """The car's origin is so near to the actor's, straight across."""
+    lead_m: Span | None = None
+    """The actor's origin is at least so far, along the route, ahead of the car's front bumper."""
+    driven_m: Span | None = None
+    """The car's origin has come so far along its route."""
+    faster_mps: Span | None = None
+    """The car is faster than that."""
+    slower_mps: Span | None = None
+    """The car is slower than that."""
+    is_all: bool = False
+    """Whether all that is given has to be true at once."""
+    then_s: Span | None = None
+    """So long after the rest came true."""
 
     def draw(self, rng: np.random.Generator) -> DrawnCue:
         """The cue of one episode."""
-        after_s, within_m, eta_s = (
-            None if span is None else float(rng.uniform(*span))
-            for span in (self.after_s, self.within_m, self.eta_s)
-        )
-        return DrawnCue(after_s, within_m, eta_s)
+        drawn = {
+            name: float(rng.uniform(*span))
+            for name in (*_CONDITIONS, "then_s")
+            if (span := getattr(self, name)) is not None
+        }
+        return DrawnCue(drawn, drawn.pop("then_s", 0.0), self.is_all)
+
+
+_CONDITIONS = "after_s within_m eta_s ttc_s near_m lead_m driven_m faster_mps slower_mps".split()
+"""In the order in which they are drawn: what came later stands later."""
 
 
 @dataclass
 class DrawnCue:
-    """A cue with its numbers; once it has come it stays."""
+    """A cue with its numbers, by their names; once it has come it stays."""
 
-    after_s: float | None
-    within_m: float | None
-    eta_s: float | None
-    has_come: bool = False
+    numbers: Mapping[str, float]
+    then_s: float = 0.0
+    is_all: bool = False
+    came_s: float | None = None
 
     def is_due(self, frame: Frame, post: Post) -> bool:
         """Whether it has come by this tick."""
-        if not self.has_come:
-            self.has_come = self._comes(frame, post)
-        return self.has_come
+        if self.came_s is None and self._comes(frame, post):
+            self.came_s = frame.time_s
+        # Ticks are multiples of a step that floats do not hold exactly.
+        return self.came_s is not None and frame.time_s >= self.came_s + self.then_s - 1e-9
 
     def _comes(self, frame: Frame, post: Post) -> bool:
-        if self.after_s is None and self.within_m is None and self.eta_s is None:
-            return True
-        # Ticks are multiples of a step that floats do not hold exactly.
-        if self.after_s is not None and frame.time_s >= self.after_s - 1e-9:
-            return True
+        found = (self._is_true(name, value, frame, post) for name, value in self.numbers.items())
+        return all(found) if self.is_all or not self.numbers else any(found)
+
+    def _is_true(self, name: str, value: float, frame: Frame, post: Post) -> bool:
+        ego = frame.ego
+        if name == "after_s":
+            return frame.time_s >= value - 1e-9
+        if name == "faster_mps":
+            return ego.speed_mps > value
+        if name == "slower_mps":
+            return ego.speed_mps < value
+        if name == "driven_m":
+            return post.route.locate((ego.pose.x_m, ego.pose.y_m))[0] >= value
+        if name == "near_m":
+            state = post.state(frame)
+            pose = post.pose if state is None else state.pose
+            return bool(np.hypot(pose.x_m - ego.pose.x_m, pose.y_m - ego.pose.y_m) <= value)
         gap_m = gap_to_m(frame, post)
-        if self.within_m is not None and gap_m <= self.within_m:
-            return True
-        return self.eta_s is not None and gap_m <= self.eta_s * frame.ego.speed_mps
+        if name == "within_m":
+            return gap_m <= value
+        if name == "lead_m":
+            return gap_m >= value
+        closing_mps = ego.speed_mps
+        if name == "ttc_s":
+            closing_mps -= _along_mps(frame, post)
+        return gap_m <= value * closing_mps
+
+
+def _along_mps(frame: Frame, post: Post) -> float:
+    """The actor's speed along the route, where it is."""
+    state = post.state(frame)
+    if state is None:
+        return 0.0
+    along_m, _ = post.route.locate((state.pose.x_m, state.pose.y_m))
+    yaw = post.route.pose(along_m).yaw_rad
+    return float(state.velocity_mps[0] * np.cos(yaw) + state.velocity_mps[1] * np.sin(yaw))
 
 
 def gap_to_m(frame: Frame, post: Post) -> float:
@@ -170,11 +219,11 @@ def settle(behaviour: Any) -> None:
     reader = Reader("options", {Span: _read_span})
     for name, hint in typing.get_type_hints(type(behaviour)).items():
         value = getattr(behaviour, name)
-        if isinstance(value, Cue) or name == "kind":
+        items = value if isinstance(value, tuple) and value else (value,)
+        if all(is_dataclass(item) for item in items) or name == "kind":
             continue
-        plain = list(value) if isinstance(value, tuple) else value
         try:
-            object.__setattr__(behaviour, name, reader.read(_listed(plain), hint, name))
+            object.__setattr__(behaviour, name, reader.read(_listed(value), hint, name))
         except ConfigError as error:
             raise ValueError(str(error)) from error
 
@@ -184,7 +233,7 @@ def _read_span(reader: Reader, value: Any, place: str) -> Span:
 
 
 def _listed(value: Any) -> Any:
-    """Tuples inside mappings as the lists that YAML had."""
+    """Tuples, also inside mappings and lists, as the lists that YAML had."""
     if isinstance(value, dict):
         return {key: _listed(item) for key, item in value.items()}
-    return list(value) if isinstance(value, tuple) else value
+    return [_listed(item) for item in value] if isinstance(value, (list, tuple)) else value

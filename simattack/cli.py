@@ -15,6 +15,7 @@ import tyro
 
 from simattack.errors import ConfigError, SimattackError
 from simattack.optimizing import optimize
+from simattack.reinforcing import train_adversary
 from simattack.terminal import Stages, columns
 
 # Only what the flags need is imported above: `simattack --help` is to be instant.
@@ -87,7 +88,7 @@ def run(
     An interrupted run goes on where it stopped when the same command is given again.
 
     Args:
-        name: Of a shipped scenario or suite, or a YAML file of your own.
+        name: Of a shipped scenario or suite, or a file of your own: YAML, or OpenSCENARIO (.xosc).
         out: Results folder; runs/<name> if not given.
         workers: Processes side by side, each with its own embedded server.
         seeds: How many; by default what the scenario says.
@@ -105,7 +106,8 @@ def run(
     from simattack import config, overrides, publication, suite
 
     change = overrides.changes(patch, size_m, detector, trust_pickle, max_ticks, maps)
-    chosen = config.read(name).change(change).select(arms, seeds)
+    own = "" if maps is None else str(maps.resolve())
+    chosen = config.read(name, own, _tell).change(change).select(arms, seeds)
     folder = out if out is not None else Path("runs") / chosen.name
     tools = suite.tools(host, port)
     finished = suite.run(
@@ -122,6 +124,39 @@ def run(
     if finished.n_errors:
         _tell(f"{finished.n_errors} of {len(finished.rows)} episodes ended in an error")
         return 1
+    return 0
+
+
+def import_(
+    file: _Folder,
+    out: Path | None = None,
+    route: str | None = None,
+    ego: str | None = None,
+    length_m: float | None = None,
+    maps: Path | None = None,
+    lenient: bool = False,
+) -> int:
+    """Turn OpenSCENARIO 1.x (.xosc) or a route of CARLA's leaderboard (.xml) into a scenario.
+
+    What simattack has nothing for is refused with its element and line.
+
+    Args:
+        file: To read.
+        out: The YAML file to write; by default named as the scenario, here.
+        route: The id of the route, where a file holds several.
+        ego: Name of the entity under test; by default ego, hero or ego_vehicle.
+        length_m: Of the route, where nothing in OpenSCENARIO says where it ends.
+        maps: A folder of your own with the .xodr files that are named there.
+        lenient: Skip what would be refused, with a line for each.
+    """
+    from simattack.imports import foreign
+
+    own = "" if maps is None else str(maps.resolve())
+    scenario, notes = foreign.read(file, own, route, ego, length_m, lenient)
+    for note in notes:
+        _tell(note)
+    path = foreign.write(scenario, out, file, notes)
+    sys.stdout.write(f"{path}\n")
     return 0
 
 
@@ -335,8 +370,10 @@ def doctor() -> int:
 COMMANDS: dict[str, Callable[..., int]] = {
     "serve": serve,
     "run": run,
+    "import": import_,
     "optimize": optimize,
     "train": train,
+    "train-adversary": train_adversary,
     "report": report,
     "replay": replay,
     "print": print_,

@@ -74,12 +74,19 @@ class Suite:
         return Suite(self.name, tuple(entries))
 
 
-def read(name: str) -> Suite:
+def read(name: str, maps: str = "", tell: Callable[[str], None] | None = None) -> Suite:
     """The suite, or the scenario as a suite of one, of that name or path.
+
+    Args:
+        name: of a shipped one, or a path: of a YAML file or of OpenSCENARIO (.xosc).
+        maps: the user's own folder of maps, for OpenSCENARIO.
+        tell: is told what of OpenSCENARIO was taken in another way than it is written.
 
     Raises:
         ConfigError: no such file, or something in it is wrong.
     """
+    if (scenario := _foreign(name, maps, tell)) is not None:
+        return Suite(scenario.name, (Entry(scenario, scenario.arms(), scenario.seeds),))
     path = _locate(name)
     content = reading.load_yaml(path)
     if "entries" not in content:
@@ -102,6 +109,8 @@ def read_scenario(name: str) -> Scenario:
     Raises:
         ConfigError: no such file, it is a suite, or something in it is wrong.
     """
+    if (scenario := _foreign(name)) is not None:
+        return scenario
     path = _locate(name)
     content = reading.load_yaml(path)
     if "entries" in content:
@@ -133,6 +142,21 @@ def _plain_control(reader: reading.Reader, value: Any, place: str) -> Control:
     if not isinstance(value, dict) or set(value) != {"name", "options"}:
         raise reader.wrong(place, "a mapping of name and options", value)
     return Control(value["name"], {key: _frozen(item) for key, item in value["options"].items()})
+
+
+def _foreign(
+    name: str, maps: str = "", tell: Callable[[str], None] | None = None
+) -> Scenario | None:
+    """What an OpenSCENARIO file says; None: the name is of no such file."""
+    if Path(name).suffix.lower() != ".xosc":
+        return None
+    from simattack.imports import foreign
+
+    scenario, notes = foreign.read(Path(name), maps)
+    if tell is not None:
+        for note in notes:
+            tell(note)
+    return scenario
 
 
 def _locate(name: str) -> Path:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from simattack.geometry import compose
 from simattack.panels import typical
 from simattack.surfaces import approaches, billboards_and_signs, named
-from simattack.types import Image, Pose, Surface, Weather
+from simattack.types import Image, Pose, Route, Surface, Weather
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Easel:
     site: str
     geo_origin: tuple[float, float] = (0.0, 0.0)
     """Nobody drives here, so anywhere will do."""
+    route: Route | None = None
     weather: Weather = Weather()  # noqa: RUF009  it is frozen
 
     def surface(self, name: str) -> Surface:

@@ -29,16 +29,20 @@ from simattack.types import (
     Floats,
     Frame,
     Guard,
+    Insider,
     Observation,
     Route,
     Running,
+    Tick,
 )
 
 _LOWEST, _HIGHEST = np.array([-1.0, 0.0, 0.0]), np.array([1.0, 1.0, 1.0])
 _COLLISION_PENALTY = 100.0
 # Contacts reach the client on a connection of their own: only those this many ticks old count
 # towards ending an episode, so that it always ends at the same tick.
-_SETTLE_TICKS = 4
+SETTLED_TICKS = 4
+_REACH_M = 30
+"""How far from where it was along its route a car is looked for."""
 
 
 def observation_space(car: CarInfo | None = None) -> gym.spaces.Dict:
@@ -117,6 +121,7 @@ class DriveEnv(gym.Env[Any, Any]):
             stagehand(number)
         self._frame = self.session.tick()
         self._obs = dict(self.session.observe())
+        self._progress_m = 0.0
         self._progress_m = self._along()
         self._standing_ticks, self._has_crashed = 0, False
         return self._fresh(), {"frame": self._frame, "conditions": conditions}
@@ -131,7 +136,7 @@ class DriveEnv(gym.Env[Any, Any]):
         progress_m = self._along()
         reward = progress_m - self._progress_m
         self._progress_m = progress_m
-        settled = self._frame.tick - _SETTLE_TICKS
+        settled = self._frame.tick - SETTLED_TICKS
         if not self._has_crashed and any(t <= settled for t, _ in self.session.collisions()):
             self._has_crashed = True
             reward -= _COLLISION_PENALTY
@@ -154,17 +159,25 @@ class DriveEnv(gym.Env[Any, Any]):
 
     def truth(self, is_timeout: bool = False) -> EpisodeTruth:
         """What the metrics need beside the ticks."""
+        own = self.session.stop_line(self.site) if self._is_at_surface else None
+        # The site's line is also among those of the map.
+        more = [
+            line
+            for line in self.stage.stop_lines_m
+            if own is None or np.linalg.norm(line.mean(0) - own.mean(0)) > 1.0
+        ]
         return EpisodeTruth(
             route=self.route,
             car=self.car,
             tick_s=self.session.tick_s,
-            stop_line_m=self.session.stop_line(self.site) if self._is_at_surface else None,
+            stop_line_m=own,
             sign=self.session.surface(self.site) if self._is_at_surface else None,
             is_timeout=is_timeout,
             light_lines_m=self.stage.lights.lines_m,
             half_lane_m=self.stage.half_lane_m,
             priority=self.stage.company.priority,
             is_blocked=self.is_blocked,
+            more_stop_lines_m=tuple(more),
         )
 
     def render(self) -> NDArray[Any]:
@@ -189,10 +202,15 @@ class DriveEnv(gym.Env[Any, Any]):
         return {name: value.copy() for name, value in self._obs.items()}
 
     def _along(self) -> float:
-        """Distance driven along the route [m], which has a point a metre."""
+        """Distance driven along the route [m], which has a point a metre.
+
+        Followed in order: a route may meet itself.
+        """
         ego = self._frame.ego.pose
         points = self.route.points[:, :2]
-        nearest = int(np.argmin(((points - (ego.x_m, ego.y_m)) ** 2).sum(1)))
+        behind = max(int(self._progress_m) - _REACH_M, 0)
+        around = points[behind : int(self._progress_m) + _REACH_M]
+        nearest = behind + int(np.argmin(((around - (ego.x_m, ego.y_m)) ** 2).sum(1)))
         first, last = max(nearest - 1, 0), min(nearest + 1, len(points) - 1)
         along = points[last] - points[first]
         along = along / max(float(np.hypot(*along)), 1e-9)
@@ -212,7 +230,9 @@ class Attacked(gym.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         self._attack = attack
         self._parameters = parameters
-        self._running: Running | None = None
+        self.running: Running | None = None
+        """The attack in this episode; None before it has begun and after its end."""
+        self._insider: Insider | None = None
         self._drive: DriveEnv = env.unwrapped  # type: ignore[assignment]
         self._drive.scenario.require_sensors(attack, "the attack")
         self._drive.stagehands.append(self._begin)
@@ -226,11 +246,16 @@ class Attacked(gym.Wrapper[Any, Any, Any, Any]):
         obs, reward, is_done, is_late, info = self.env.step(action)
         return self._tamper(obs, info["frame"]), reward, is_done, is_late, info
 
+    def watch(self, tick: Tick) -> None:
+        """Tell an attack that wants to know what the car made of the tick."""
+        if self._insider is not None:
+            self._insider.watch(tick)
+
     def end(self) -> None:
         """Give the scene back as it was; safe to call twice."""
-        if self._running is not None:
-            self._running.end()
-            self._running = None
+        if self.running is not None:
+            self.running.end()
+            self.running = self._insider = None
 
     def detach(self) -> None:
         """End the attack and leave the DriveEnv as if it had never been wrapped."""
@@ -245,13 +270,14 @@ class Attacked(gym.Wrapper[Any, Any, Any, Any]):
     def _begin(self, seed: int) -> None:
         rng = list(streams(seed))[1]
         attack = on_surface(self._attack, self._drive.surface_name)
-        self._running = attack.begin(self._drive.session, rng)
+        self.running = attack.begin(self._drive.session, rng)
+        self._insider = self.running if isinstance(self.running, Insider) else None
         if self._parameters is not None:
-            self._running.set(self._parameters)
+            self.running.set(self._parameters)
 
     def _tamper(self, obs: Observation, frame: Frame) -> Observation:
-        assert self._running is not None  # _begin runs inside reset
-        return self._running.tamper(obs, frame)
+        assert self.running is not None  # _begin runs inside reset
+        return self.running.tamper(obs, frame)
 
 
 class Defended(gym.Wrapper[Any, Any, Any, Any]):

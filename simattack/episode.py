@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from simattack.envs import Attacked, Defended, DriveEnv
+from simattack.envs import SETTLED_TICKS, Attacked, Defended, DriveEnv
 from simattack.metrics.episode import measure
 from simattack.scenario import Arm, Conditions, Scenario
 from simattack.session import Session
@@ -22,8 +22,10 @@ from simattack.types import (
     EpisodeResult,
     EpisodeTruth,
     Floats,
+    Frame,
     Observation,
     Policy,
+    Running,
     Tick,
 )
 
@@ -91,65 +93,142 @@ def drive(
     recorder: Recorder | None = None,
 ) -> tuple[list[Tick], EpisodeTruth]:
     """Drive one seed to its end: the trace, with every collision in its tick, and the truth."""
-    chosen: Any = policy
-    if equip := getattr(policy, "equip", None):
-        car = fitted(env.scenario.sensors, env.session.tick_s)
-        chosen = equip(car, env.session.road.opendrive)
-        env.car = chosen.car
-    world: gym.Env[dict[str, object], Floats] = env
-    attacked = defended = None
-    if attack is not None:
-        world = attacked = Attacked(world, attack, parameters)
-    if defense is not None:
-        world = defended = Defended(world, defense)
-    try:
+    with Drive(env, detector, policy, attack, defense, parameters, recorder) as running:
+        running.reset(seed, conditions)
+        while not running.is_over:
+            running.advance()
+        return running.finish()
+
+
+class Drive:
+    """One drive after another: ``reset``, ``advance`` until it ``is_over``, ``finish``.
+
+    Between two ticks somebody else may act. A context manager; ``reset`` gives back what the drive
+    before has left in the scene.
+    """
+
+    def __init__(
+        self,
+        env: DriveEnv,
+        detector: Detector,
+        policy: Policy,
+        attack: Attack | None = None,
+        defense: Defense | None = None,
+        parameters: Floats | None = None,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self._env, self._detector, self._policy = env, detector, policy
+        self._attack, self._defense = attack, defense
+        self.parameters = parameters
+        """Of the attack, for the next ``reset``."""
+        self._recorder = recorder
+        self._attacked: Attacked | None = None
+        self._equipped: Any = None
+        self._ticks: list[Tick] = []
+        self.is_done = self.is_late = False
+        """Whether it has come to its end, or to the end of its time."""
+
+    def __enter__(self) -> Drive:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @property
+    def is_over(self) -> bool:
+        return self.is_done or self.is_late
+
+    @property
+    def running(self) -> Running | None:
+        """The attack in this drive; None without one, and after ``close``."""
+        return None if self._attacked is None else self._attacked.running
+
+    def reset(self, seed: int, conditions: Conditions | None = None) -> None:
+        """Set the scene of a seed and let the car decide on its first tick."""
+        self.close()
+        env, chosen = self._env, self._policy
+        if equip := getattr(chosen, "equip", None):
+            car = fitted(env.scenario.sensors, env.session.tick_s)
+            chosen = self._equipped = equip(car, env.session.road.opendrive)
+            env.car = self._equipped.car
+        world: gym.Env[dict[str, object], Floats] = env
+        defended = None
+        if self._attack is not None:
+            world = self._attacked = Attacked(world, self._attack, self.parameters)
+        if self._defense is not None:
+            world = defended = Defended(world, self._defense)
         options = None if conditions is None else {"conditions": conditions}
         obs, info = world.reset(seed=seed, options=options)
-        seer: Any = detector
-        if is_privileged := getattr(detector, "is_privileged", False):
+        seer: Any = self._detector
+        if is_privileged := getattr(seer, "is_privileged", False):
             seer = seer.begin(env.car, tuple(env.session.surfaces.values()))
-        if is_told := getattr(policy, "is_privileged", False):
-            chosen = chosen.informed(env.truth())
-        stack = Stack(
+        if is_told := getattr(chosen, "is_privileged", False):
+            chosen = chosen.informed(env.truth())  # type: ignore[attr-defined]  # it says it has
+        self._stack = Stack(
             seer,
             chosen,
             env.car,
             env.route,
             list(streams(seed))[3],
             None if defended is None else defended.guard,
-            detector.latency_s + (0.0 if defense is None else defense.latency_s),
+            self._detector.latency_s + (0.0 if self._defense is None else self._defense.latency_s),
         )
-        ticks: list[Tick] = []
-        is_done = is_late = False
-        while True:
-            if is_privileged:
-                seer.watch(info["frame"])
-            if is_told:
-                stack.watch(info["frame"])
-            decision = stack.act(obs)  # type: ignore[arg-type]
-            tick = Tick(
-                info["frame"],
-                decision.verdict,
-                decision.raw,
-                decision.is_new_image,
-                decision.action,
-                decision.belief,
-            )
-            ticks.append(tick)
-            if recorder is not None:
-                recorder(tick, obs)  # type: ignore[arg-type]
-            if is_done or is_late:
-                break
-            obs, _, is_done, is_late, info = world.step(decision.action)
+        self._seer = seer if is_privileged else None
+        self._is_told = is_told
+        self._world = world
+        self._ticks, self.is_done, self.is_late = [], False, False
+        self._decide(obs, info["frame"])
+
+    def advance(self) -> None:
+        """One more tick: what the car decided last acts, and it decides anew."""
+        action = self._ticks[-1].action
+        obs, _, self.is_done, self.is_late, info = self._world.step(action)
+        self._decide(obs, info["frame"])
+
+    def so_far(self) -> tuple[list[Tick], EpisodeTruth]:
+        """The trace with those collisions that are surely told by now, and the truth."""
+        settled = self._ticks[-1].frame.tick - SETTLED_TICKS
+        found = [(tick, hit) for tick, hit in self._env.session.collisions() if tick <= settled]
+        return _with_collisions(self._ticks, found), self._env.truth(self.is_late)
+
+    def finish(self) -> tuple[list[Tick], EpisodeTruth]:
+        """The whole trace, with every collision in its tick, and the truth."""
         # Contacts travel on a connection of their own; two more ticks, and all have arrived.
         for _ in range(_SETTLE_TICKS):
-            env.session.tick()
-        return _with_collisions(ticks, env.session.collisions()), env.truth(is_late)
-    finally:
-        if equip is not None:
-            chosen.end()
-        if attacked is not None:
-            attacked.detach()
+            self._env.session.tick()
+        found = self._env.session.collisions()
+        return _with_collisions(self._ticks, found), self._env.truth(self.is_late)
+
+    def close(self) -> None:
+        """End policy and attack; safe to call twice."""
+        equipped, attacked = self._equipped, self._attacked
+        self._equipped = self._attacked = None
+        try:
+            if equipped is not None:
+                equipped.end()
+        finally:
+            if attacked is not None:
+                attacked.detach()
+
+    def _decide(self, obs: Any, frame: Frame) -> None:
+        if self._seer is not None:
+            self._seer.watch(frame)
+        if self._is_told:
+            self._stack.watch(frame)
+        decision = self._stack.act(obs)
+        tick = Tick(
+            frame,
+            decision.verdict,
+            decision.raw,
+            decision.is_new_image,
+            decision.action,
+            decision.belief,
+        )
+        self._ticks.append(tick)
+        if self._attacked is not None:
+            self._attacked.watch(tick)
+        if self._recorder is not None:
+            self._recorder(tick, obs)
 
 
 def _with_collisions(ticks: list[Tick], found: list[tuple[int, Collision]]) -> list[Tick]:

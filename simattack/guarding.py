@@ -1,11 +1,12 @@
-"""What defenses of the camera's image share: one run that looks at each new image once, and BPDA.
+"""What defenses share: one run that looks at each new image once, one that watches, and BPDA.
 
-A defense hands over a function of the image; it decides nothing about driving.
+A defense hands over a function of the image or of the observation; it decides nothing about
+driving.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +41,53 @@ class PerImage:
     def judge(self, obs: Observation, seen: Detections) -> Verdict:
         """Nothing is withheld; the alarm is that of the newest image."""
         return Verdict(seen, {"camera": 0.0 if self._last is None else self._last[2]})
+
+
+Watch = Callable[[Observation], tuple[Observation, Mapping[str, float]]]
+"""One tick: the observation as the car shall have it, and the alarm in 0..1 by sensor."""
+
+
+class Watching:
+    """One run of a defense that watches every tick and leaves detections as they are."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._alarm: dict[str, float] = {}
+        self._is_judged = False
+
+    def clean(self, obs: Observation) -> Observation:
+        cleaned, alarm = self._watch(obs)
+        if self._is_judged:
+            self._alarm, self._is_judged = {}, False
+        for sensor, level in alarm.items():
+            self._alarm[sensor] = max(level, self._alarm.get(sensor, 0.0))
+        return cleaned
+
+    def wrap(self, detector: Detector) -> Detector:
+        return detector
+
+    def judge(self, obs: Observation, seen: Detections) -> Verdict:
+        """Nothing is withheld; the alarm is the highest since the last verdict."""
+        self._is_judged = True
+        return Verdict(seen, dict(self._alarm))
+
+
+class Turns:
+    """Tells which ticks bring new data of LiDAR and radar, whatever becomes of the camera's.
+
+    Args:
+        period_s: between two of their looks.
+    """
+
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._last: int | None = None
+
+    def is_new(self, obs: Observation) -> bool:
+        """Whether this tick is the first of a look; asked once a tick."""
+        turn = int(np.floor(float(obs["clock"][0]) / self._period_s + 1e-6))
+        is_new, self._last = turn != self._last, turn
+        return is_new
 
 
 def latency(latency_s: object) -> None:

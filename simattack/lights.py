@@ -2,11 +2,12 @@
 
 Part of the session's floor: it is handed CARLA's objects and never imports it. A light's line is
 where its lane enters the junction, as CARLA's leaderboard has it: the client does not tell of the
-lines that are painted.
+lines that are painted. So is a stop sign's, on maps without a catalogue of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,10 @@ from simattack.polyline import Polyline
 from simattack.types import Floats, Route
 
 _STEP_M, _FARTHEST_M = 0.5, 40.0
+_STOP = "206"
+"""OpenDRIVE's type of a stop sign."""
+_ONE_M = 3.0
+"""Stop lines nearer to each other than this are one."""
 _BESIDE_M = 1.2
 """A line whose middle is farther from the route belongs to another lane."""
 
@@ -29,13 +34,8 @@ class Lights:
         for actor in world.get_actors().filter("traffic.traffic_light*"):
             for waypoint in actor.get_stop_waypoints():
                 ends = _entrance(waypoint)
-                x, y = ends.mean(0)[:2]
-                along_m, right_m = line.locate((float(x), float(y)))
-                yaw = line.pose(along_m).yaw_rad
-                across = ends[1] - ends[0]
-                # The lane's own right is the route's, or the light speaks to other traffic.
-                is_ours = across[:2] @ (-np.sin(yaw), np.cos(yaw)) > 0.7 * np.linalg.norm(across)
-                if 0 <= along_m <= line.length_m and abs(right_m) < _BESIDE_M and is_ours:
+                along_m = _along_m(line, ends)
+                if along_m is not None:
                     found.append((along_m, ends, actor))
         found.sort(key=lambda item: item[0])
         self.lines_m: tuple[Floats, ...] = tuple(ends for _, ends, _ in found)
@@ -61,6 +61,47 @@ class Lights:
         """Let them go round again."""
         if self._actors:
             self._actors[0].freeze(False)
+
+
+def stop_lines(carla_map: Any, route: Route, known: Iterable[Floats] = ()) -> tuple[Floats, ...]:
+    """(2, 3) each: the lines of the stop signs on a route, in its order.
+
+    Args:
+        carla_map: names the signs, where nothing is known.
+        route: whose.
+        known: the map's lines out of its catalogue, left end and right end.
+    """
+    line = Polyline(route.points)
+    found: list[tuple[float, Floats]] = []
+    for ends in list(known) or _signed_lines(carla_map):
+        along_m = _along_m(line, ends)
+        # Signs left and right of the road, or one for each way through a junction: one line.
+        if along_m is not None and all(abs(along_m - other) > _ONE_M for other, _ in found):
+            found.append((along_m, ends))
+    return tuple(ends for _, ends in sorted(found, key=lambda item: item[0]))
+
+
+def _signed_lines(carla_map: Any) -> list[Floats]:
+    lines = []
+    for sign in carla_map.get_all_landmarks_of_type(_STOP):
+        for first, last in sign.get_lane_validities():
+            for lane in range(min(first, last), max(first, last) + 1):
+                waypoint = carla_map.get_waypoint_xodr(sign.road_id, lane, sign.s)
+                if waypoint is not None:
+                    lines.append(_entrance(waypoint))
+    return lines
+
+
+def _along_m(line: Polyline, ends: Floats) -> float | None:
+    """Where a route passes a line; None: the line is another lane's."""
+    x, y = ends.mean(0)[:2]
+    along_m, right_m = line.locate((float(x), float(y)))
+    yaw = line.pose(along_m).yaw_rad
+    across = ends[1] - ends[0]
+    # The lane's own right is the route's, or the line is for other traffic.
+    is_ours = across[:2] @ (-np.sin(yaw), np.cos(yaw)) > 0.7 * np.linalg.norm(across)
+    is_on = 0 <= along_m <= line.length_m and abs(right_m) < _BESIDE_M
+    return along_m if is_on and is_ours else None
 
 
 def _is_parallel(one: Any, other: Any) -> bool:

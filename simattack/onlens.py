@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
 ALWAYS = Timing()
 SOILING = ThreatModel(
-    Stage.SENSOR, Knowledge.BLACK, Frequency.ONE_SHOT, Target.DEGRADE, Scope.UNIVERSAL
+    Stage.SENSOR,
+    Knowledge.BLACK,
+    Frequency.ONE_SHOT,
+    Target.DEGRADE,
+    Scope.UNIVERSAL,
+    countermeasures=("lens_check",),
 )
 """Of a deposit that somebody leaves on the window and knows nothing for."""
 _COARSE = 4

@@ -6,6 +6,7 @@ as in ``types``: x east, y south, yaw clockwise.
     places:
       - {name: curve_1, start: [-228.0, 188.25], heading_deg: 180, length_m: 170}
       - {name: left_1, start: [-60.0, 1.75], length_m: 110, turns: [left]}
+      - {name: tour_1, start: [-60.0, 1.75], via: [[60.0, 1.75], [188.2, 100.0]]}
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A route: from a start along the lane for so many metres, or to an end."""
+    """A route: from a start along the lane for so many metres, to an end, or by positions."""
 
     name: str
     start: Point
@@ -46,10 +47,14 @@ class Place:
     """Instead of a length: where the route comes nearest to it, it ends."""
     turns: tuple[str, ...] = ()
     """Left, straight or right at the forks in their order; straight on after the last."""
+    via: tuple[Point, ...] = ()
+    """Instead of both: positions that the shortest way along lanes leads by, to the last."""
 
     def __post_init__(self) -> None:
-        if (self.length_m is None) == (self.end is None):
-            raise FieldError("places", f"{self.name!r} needs either a length_m or an end")
+        if (self.length_m is not None) + (self.end is not None) + bool(self.via) != 1:
+            raise FieldError("places", f"{self.name!r} needs either a length_m, an end or a via")
+        if self.via and self.turns:
+            raise FieldError("places", f"{self.name!r} finds its turns by its via; leave them away")
         if self.length_m is not None and not 10.0 <= self.length_m <= LONGEST_M:
             raise FieldError(
                 "places",

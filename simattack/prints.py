@@ -117,7 +117,7 @@ class Printed:
             Frequency.ONE_SHOT,
             GOALS[goal],
             Scope.UNIVERSAL,
-            countermeasures=IMAGE_DEFENSES,
+            countermeasures=(*IMAGE_DEFENSES, "cross_sensor", "sign_memory"),
         )
 
     @property

@@ -5,6 +5,7 @@ Part of the session's floor: it is handed CARLA's module and never imports it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,8 @@ import numpy as np
 
 from simattack.errors import ConfigError
 from simattack.geometry import to_world
+from simattack.lanegraph import LaneGraph
+from simattack.lights import stop_lines
 from simattack.places import LONGEST_M, Place
 from simattack.surfaces import Approach
 from simattack.types import Floats, Pose, Route
@@ -28,6 +31,7 @@ class RoadMap:
     def __init__(self, carla: Any, carla_map: Any) -> None:
         self._carla = carla
         self._map = carla_map
+        self._graph: LaneGraph | None = None
         origin = carla_map.transform_to_geolocation(carla.Location(0.0, 0.0, 0.0))
         self.geo_origin = float(origin.latitude), float(origin.longitude)
 
@@ -74,6 +78,30 @@ class RoadMap:
             ConfigError: the lane runs the other way, there is no such turn, or the route is
                 shorter than that.
         """
+        points = self._traced(place) if place.via else self._followed(place)
+        points = points[round(start_m) :]
+        if len(points) < 10:
+            raise ConfigError(
+                f"place {place.name!r}: its route is too short to start {start_m:g} m along it"
+            )
+        return Route(
+            points=points,
+            speed_limit_mps=np.full(len(points), np.inf),
+            geo_origin=self.geo_origin,
+        )
+
+    def _traced(self, place: Place) -> Floats:
+        """(N, 3) the shortest way by a place's positions."""
+        if self._graph is None:
+            self._graph = LaneGraph(self._map)
+        heading = None if place.heading_deg is None else float(np.radians(place.heading_deg))
+        try:
+            return self._graph.trace([place.start, *place.via], heading)
+        except ConfigError as error:
+            raise ConfigError(f"place {place.name!r}: {error}") from error
+
+    def _followed(self, place: Place) -> Floats:
+        """(N, 3) the lane and its turns, for a place's length or to its end."""
         point = self._start(place)
         turns, points = list(place.turns), [point]
         wanted_m = LONGEST_M if place.length_m is None else place.length_m
@@ -99,18 +127,12 @@ class RoadMap:
                     "give other turns, or an end on the lane"
                 )
             points = points[:nearest]
-        points = points[round(start_m) :]
-        if len(points) < 10 or (place.length_m is not None and len(points) + start_m < wanted_m):
+        if place.length_m is not None and len(points) < wanted_m:
             raise ConfigError(
-                f"place {place.name!r}: the lane is too short for a route of {wanted_m:g} m "
-                f"started {start_m:g} m along it"
+                f"place {place.name!r}: the lane is too short for a route of {wanted_m:g} m"
             )
         places = [point.transform.location for point in points]
-        return Route(
-            points=np.array([[place.x, place.y, place.z] for place in places]),
-            speed_limit_mps=np.full(len(places), np.inf),
-            geo_origin=self.geo_origin,
-        )
+        return np.array([[place.x, place.y, place.z] for place in places])
 
     def lane_ahead(self, place: Floats, heading_rad: float, length_m: float) -> Floats:
         """(N, 3) the centre of the driving lane at a place, a point a metre, straightest on.
@@ -135,6 +157,32 @@ class RoadMap:
     def half_lanes_m(self, route: Route) -> Floats:
         """(N,) half the width of the driving lane at each point of a route."""
         return np.array([self._waypoint(point).lane_width / 2 for point in route.points])
+
+    def stop_lines(self, route: Route, approaches: Iterable[Approach] = ()) -> tuple[Floats, ...]:
+        """(2, 3) each: the lines of the stop signs on a route; of those known, where any are."""
+        return stop_lines(self._map, route, [known.line_from_left_m for known in approaches])
+
+    def half_lane_m(self, place: Floats) -> float:
+        """Half the width of the driving lane nearest to a place (3,)."""
+        return float(self._waypoint(place).lane_width / 2)
+
+    def lane_at(self, road: int, lane: int, s_m: float) -> Pose | None:
+        """The middle of a lane by OpenDRIVE's numbers, looking along its traffic; None: no such."""
+        found = self._map.get_waypoint_xodr(road, lane, float(s_m))
+        return None if found is None else pose_of(found.transform)
+
+    def lane_numbers(self, place: Floats) -> tuple[int, int, float]:
+        """OpenDRIVE's road, lane and s [m] of the driving lane nearest to a place (3,)."""
+        found = self._waypoint(place)
+        return int(found.road_id), int(found.lane_id), float(found.s)
+
+    def onward(self, place: Floats, ahead_m: float) -> Pose | None:
+        """So far on along the nearest lane's traffic, or back; None: the lane is not that long."""
+        here = self._waypoint(place)
+        if abs(ahead_m) < 1e-3:
+            return pose_of(here.transform)
+        found = here.next(ahead_m) if ahead_m > 0 else here.previous(-ahead_m)
+        return pose_of(min(found, key=lambda way: _turn(way, here)).transform) if found else None
 
     def is_road(self, x_m: float, y_m: float, z_m: float) -> bool:
         """Whether a driving lane is there."""

@@ -310,6 +310,9 @@ class Scenario:
         for item in dataclasses.fields(self):
             if item.name not in _FIRST and getattr(self, item.name) == item.default:
                 plain.pop(item.name, None)
+        for place in plain.get("places", ()):
+            if not place["via"]:
+                del place["via"]
         return plain
 
     def digest(self) -> str:

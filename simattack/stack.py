@@ -78,6 +78,8 @@ class Stack:
         self._pending: deque[tuple[int, float, Verdict]] = deque()
         self._known: tuple[float, Verdict] = (-1.0, _NOTHING)
         self._seen_s = -1.0
+        self._raw, self._judged_s = Detections.none(), 0.0
+        self._period_s = car.camera_period_s
         self._tick = 0
 
     def watch(self, frame: Frame) -> None:
@@ -93,7 +95,8 @@ class Stack:
 
         The driver gets ``clock`` with the capture time of the image its verdict is about, -1
         before the first. Without a camera, and for a policy that looks for itself, no detector
-        runs, and what was not detected is judged.
+        runs, and what was not detected is judged. A look that is overdue is judged again with what
+        the last one showed, so that a defense can tell of it.
         """
         time_s, captured_s = (float(value) for value in obs["clock"])
         raw, is_new = Detections.none(), captured_s != self._seen_s
@@ -101,8 +104,11 @@ class Stack:
         if is_new:
             self._seen_s = captured_s
             if is_looking:
-                raw = self._detector.detect(obs["camera"][None])[0]
-            verdict = Verdict(raw) if self._guard is None else self._guard.judge(obs, raw)
+                raw = self._raw = self._detector.detect(obs["camera"][None])[0]
+        is_overdue = self._guard is not None and time_s - self._judged_s > self._period_s - 1e-9
+        if is_new or is_overdue:
+            self._judged_s = time_s
+            verdict = Verdict(raw) if self._guard is None else self._guard.judge(obs, self._raw)
             self._pending.append((self._tick + self._latency_ticks, captured_s, verdict))
         while self._pending and self._pending[0][0] <= self._tick:
             _, known_s, verdict = self._pending.popleft()

@@ -40,6 +40,8 @@ class Stage:
     company: Company
     red_s: float | None
     """How long the lights stay red; None: nobody holds them."""
+    stop_lines_m: tuple[Floats, ...] = ()
+    """(2, 3) each: of all stop signs on the route, in its order."""
 
     def act(self, frame: Frame) -> None:
         """Let the cast and the lights do what they do before the next tick."""
@@ -99,7 +101,15 @@ def stage(
     line, heading = _middle(session, conditions, route)
     _oncoming(session, line, heading, conditions.vehicles, rng)
     _walkers(session, line, heading, conditions.walkers, rng)
-    return Stage(car, route, session.road.half_lanes_m(route), lights, company, conditions.red_s)
+    return Stage(
+        car,
+        route,
+        session.road.half_lanes_m(route),
+        lights,
+        company,
+        conditions.red_s,
+        session.road.stop_lines(route, session.approaches.values()),
+    )
 
 
 def route_of(session: Session, scenario: Scenario, conditions: Conditions) -> Route:

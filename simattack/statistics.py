@@ -25,7 +25,7 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its 95 % interval; all None where there is nothing to estimate from."""
+    """An estimate with its interval; all None where there is nothing to estimate from."""
 
     value: float | None
     low: float | None
@@ -52,8 +52,8 @@ def rate(hits: int, n: int) -> Interval:
     return Interval(hits / n, low, high, n, "wilson")
 
 
-def mean(values: Sequence[float]) -> Interval:
-    """The mean with a percentile bootstrap interval; one value gives no interval.
+def mean(values: Sequence[float], level: float = 0.95) -> Interval:
+    """The mean with a percentile bootstrap interval of that level; one value gives no interval.
 
     Source: Efron & Tibshirani, An Introduction to the Bootstrap (1993), ch. 13.
     """
@@ -63,11 +63,11 @@ def mean(values: Sequence[float]) -> Interval:
     centre = float(data.mean())
     if data.size == 1:
         return Interval(centre, None, None, 1, "bootstrap")
-    low, high = np.quantile(_resampled_means(data), [0.025, 0.975])
+    low, high = np.quantile(_resampled_means(data), [(1 - level) / 2, (1 + level) / 2])
     return Interval(centre, float(low), float(high), int(data.size), "bootstrap")
 
 
-def paired_mean(first: Sequence[float], second: Sequence[float]) -> Interval:
+def paired_mean(first: Sequence[float], second: Sequence[float], level: float = 0.95) -> Interval:
     """The mean of ``first - second``, pair by pair; whole pairs are resampled.
 
     Raises:
@@ -75,7 +75,7 @@ def paired_mean(first: Sequence[float], second: Sequence[float]) -> Interval:
     """
     if len(first) != len(second):
         raise ValueError(f"need pairs, got {len(first)} and {len(second)} values")
-    return mean((np.asarray(first, float) - np.asarray(second, float)).tolist())
+    return mean((np.asarray(first, float) - np.asarray(second, float)).tolist(), level)
 
 
 def paired_rate(first: Sequence[bool], second: Sequence[bool]) -> Interval:

@@ -38,6 +38,13 @@ class Approach:
     straight_m: float
     speed_limit_mps: float
 
+    @property
+    def line_from_left_m(self) -> Floats:
+        """(2, 3) the stop line, its left end first as who arrives sees it."""
+        one, two = self.stop_line_m
+        right = -np.sin(self.heading_rad), np.cos(self.heading_rad)
+        return self.stop_line_m if (two - one)[:2] @ right > 0 else self.stop_line_m[::-1]
+
 
 @cache
 def approaches(map_name: str) -> dict[str, Approach]:
@@ -81,9 +88,13 @@ def billboards_and_signs(map_name: str) -> dict[str, Surface]:
     """A map's other surfaces by name: signs that nobody stops at, and billboards.
 
     Raises:
-        ConfigError: the map has no catalogue, or the catalogue is damaged.
+        ConfigError: the catalogue is damaged.
     """
     relative = f"scenarios/maps/{map_name}.surfaces.json"
+    try:
+        path = find(relative)
+    except ConfigError:
+        return {}
     try:
         return {
             entry["surface"]: Surface(
@@ -93,7 +104,7 @@ def billboards_and_signs(map_name: str) -> dict[str, Surface]:
                 texture=_texture(entry["texture"]),
                 face=face(entry["face"], _texture(entry["texture"]).shape[:2]),
             )
-            for entry in json.loads(find(relative).read_text()).get("surfaces", [])
+            for entry in json.loads(path.read_text()).get("surfaces", [])
         }
     except (KeyError, ValueError, TypeError) as error:
         raise ConfigError(

@@ -278,6 +278,11 @@ class World(Protocol):
         ...
 
     @property
+    def route(self) -> Route | None:
+        """Where the car is to go; None before the scene is set."""
+        ...
+
+    @property
     def weather(self) -> Weather:
         """What was set last."""
         ...
@@ -328,6 +333,15 @@ class Running(Protocol):
 
     def end(self) -> None:
         """Give the scene back as it was; safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class Insider(Running, Protocol):
+    """One run of an attack whose adversary knows the car from inside."""
+
+    def watch(self, tick: Tick) -> None:
+        """Take in what the car made of this tick; after ``tamper``."""
         ...
 
 
@@ -450,6 +464,7 @@ class EpisodeTruth:
     ``stop_line_m`` (2, 3): the two ends of the stop sign's line that the route crosses, or None.
     ``sign`` is the surface of the sign that demands the stop, or None.
     ``light_lines_m``: (2, 3) each, the lines of the traffic lights on the route, in its order.
+    ``more_stop_lines_m``: (2, 3) each, the lines of the other stop signs on the route.
     ``half_lane_m`` (N,) half the width of the lane at each point of the route; None: not known.
     ``priority`` ids of the actors whom the ego has to let pass.
     ``is_blocked``: the episode ended because the ego stood for too long.
@@ -465,6 +480,13 @@ class EpisodeTruth:
     half_lane_m: Floats | None = None
     priority: frozenset[int] = frozenset()
     is_blocked: bool = False
+    more_stop_lines_m: tuple[Floats, ...] = ()
+
+    @property
+    def stop_lines_m(self) -> tuple[Floats, ...]:
+        """(2, 3) each: the lines of all stop signs on the route, the site's own first."""
+        own = () if self.stop_line_m is None else (self.stop_line_m,)
+        return own + self.more_stop_lines_m
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ class Label:
 
 METRICS: Mapping[str, Label] = {
     "stop_sign_violation": Label("ran the stop sign"),
+    "stop_signs_run": Label("stop signs run"),
     "stopped": Label("stopped at the line"),
     "passed_line": Label("passed the line"),
     "line_speed_mps": Label("speed at the line", "m/s"),

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
 from simattack.attack_env import AttackEnv
+from simattack.config import read_scenario
 from simattack.envs import DriveEnv
+from simattack.episode import run_episode
+from simattack.errors import ConfigError
+from simattack.scenario import Arm, Part
 from simattack.session import Session
+from tests.attacks.adversaries import trained
+
+BLIND = ("gnss", "imu", "speed")
+"""A car without a camera: nothing is rendered."""
 
 
 @pytest.mark.filterwarnings("ignore:.*action space.*symmetric.*", "ignore:.*WARN.*:UserWarning")
@@ -20,7 +30,50 @@ def test_the_drive_environment_meets_gymnasiums_contract(session: Session) -> No
 @pytest.mark.journey
 @pytest.mark.filterwarnings("ignore:.*WARN.*:UserWarning")
 def test_the_attack_environment_meets_gymnasiums_contract(session: Session) -> None:
-    check_env(AttackEnv(session=session, max_ticks=6))
+    check_env(AttackEnv("stop_sign", session, mode="design", max_ticks=6))
+    for knowledge in ("black", "grey", "white"):
+        env = AttackEnv("curve", session, knowledge=knowledge, sensors=BLIND, max_ticks=21)
+        check_env(env, skip_render_check=True)
+
+
+@pytest.mark.journey
+def test_rewards_add_up_to_the_harm_and_a_learned_attack_does_what_its_environment_saw(
+    session: Session, tmp_path
+) -> None:
+    """One adversary that always pushes, in the environment and in an arm of a scenario."""
+    terms = {"knowledge": "white", "control_s": 0.2, "energy_s": 0.5}
+    weights = trained(tmp_path, sensors=BLIND, pushes=0.8, **terms)
+    env = AttackEnv("curve", session, sensors=BLIND, max_ticks=60, **terms)
+    _, info = env.reset(seed=4)
+    rewards, energies, is_over = [], [], False
+    while not is_over:
+        _, reward, is_done, is_late, info = env.step(np.full(2, 0.8))
+        rewards.append(reward)
+        energies.append(info["energy_s"])
+        is_over = is_done or is_late
+    assert len(rewards) == 15 and is_late and not is_done
+    # 0.8 of the power for 0.2 s costs 0.16 s: three times; what is left pays for no tick.
+    assert energies[:4] == pytest.approx([0.34, 0.18, 0.02, 0.02])
+    assert sum(rewards) == pytest.approx(info["harm"]) and info["harm"] > 0
+    scenario = env.scenario
+    assert scenario.attack is not None
+    part = Part("learned", {"weights": weights, "attack": {"kind": scenario.attack.kind,
+                                                           **scenario.attack.options}})  # fmt: skip
+    result = run_episode(
+        session, scenario, scenario.draw(4), Arm("attacked", part), 4, max_ticks=60
+    )
+    assert result.metrics == info["metrics"]
+    clean = run_episode(session, scenario, scenario.draw(4), Arm("clean"), 4, max_ticks=60)
+    assert clean.metrics != result.metrics
+
+
+def test_what_an_adversary_cannot_do_is_told(session: Session) -> None:
+    with pytest.raises(ConfigError, match="'straight' has no attack; name one"):
+        AttackEnv(dataclasses.replace(read_scenario("straight"), attack=None), session)
+    with pytest.raises(ConfigError, match="needs lidar, but the car has gnss"):
+        AttackEnv("curve", session, attack="lidar_removal", sensors=BLIND)
+    with pytest.raises(ValueError, match="mode must be one of control, design, got 'both'"):
+        AttackEnv("curve", session, mode="both")
 
 
 def test_two_drives_with_one_seed_are_identical(session: Session) -> None:

@@ -19,22 +19,23 @@ FLOORS = {
     "surfaces": 1, "reading": 1, "patchfile": 1, "placement": 1, "timing": 1, "light": 1,
     "shutter": 1, "beam": 1,
     "emplacement": 1, "laser": 1, "silhouette": 1, "radarlink": 1,
-    "geodesy": 1, "radio": 1, "echoes": 1, "polyline": 1, "places": 1, "acting": 1,
+    "geodesy": 1, "radio": 1, "echoes": 1, "polyline": 1, "places": 1, "lanegraph": 1, "acting": 1,
     "cast": 2, "lights": 2,
     "attacks": 2, "defenses": 2, "detectors": 2, "policies": 2, "metrics": 2, "server": 2,
     "classifiers": 2,
     "server_process": 2, "sensing": 2, "roadmap": 2, "canvas": 2, "carrier": 2, "session": 2,
     "painting": 2, "panels": 1, "bodywork": 2, "prints": 1, "standing": 1, "easel": 2,
-    "roadsigns": 2,
+    "roadsigns": 2, "mapfile": 2,
     "connection": 2, "standpoints": 2, "printing": 2, "scenario": 2, "actors": 2,
+    "insight": 1, "adversary": 1, "actor": 1,
     "raster": 1, "lens": 1, "onlens": 1, "onsensor": 1,
-    "config": 3, "twin": 3, "stack": 3,
+    "config": 3, "imports": 3, "twin": 3, "stack": 3,
     "casting": 3,
     "staging": 4, "envs": 4, "calibration": 4, "overrides": 4,
     "episode": 5, "gap": 5,
-    "attack_env": 6, "worker": 6, "supervisor": 6, "suite": 6, "optimize": 6,
+    "attack_env": 7, "worker": 6, "supervisor": 6, "suite": 6, "optimize": 6,
     "compare": 7, "train": 7, "report": 7, "replay": 7, "listing": 7, "doctor": 7,
-    "publication": 8, "optimizing": 8,
+    "publication": 8, "optimizing": 8, "reinforce": 8, "reinforcing": 8,
     "cli": 9,
 }  # fmt: skip
 """Rooms by floor; a file may import only from lower floors and from its own room."""
@@ -46,6 +47,7 @@ SIBLINGS = {
     ("prints", "taxonomy"), ("standing", "geometry"), ("standing", "panels"),
     ("painting", "canvas"), ("painting", "carrier"), ("carrier", "roadmap"),
     ("session", "server_process"), ("session", "actors"), ("actors", "roadmap"),
+    ("mapfile", "roadmap"), ("roadmap", "lights"),
     ("session", "roadsigns"), ("roadsigns", "roadmap"),
     ("policies", "classifiers"), ("classifiers", "detectors"),
     ("session", "connection"), ("connection", "server_process"),
@@ -54,11 +56,15 @@ SIBLINGS = {
     ("radarlink", "radio"),
     ("timing", "reading"), ("places", "reading"), ("places", "resources"),
     ("acting", "polyline"), ("acting", "reading"), ("session", "lights"),
+    ("config", "imports"),
     ("supervisor", "worker"), ("suite", "supervisor"), ("suite", "worker"),
+    ("reinforcing", "reinforce"), ("adversary", "insight"), ("adversary", "surfaces"),
+    ("insight", "geodesy"),
+    ("insight", "geometry"), ("insight", "polyline"), ("actor", "resources"),
     ("envs", "staging"), ("surfaces", "resources"), ("patchfile", "resources"),
 }  # fmt: skip
 """Pairs on one floor that may see each other: (who, whom)."""
-CARLA = {"session.py", "server/road.py", "policies/leaderboard_agent.py"}
+CARLA = {"session.py", "mapfile.py", "server/road.py", "policies/leaderboard_agent.py"}
 LATE = (
     "cma",
     "nevergrad",
@@ -68,6 +74,8 @@ LATE = (
     "onnxruntime",
     "carla",
     "embreex",
+    "stable_baselines3",
+    "sb3_contrib",
 )
 """Imported inside functions only: they take seconds, or are not everywhere."""
 

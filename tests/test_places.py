@@ -41,6 +41,15 @@ def test_a_route_may_be_given_by_its_end(road):
     assert route.points[-1] == pytest.approx([30.0, 1.75, 0.0], abs=0.6)
 
 
+def test_a_route_may_be_given_by_positions(road):
+    # Right at the crossing at (0, 0), by a position on the road south of it.
+    route = road.place_route(place(length_m=None, via=(Point(-1.75, 40.0), Point(-1.75, 70.0))), 5)
+    assert route.points[0] == pytest.approx([-55.0, 1.75, 0.0], abs=0.6)
+    assert route.points[-1] == pytest.approx([-1.75, 70.0, 0.0], abs=0.6)
+    with pytest.raises(ConfigError, match="place 'here': expected a position on a driving lane"):
+        road.place_route(place(length_m=None, via=(Point(-60.0, 40.0),)))
+
+
 def test_a_start_further_on_shortens_the_route(road):
     whole, part = road.place_route(place()), road.place_route(place(), 20.0)
     np.testing.assert_allclose(part.points, whole.points[20:])
@@ -61,15 +70,17 @@ def test_a_turn_that_is_not_there_and_an_end_beside_the_way_are_told(road):
 
 
 def test_a_place_is_checked_as_it_is_read():
-    with pytest.raises(FieldError, match="either a length_m or an end"):
+    with pytest.raises(FieldError, match="either a length_m, an end or a via"):
         place(end=Point(0, 0))
+    with pytest.raises(FieldError, match="finds its turns by its via"):
+        place(length_m=None, via=(Point(0, 0),), turns=("left",))
     with pytest.raises(FieldError, match="a turn is left, straight, right; got 'up'"):
         place(turns=("up",))
     with pytest.raises(FieldError, match="length_m must be 10 to 2000, got 3"):
         place(length_m=3.0)
 
 
-@pytest.mark.parametrize("name", ["town", "Town01", "Town02"])
+@pytest.mark.parametrize("name", ["town", "Town01", "Town02", "Town10HD"])
 def test_every_place_of_a_catalogue_has_its_route(name):
     own = resources.find("scenarios/maps/town.xodr")
     path = own if name == "town" else towns_folder() / f"{name}.xodr"

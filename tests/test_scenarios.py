@@ -53,6 +53,18 @@ def test_the_places_of_a_suite_are_on_its_maps(name):
         assert set(scenario.sites) <= known, scenario.name
 
 
+def test_a_map_without_a_catalogue_has_nothing_to_paint():
+    assert surfaces.approaches("nowhere") == surfaces.billboards_and_signs("nowhere") == {}
+
+
+def test_ten_clean_routes_have_a_place_and_a_name_each():
+    entries = config.read("clean_10km").entries
+    assert len({entry.scenario.name for entry in entries}) == len(entries) == 10
+    assert all(len(entry.scenario.sites) == len(entry.seeds) == 1 for entry in entries)
+    assert all([arm.name for arm in entry.arms] == ["clean"] for entry in entries)
+    assert not any(entry.scenario.collision_ends for entry in entries)
+
+
 def test_the_stop_sign_is_what_it_was_before_there_were_places():
     scenario = config.read_scenario("stop_sign")
     told = scenario.content()
@@ -80,6 +92,9 @@ def test_a_field_that_is_not_used_is_not_told_and_one_that_is_changes_the_digest
     assert "collision_ends" not in plain().content()
     assert plain(collision_ends=False).content()["collision_ends"] is False
     assert plain(maps="/anywhere").digest() == plain().digest()
+    assert "via" not in plain().content()["places"][0]
+    tour = Place(name="here", start=Point(0, 0), via=(Point(9, 0),))
+    assert plain(places=(tour,)).content()["places"][0]["via"]
 
 
 def test_a_cast_is_read_with_ranges_and_refused_where_it_is_wrong(tmp_path):

@@ -92,3 +92,28 @@ def test_random_streams_of_one_seed_differ_from_each_other_and_repeat() -> None:
     first, again = ([rng.random() for rng in streams(7)] for _ in range(2))
     assert first == again
     assert len(set(first)) == len(first)
+
+
+def test_a_look_that_does_not_come_is_judged_all_the_same_for_a_defense() -> None:
+    judged: list[float] = []
+
+    class Judging:
+        def wrap(self, detector: Any) -> Any:
+            return detector
+
+        def clean(self, obs: Any) -> Any:
+            return obs
+
+        def judge(self, obs: Any, seen: Detections) -> Verdict:
+            judged.append(round(float(obs["clock"][0]), 2))
+            return Verdict(seen, {"camera": 1.0})
+
+    route = Route(np.zeros((2, 3)), np.zeros(2), (0.0, 0.0))
+    rng = np.random.default_rng(0)
+    detector = Counting()
+    stack = Stack(detector, Listening(), CarInfo(), route, rng, Judging())
+    for tick in range(7):
+        clock = np.array([tick * 0.05, 0.0])  # the image of tick 0 is the last one
+        decision = stack.act({"camera": np.zeros((4, 4, 3), np.uint8), "clock": clock})
+    assert judged == [0.0, 0.1, 0.2, 0.3]
+    assert detector.images == 1 and len(decision.verdict.detections) == 1

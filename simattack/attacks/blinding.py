@@ -136,7 +136,12 @@ class Blinding:
     @property
     def threat(self) -> ThreatModel:
         return ThreatModel(
-            Stage.SENSOR, Knowledge.BLACK, Frequency.CONTINUOUS, Target.DEGRADE, Scope.UNIVERSAL
+            Stage.SENSOR,
+            Knowledge.BLACK,
+            Frequency.CONTINUOUS,
+            Target.DEGRADE,
+            Scope.UNIVERSAL,
+            countermeasures=("glare_check",),
         )
 
     @property

@@ -86,7 +86,12 @@ class Flicker:
     def threat(self) -> ThreatModel:
         knowledge = Knowledge.GREY if self.is_synchronised else Knowledge.BLACK
         return ThreatModel(
-            Stage.SENSOR, knowledge, Frequency.CONTINUOUS, Target.MISCLASSIFY, Scope.UNIVERSAL
+            Stage.SENSOR,
+            knowledge,
+            Frequency.CONTINUOUS,
+            Target.MISCLASSIFY,
+            Scope.UNIVERSAL,
+            countermeasures=("persistence", "sign_memory"),
         )
 
     def begin(self, world: World, rng: np.random.Generator) -> OnSensor:

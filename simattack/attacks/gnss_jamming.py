@@ -118,7 +118,12 @@ class GnssJamming:
     @property
     def threat(self) -> ThreatModel:
         return ThreatModel(
-            Stage.SENSOR, Knowledge.BLACK, Frequency.ONE_SHOT, Target.DEGRADE, Scope.UNIVERSAL
+            Stage.SENSOR,
+            Knowledge.BLACK,
+            Frequency.ONE_SHOT,
+            Target.DEGRADE,
+            Scope.UNIVERSAL,
+            countermeasures=("gnss_gate",),
         )
 
     @property

@@ -110,7 +110,12 @@ class GnssMeaconing:
     @property
     def threat(self) -> ThreatModel:
         return ThreatModel(
-            Stage.SENSOR, Knowledge.BLACK, Frequency.ONE_SHOT, Target.MISLOCALISE, Scope.UNIVERSAL
+            Stage.SENSOR,
+            Knowledge.BLACK,
+            Frequency.ONE_SHOT,
+            Target.MISLOCALISE,
+            Scope.UNIVERSAL,
+            countermeasures=("gnss_gate",),
         )
 
     @property

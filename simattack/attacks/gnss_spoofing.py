@@ -138,6 +138,7 @@ class GnssSpoofing:
             Frequency.CONTINUOUS,
             Target.MISLOCALISE,
             Scope.INDIVIDUAL,
+            countermeasures=("gnss_gate",),
         )
 
     @property

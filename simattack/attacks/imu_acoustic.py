@@ -132,6 +132,7 @@ class ImuAcoustic:
             Frequency.ONE_SHOT if self.wave == "sine" else Frequency.CONTINUOUS,
             Target.MISLOCALISE,
             Scope.INDIVIDUAL,
+            countermeasures=("imu_check",),
         )
 
     @property

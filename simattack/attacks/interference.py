@@ -91,7 +91,12 @@ class Interference:
     @property
     def threat(self) -> ThreatModel:
         return ThreatModel(
-            Stage.SENSOR, Knowledge.BLACK, Frequency.CONTINUOUS, Target.DEGRADE, Scope.UNIVERSAL
+            Stage.SENSOR,
+            Knowledge.BLACK,
+            Frequency.CONTINUOUS,
+            Target.DEGRADE,
+            Scope.UNIVERSAL,
+            countermeasures=("glare_check",),
         )
 
     def begin(self, world: World, rng: np.random.Generator) -> OnSensor:

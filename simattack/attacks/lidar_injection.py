@@ -155,13 +155,23 @@ class LidarInjection:
     @property
     def threat(self) -> ThreatModel:
         return ThreatModel(
-            Stage.SENSOR, Knowledge.GREY, Frequency.CONTINUOUS, Target.APPEAR, Scope.UNIVERSAL
+            Stage.SENSOR,
+            Knowledge.GREY,
+            Frequency.CONTINUOUS,
+            Target.APPEAR,
+            Scope.UNIVERSAL,
+            countermeasures=("lidar_density",),
         )
 
     @property
     def box(self) -> tuple[Floats, Floats]:
         """Lowest and highest (3,) power [W], ahead and right [m]."""
         return np.array([0.0, 0.5, -5.0]), np.array([self.MAX_W, 60.0, 5.0])
+
+    @property
+    def idle(self) -> Floats:
+        """(3,) no power; a place costs nothing."""
+        return np.array([0.0, np.nan, np.nan])
 
     def begin(self, world: World, rng: np.random.Generator) -> OnSensor:
         used, most = self.spoofer, HARDWARE[self.hardware]

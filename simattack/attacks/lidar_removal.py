@@ -126,7 +126,12 @@ class LidarRemoval:
         is_timed = self.method == "synchronised"
         knowledge = Knowledge.GREY if is_timed else Knowledge.BLACK
         return ThreatModel(
-            Stage.SENSOR, knowledge, Frequency.CONTINUOUS, Target.HIDE, Scope.UNIVERSAL
+            Stage.SENSOR,
+            knowledge,
+            Frequency.CONTINUOUS,
+            Target.HIDE,
+            Scope.UNIVERSAL,
+            countermeasures=("lidar_void",),
         )
 
     @property
@@ -141,6 +146,11 @@ class LidarRemoval:
         if self.method == "high_frequency":
             most_w = min(most_w, self.MAX_MEAN_W * 1000 / (self.pulse_ns * self.pulse_mhz))
         return np.zeros(2), np.array([most_w, SECTOR_DEG[self.method]])
+
+    @property
+    def idle(self) -> Floats:
+        """(2,) no power; a sector by itself costs nothing."""
+        return np.array([0.0, np.nan])
 
     def begin(self, world: World, rng: np.random.Generator) -> OnSensor:
         at_most("sector_deg", self.sector_deg, SECTOR_DEG[self.method], f"of {self.method} pulses")

@@ -89,7 +89,12 @@ class LidarSaturation:
     @property
     def threat(self) -> ThreatModel:
         return ThreatModel(
-            Stage.SENSOR, Knowledge.BLACK, Frequency.CONTINUOUS, Target.DEGRADE, Scope.UNIVERSAL
+            Stage.SENSOR,
+            Knowledge.BLACK,
+            Frequency.CONTINUOUS,
+            Target.DEGRADE,
+            Scope.UNIVERSAL,
+            countermeasures=("lidar_void",),
         )
 
     @property

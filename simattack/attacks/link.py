@@ -67,7 +67,12 @@ class Link:
     @property
     def threat(self) -> ThreatModel:
         return ThreatModel(
-            Stage.SENSOR, Knowledge.BLACK, Frequency.CONTINUOUS, Target.DEGRADE, Scope.UNIVERSAL
+            Stage.SENSOR,
+            Knowledge.BLACK,
+            Frequency.CONTINUOUS,
+            Target.DEGRADE,
+            Scope.UNIVERSAL,
+            countermeasures=("glare_check",),
         )
 
     def begin(self, world: World, rng: np.random.Generator) -> Tapped:

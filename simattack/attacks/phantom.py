@@ -128,7 +128,12 @@ class Phantom:
     @property
     def threat(self) -> ThreatModel:
         return ThreatModel(
-            Stage.SCENE, Knowledge.BLACK, Frequency.CONTINUOUS, GOALS[self.goal], Scope.UNIVERSAL
+            Stage.SCENE,
+            Knowledge.BLACK,
+            Frequency.CONTINUOUS,
+            GOALS[self.goal],
+            Scope.UNIVERSAL,
+            countermeasures=("cross_sensor",),
         )
 
     def begin(self, world: World, rng: np.random.Generator) -> Projected:

@@ -113,13 +113,23 @@ class RadarGhost:
     @property
     def threat(self) -> ThreatModel:
         return ThreatModel(
-            Stage.SENSOR, Knowledge.GREY, Frequency.CONTINUOUS, Target.APPEAR, Scope.UNIVERSAL
+            Stage.SENSOR,
+            Knowledge.GREY,
+            Frequency.CONTINUOUS,
+            Target.APPEAR,
+            Scope.UNIVERSAL,
+            countermeasures=("radar_check",),
         )
 
     @property
     def box(self) -> tuple[Floats, Floats]:
         """Lowest and highest (2,) power [mW] and range [m]."""
         return np.array([0.0, NEAREST_M]), np.array([self.MAX_MW, Radar().range_m])
+
+    @property
+    def idle(self) -> Floats:
+        """(2,) no power; a range costs nothing."""
+        return np.array([0.0, np.nan])
 
     def begin(self, world: World, rng: np.random.Generator) -> OnSensor:
         at_most("power_mw", self.power_mw, self.MAX_MW, "of a repeater")

@@ -88,7 +88,12 @@ class RadarJamming:
     @property
     def threat(self) -> ThreatModel:
         return ThreatModel(
-            Stage.SENSOR, Knowledge.BLACK, Frequency.ONE_SHOT, Target.HIDE, Scope.UNIVERSAL
+            Stage.SENSOR,
+            Knowledge.BLACK,
+            Frequency.ONE_SHOT,
+            Target.HIDE,
+            Scope.UNIVERSAL,
+            countermeasures=("radar_check",),
         )
 
     @property

@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from simattack import registry
+from simattack.adversary import Levers, box_of
 from simattack.errors import ConfigError
 from simattack.registry import register
 from simattack.surfaces import on_surface
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
-from simattack.types import Attack, Floats, Frame, Observation, Running, World
+from simattack.types import Attack, Floats, Frame, Insider, Observation, Running, Tick, World
 
 T = TypeVar("T")
 
@@ -65,6 +66,20 @@ class Several:
             countermeasures=tuple(answers),
         )
 
+    @property
+    def box(self) -> tuple[Floats, Floats] | None:
+        """Of all parts that have one, in their order; None if none has."""
+        boxes = [box_of(part) for part in self.parts if _size(part)]
+        if not boxes:
+            return None
+        lows, highs = zip(*boxes, strict=True)
+        return np.concatenate(lows), np.concatenate(highs)
+
+    @property
+    def idle(self) -> Floats:
+        """(n,) of all parts that have a box."""
+        return np.concatenate([Levers(part).idle_or_free for part in self.parts if _size(part)])
+
     def begin(self, world: World, rng: np.random.Generator) -> Together:
         running: list[Running] = []
         try:
@@ -73,27 +88,60 @@ class Several:
         except BaseException:
             Together(running).end()
             raise
-        return Together(running)
+        return Together(running, [_size(part) for part in self.parts])
 
 
 class Together:
-    """The parts of one episode."""
+    """The parts of one episode.
 
-    def __init__(self, parts: list[Running]) -> None:
+    Args:
+        parts: as they run.
+        sizes: how many parameters each has; None where that does not matter any more.
+    """
+
+    def __init__(self, parts: list[Running], sizes: list[int] | None = None) -> None:
         self._parts = parts
+        self._sizes = [0] * len(parts) if sizes is None else sizes
 
     def tamper(self, obs: Observation, frame: Frame) -> Observation:
         for part in self._parts:
             obs = part.tamper(obs, frame)
         return obs
 
+    def watch(self, tick: Tick) -> None:
+        """Tell those parts that want to know what the car made of the tick."""
+        for part in self._parts:
+            if isinstance(part, Insider):
+                part.watch(tick)
+
     def set(self, parameters: Floats) -> None:
-        raise ConfigError("expected an attack with parameters, got 'several'; tune its parts alone")
+        """New parameters (n,) of all parts that have some, one after the other.
+
+        Raises:
+            ConfigError: no part has any, or these do not fit.
+        """
+        if not any(self._sizes):
+            raise ConfigError(
+                "expected an attack with parameters, got 'several' of which no part has any"
+            )
+        if np.shape(parameters) != (sum(self._sizes),):
+            raise ConfigError(
+                f"expected {sum(self._sizes)} parameters of 'several', got {np.size(parameters)}"
+            )
+        pieces = np.split(np.asarray(parameters, float), np.cumsum(self._sizes)[:-1])
+        for part, size, piece in zip(self._parts, self._sizes, pieces, strict=True):
+            if size:
+                part.set(piece)
 
     def end(self) -> None:
         # Backwards: what was painted last is what covers the rest.
         for part in reversed(self._parts):
             part.end()
+
+
+def _size(part: object) -> int:
+    """Of its parameters; 0 if it has none."""
+    return 0 if getattr(part, "box", None) is None else len(box_of(part)[0])
 
 
 def _attack(part: Any, index: int) -> Attack:

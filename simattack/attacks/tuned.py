@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from simattack import registry
+from simattack.adversary import box_of
 from simattack.checks import is_number
 from simattack.errors import ConfigError
 from simattack.registry import register
@@ -93,21 +94,6 @@ class Tuned:
             running.end()
             raise
         return running
-
-
-def box_of(attack: object) -> tuple[Floats, Floats]:
-    """Lowest and highest parameters of an attack.
-
-    Raises:
-        ConfigError: it has nothing to tune.
-    """
-    box = getattr(attack, "box", None)
-    if box is None:
-        raise ConfigError(
-            f"attack {getattr(attack, 'kind', attack)!r} has no parameters to tune (no 'box')"
-        )
-    low, high = box
-    return np.asarray(low, float), np.asarray(high, float)
 
 
 def read_design(path: Path) -> tuple[Mapping[str, Any], tuple[float, ...]]:

@@ -9,7 +9,7 @@ from scipy.signal import savgol_filter
 
 from simattack.metrics.lane import outside_lane_share
 from simattack.metrics.rules import red_lights
-from simattack.metrics.safety import Value, collision_kinds, stop_line
+from simattack.metrics.safety import Value, collision_kinds, stop_signs_run
 from simattack.types import EpisodeTruth, Floats, Tick
 
 HARD_BRAKING_MPS2 = 5.89
@@ -85,7 +85,7 @@ def leaderboard_scores(ticks: Sequence[Tick], truth: EpisodeTruth) -> tuple[floa
     Source: carla-simulator/leaderboard, statistics_manager.py, branches leaderboard-2.0 and 2.1.
     """
     counts = dict(collision_kinds(ticks))
-    counts["stop"] = int(bool(stop_line(ticks, truth)["stop_sign_violation"]))
+    counts["stop"] = stop_signs_run(ticks, truth) or 0
     counts["red"] = int(red_lights(ticks, truth)["red_lights_run"] or 0)
     inside = 1.0 - (outside_lane_share(ticks, truth) or 0.0)
     percent = 100.0 * route_completion(ticks, truth) * inside

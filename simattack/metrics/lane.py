@@ -39,7 +39,7 @@ def measure(ticks: Sequence[Tick], truth: EpisodeTruth) -> dict[str, Value]:
         "max_lane_offset_m": float(np.abs(offsets[:, 1]).max()),
         "lane_departure": None if departed is None else bool(departed.any()),
         "off_road": any(road is False for road in roads) if is_known else None,
-        "outside_lane_share": outside_lane_share(ticks, truth),
+        "outside_lane_share": _share_off(departed, ticks, truth),
         **localisation(ticks),
     }
 
@@ -68,7 +68,12 @@ def beyond_lane(offsets: Floats, truth: EpisodeTruth) -> NDArray[np.bool_] | Non
 
 def outside_lane_share(ticks: Sequence[Tick], truth: EpisodeTruth) -> float | None:
     """Of the distance driven, the share out of the lane or off the road; None: not known."""
-    departed = beyond_lane(lane_offsets_m(ticks, truth), truth)
+    return _share_off(beyond_lane(lane_offsets_m(ticks, truth), truth), ticks, truth)
+
+
+def _share_off(
+    departed: NDArray[np.bool_] | None, ticks: Sequence[Tick], truth: EpisodeTruth
+) -> float | None:
     if departed is None:
         return None
     off = np.array([tick.frame.is_on_road is False for tick in ticks])

@@ -78,7 +78,7 @@ def _has_reason(frame: Frame, truth: EpisodeTruth) -> bool:
         return True
     if ego.speed_mps**2 * _tightest(line, mine, front + reach) > BEND_MPS2:
         return True
-    lines = [] if truth.stop_line_m is None else [truth.stop_line_m]
+    lines = list(truth.stop_lines_m)
     lines += [
         ends
         for ends, state in zip(truth.light_lines_m, frame.lights, strict=True)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from simattack.metrics.boxes import outlines, times_to_contact_s
-from simattack.metrics.safety import CAPPED_TTC_S, CRITICAL_TTC_S, Value, past_line_m
+from simattack.metrics.safety import CAPPED_TTC_S, CRITICAL_TTC_S, Value, crossings, past_line_m
 from simattack.types import EpisodeTruth, Tick
 
 
@@ -23,7 +23,7 @@ def red_lights(ticks: Sequence[Tick], truth: EpisodeTruth) -> dict[str, Value]:
     """How the car dealt with the traffic lights on its route; all None where there are none.
 
     ``red_light_violation``: the front bumper passed a light's line at a tick at which it was red.
-    ``red_lights_run``: how many lights that was.
+    ``red_lights_run``: how often that was.
     ``red_light_speed_mps``: the speed as it passed the first of them; None if it passed none.
 
     CARLA's leaderboard judges the car's rear at the same line; the bumper is what enters first.
@@ -33,11 +33,9 @@ def red_lights(ticks: Sequence[Tick], truth: EpisodeTruth) -> dict[str, Value]:
     speeds = []
     for number, line in enumerate(truth.light_lines_m):
         past = past_line_m(ticks, line, truth)
-        crossings = np.flatnonzero((past[:-1] <= 0) & (past[1:] > 0))
-        if not len(crossings):
-            continue
-        crossing = int(crossings[0])
-        if ticks[crossing + 1].frame.lights[number] == "red":
+        for crossing in crossings(ticks, line, truth):
+            if ticks[crossing + 1].frame.lights[number] != "red":
+                continue
             share = past[crossing] / (past[crossing] - past[crossing + 1])
             before, after = (ticks[crossing + i].frame.ego.speed_mps for i in (0, 1))
             speeds.append((crossing, float(before + share * (after - before))))

@@ -29,6 +29,8 @@ Source: the default of the Surrogate Safety Assessment Model (Gettman et al., FH
 """
 CAPPED_TTC_S = 10.0
 """Farther ahead nobody's path is known, and a time says more of how slowly a gap closes. Ours."""
+AT_LINE_M = 10.0
+"""Whoever passes a line's extension farther than this from its middle is on another road."""
 SAME_COLLISION_S = 5.0
 """One actor is counted once in this time (leaderboard: ``MAX_ID_TIME``)."""
 
@@ -37,6 +39,7 @@ def measure(ticks: Sequence[Tick], truth: EpisodeTruth) -> dict[str, Value]:
     """All safety metrics of one episode; see the functions for definitions."""
     return {
         **stop_line(ticks, truth),
+        "stop_signs_run": stop_signs_run(ticks, truth),
         **collision_counts(ticks),
         "min_ttc_s": min_ttc_s(ticks),
         "min_distance_m": min_distance_m(ticks),
@@ -56,12 +59,12 @@ def stop_line(ticks: Sequence[Tick], truth: EpisodeTruth) -> dict[str, Value]:
     """
     names = ("stop_sign_violation", "stopped", "line_overrun_m", "line_speed_mps", "passed_line")
     if truth.stop_line_m is None:
-        return dict.fromkeys(names)
+        run = stop_signs_run(ticks, truth)
+        return {**dict.fromkeys(names), names[0]: None if run is None else run > 0}
     past = past_line_m(ticks, truth.stop_line_m, truth)
     speed = np.array([tick.frame.ego.speed_mps for tick in ticks])
     still = speed < STOPPED_MPS
-    crossings = np.flatnonzero((past[:-1] <= 0) & (past[1:] > 0))
-    crossing = int(crossings[0]) if len(crossings) else None
+    crossing = next(iter(crossings(ticks, truth.stop_line_m, truth)), None)
     line_speed: float | None = None
     is_violation = False
     if crossing is not None:
@@ -71,12 +74,46 @@ def stop_line(ticks: Sequence[Tick], truth: EpisodeTruth) -> dict[str, Value]:
         is_violation = not bool(np.any(still[: crossing + 1] & (before >= -BEFORE_LINE_M)))
     stands = np.flatnonzero(still & (past >= -BEFORE_LINE_M))
     return {
-        "stop_sign_violation": is_violation,
+        "stop_sign_violation": is_violation or bool(stop_signs_run(ticks, truth)),
         "stopped": bool(np.any(still & (past >= -BEFORE_LINE_M) & (past <= PAST_LINE_M))),
         "line_overrun_m": float(past[stands[0]] if len(stands) else past.max()),
         "line_speed_mps": line_speed,
         "passed_line": crossing is not None,
     }
+
+
+def stop_signs_run(ticks: Sequence[Tick], truth: EpisodeTruth) -> int | None:
+    """How often the car passed the line of a stop sign on its route without having stood.
+
+    Each time the bumper passes a line counts, if in the 4 m before it the car was never slower
+    than 0.1 m/s since it came there. None where the route has no stop sign.
+    """
+    if not truth.stop_lines_m:
+        return None
+    still = np.array([tick.frame.ego.speed_mps for tick in ticks]) < STOPPED_MPS
+    count = 0
+    for line in truth.stop_lines_m:
+        past = past_line_m(ticks, line, truth)
+        is_before = (past >= -BEFORE_LINE_M) & (past <= 0)
+        for crossing in crossings(ticks, line, truth):
+            away = np.flatnonzero(~is_before[: crossing + 1])
+            came = int(away[-1]) + 1 if len(away) else 0
+            count += not bool(still[came : crossing + 1].any())
+    return count
+
+
+def crossings(ticks: Sequence[Tick], line_m: Floats, truth: EpisodeTruth) -> list[int]:
+    """The last tick before each time the front bumper passes a line, the way the route goes.
+
+    Only within 10 m of the line's middle: a long route passes the line's extension elsewhere.
+    """
+    past = past_line_m(ticks, line_m, truth)
+    middle = np.asarray(line_m, float)[:, :2].mean(axis=0)
+    places = np.array([(t.frame.ego.pose.x_m, t.frame.ego.pose.y_m) for t in ticks])
+    half_m = ticks[0].frame.ego.half_extent_m[0]
+    is_near = np.linalg.norm(places - middle, axis=1) <= AT_LINE_M + half_m
+    passes = (past[:-1] <= 0) & (past[1:] > 0) & is_near[:-1]
+    return [int(index) for index in np.flatnonzero(passes)]
 
 
 def past_line_m(ticks: Sequence[Tick], line_m: Floats, truth: EpisodeTruth) -> Floats:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from simattack import registry
-from simattack.attacks.tuned import box_of
+from simattack.adversary import box_of
 from simattack.episode import run_episode
 from simattack.errors import ConfigError
 from simattack.metrics.safety import Value

@@ -16,7 +16,7 @@ from simattack.types import CarInfo, EpisodeTruth, Floats, Frame, Observation, R
 @register("policies", "expert")
 @dataclass(frozen=True, eq=False)
 class Expert:
-    """Drives by ground truth: keeps to the route, stops at its line, lets others pass.
+    """Drives by ground truth: keeps to the route, stops at its lines, lets others pass.
 
     No sensor and no detector reaches it, so no attack on them does. It takes everybody to go on as
     they do now, and plans for the boxes of all, also those that no sensor could see.
@@ -25,7 +25,7 @@ class Expert:
     margin_m: float = 0.4
     """The way that must be free reaches this far beyond each side of the car."""
     dwell_s: float = 2.0
-    """How long to stand at the stop line."""
+    """How long to stand at a stop line."""
     lateral_mps2: float = 2.5
     """In bends."""
     braking_mps2: float = 2.0
@@ -62,6 +62,8 @@ class ExpertDriver:
     STANDING_MPS = 0.05
     WINDOW_M = 3.0
     """Front bumper to line: where standing still counts as having stopped for it."""
+    EASY_MPS2 = 3.0
+    """A yellow light is stopped at where this braking will do."""
 
     def __init__(self, recipe: Expert, car: CarInfo, route: Route) -> None:
         self._recipe, self._car = recipe, car
@@ -71,10 +73,15 @@ class ExpertDriver:
         self._pedals = Pedals(recipe.full_throttle_mps2, recipe.full_brake_mps2)
         self._frame: Frame | None = None
         self._s_m: float | None = None
-        self._stood_s: float | None = None
-        self._line_s_m: float | None = None
-        if recipe.truth is not None and recipe.truth.stop_line_m is not None:
-            self._line_s_m, _ = self._path.locate(recipe.truth.stop_line_m.mean(0)[:2])
+        self._stood_s: dict[float, float] = {}
+        self._stops_m: list[float] = []
+        self._lights_m: list[tuple[int, float]] = []
+        if recipe.truth is not None:
+            for line in recipe.truth.stop_lines_m:
+                self._stops_m += self._path.passes(line.mean(0)[:2])
+            for number, line in enumerate(recipe.truth.light_lines_m):
+                passes = self._path.passes(line.mean(0)[:2])
+                self._lights_m += [(number, at_m) for at_m in passes]
 
     def watch(self, frame: Frame) -> None:
         """Take in the truth at this tick."""
@@ -100,15 +107,25 @@ class ExpertDriver:
         return np.array([steer, throttle, brake])
 
     def _closed(self, time_s: float, bumper_s_m: float, speed_mps: float) -> list[float]:
-        """Arc lengths of the lines that must not be passed now [m]: a sign's until it is obeyed."""
-        line = self._line_s_m
-        if line is None or bumper_s_m > line:
-            return []
-        if self._stood_s is None and speed_mps < self.STANDING_MPS:
-            if line - bumper_s_m <= self.WINDOW_M:
-                self._stood_s = time_s
-        # Ticks are summed in floating point: half a millisecond must not cost a tick.
-        is_done = (
-            self._stood_s is not None and time_s - self._stood_s >= self._recipe.dwell_s - 5e-4
-        )
-        return [] if is_done else [line]
+        """Arc lengths of the lines that must not be passed now [m].
+
+        A sign's until it is obeyed, a light's while it is not green.
+        """
+        closed = []
+        for line in self._stops_m:
+            if bumper_s_m > line:
+                continue
+            if line not in self._stood_s and speed_mps < self.STANDING_MPS:
+                if line - bumper_s_m <= self.WINDOW_M:
+                    self._stood_s[line] = time_s
+            # Ticks are summed in floating point: half a millisecond must not cost a tick.
+            stood_s = time_s - self._stood_s.get(line, np.inf)
+            if stood_s < self._recipe.dwell_s - 5e-4:
+                closed.append(line)
+        shown = self._frame.lights if self._frame is not None else ()
+        stops_m = bumper_s_m + speed_mps**2 / (2 * self.EASY_MPS2)
+        for number, line in self._lights_m:
+            state = shown[number] if number < len(shown) else "unknown"
+            if bumper_s_m <= line and (state == "red" or (state == "yellow" and stops_m <= line)):
+                closed.append(line)
+        return closed

@@ -24,6 +24,7 @@ from simattack.policies.control import Pedals, in_lane, pure_pursuit
 from simattack.policies.corridor import Corridor, Obstacle
 from simattack.policies.emergency import Emergency, EmergencyRules
 from simattack.policies.eyes import Eyes, Orders
+from simattack.policies.fallback import Doubts, Fallback, Trust, believed
 from simattack.policies.following import follow_mps2
 from simattack.policies.fusion import Tracker
 from simattack.policies.lights import SignalRules
@@ -34,6 +35,7 @@ from simattack.policies.signs import SignRules, SignTracker
 from simattack.policies.stopping import HARDEST_MPS2, ClosedLines, StopRules, StopSigns
 from simattack.policies.stretch import Stretch
 from simattack.policies.tracking import camera_from_above
+from simattack.reading import option
 from simattack.registry import register
 from simattack.types import CarInfo, Driver, Floats, Observation, Route, Verdict
 
@@ -116,10 +118,13 @@ class Modular:
     """Expected error of one compass reading."""
     wheel_std_mps: float = 0.1
     """Expected error of one wheel speed."""
+    fallback: Fallback = Fallback()  # noqa: RUF009  it is frozen
+    """What a defense's alarm does to the driving; ``{looks: 0}``: nothing."""
 
     def __post_init__(self) -> None:
         # A scenario file gives a list.
         object.__setattr__(self, "sign_right_m", tuple(self.sign_right_m))
+        object.__setattr__(self, "fallback", option(self.fallback, Fallback, "fallback"))
         for name in (
             "dwell_s",
             "stop_aim_m",
@@ -218,6 +223,7 @@ class ModularDriver:
         self._stops = StopSigns(rules_of_lines)
         self._closed = ClosedLines(rules_of_lines)
         self._emergency = Emergency(EmergencyRules(recipe.emergency_mps2, recipe.emergency_ttc_s))
+        self._doubts = Doubts(recipe.fallback, car.sensors)
         self._pedals = Pedals(recipe.full_throttle_mps2, recipe.full_brake_mps2)
         self._s_m: float | None = None
         self._time_s: float | None = None
@@ -246,12 +252,13 @@ class ModularDriver:
         time_s, captured_s = float(obs["clock"][0]), float(obs["clock"][1])
         dt_s = self._car.tick_s if self._time_s is None else max(time_s - self._time_s, 0.0)
         self._time_s = time_s
-        self._localiser.update(obs, self._steered)
+        trust = self._doubts.update(verdict, time_s)
+        self._localiser.update(believed(obs, trust), self._steered)
         if not self._localiser.has_pose:
             return np.array([0.0, 0.0, 1.0])  # it stands until it first knows where it is
         pose, speed = self._localiser.pose, self._localiser.speed_mps
         self._s_m, _ = self._path.locate(pose[:2], self._s_m)
-        self._scan(obs, time_s, speed)
+        self._scan(obs, trust, time_s, speed)
         if self._eyes is not None:
             self._eyes.keep(obs)
         if np.isfinite(captured_s) and (self._captured_s is None or captured_s > self._captured_s):
@@ -265,22 +272,31 @@ class ModularDriver:
             orders = self._eyes.orders(time_s, self._s_m, speed, self._movers(time_s))
         closed = self._closed.update(bumper_s_m, speed, orders.closed_lines_m)
         obstacles = self._corridor.obstacles(
-            self._tracker.confirmed(), self._localiser, self._s_m, speed, time_s
+            [track for track in self._tracker.confirmed() if trust.counts(track.support)],
+            self._localiser,
+            self._s_m,
+            speed,
+            time_s,
         )
         wanted = min(
             self._cruise(speed),
             self._keep_below(orders.limit_mps, speed),
+            max(trust.limit_mps - speed, -self._recipe.braking_mps2),
             command.limit_mps2,
             closed.limit_mps2,
             *(self._follow(one, speed) for one in obstacles),
         )
         is_hold = command.is_hold or closed.is_hold
+        if trust.is_stop:
+            wanted = min(wanted, -self._recipe.fallback.stop_mps2)
+            is_hold |= speed < 0.4
         is_hold |= speed < 0.4 and any(
             one.gap_m < self._recipe.keep_gap_m + 0.5 and one.along_mps < 0.5 for one in obstacles
         )
         if self._emergency.update(obstacles, speed):
             wanted = -HARDEST_MPS2
-        kept = in_lane(pose, self._s_m, self._path, orders.lane, self._recipe.lane_trust)
+        lane = None if "camera" in trust.doubted else orders.lane
+        kept = in_lane(pose, self._s_m, self._path, lane, self._recipe.lane_trust)
         steer = pure_pursuit(kept, self._s_m, speed, self._path, self._car)
         self._steered = speed * np.tan(steer * self._car.lock_rad(speed)) / self._car.wheelbase_m
         if is_hold and speed < 1.0:
@@ -289,8 +305,11 @@ class ModularDriver:
             throttle, brake = self._pedals.press(max(wanted, -HARDEST_MPS2), speed, dt_s)
         return np.array([steer, throttle, brake])
 
-    def _scan(self, obs: Observation, time_s: float, speed_mps: float) -> None:
-        """Take in what LiDAR and radar measured, if it is new: they look at times of their own."""
+    def _scan(self, obs: Observation, trust: Trust, time_s: float, speed_mps: float) -> None:
+        """Take in what LiDAR and radar measured, if it is new: they look at times of their own.
+
+        One that is not believed saw nothing.
+        """
         assert self._s_m is not None
         period_s = self._car.camera_period_s
         scanned_s = float(np.floor(time_s / period_s + 1e-6)) * period_s
@@ -304,11 +323,13 @@ class ModularDriver:
             self._path, np.array([*place, yaw]), self._s_m, self._corridor.half_width_m
         )
         if self._clusters is not None and "lidar" in obs:
-            found = self._clusters.find(obs["lidar"], stretch)
+            is_doubted = "lidar" in trust.doubted
+            found = [] if is_doubted else self._clusters.find(obs["lidar"], stretch)
             self._tracker.update("lidar", found, odometry, scanned_s, speed_mps)
         if self._returns is not None and "radar" in obs:
             turn = self._localiser.turn_radps
-            found = self._returns.find(obs["radar"], stretch, speed_mps, turn)
+            is_doubted = "radar" in trust.doubted
+            found = [] if is_doubted else self._returns.find(obs["radar"], stretch, speed_mps, turn)
             self._tracker.update("radar", found, odometry, scanned_s, speed_mps)
 
     def _look(self, verdict: Verdict, captured_s: float, speed_mps: float) -> None:

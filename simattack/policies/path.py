@@ -58,6 +58,16 @@ class Path:
         lateral = forward[best, 0] * away[best, 1] - forward[best, 1] * away[best, 0]
         return float(self.s_m[first + best] + along[best]), float(lateral)
 
+    def passes(self, xy: Floats, within_m: float = 2.0) -> list[float]:
+        """Arc lengths [m] of all the times the path comes so near to a place."""
+        away_m = np.linalg.norm(self.points - np.asarray(xy, float), axis=1)
+        near = np.flatnonzero(away_m <= within_m)
+        times = np.split(near, np.flatnonzero(np.diff(near) > 1) + 1) if len(near) else []
+        return [
+            self.locate(xy, float(self.s_m[rows[int(np.argmin(away_m[rows]))]]))[0]
+            for rows in times
+        ]
+
     def place(self, points: Floats, near_s_m: float) -> Floats:
         """(N, 2) arc length and lateral offset [m] of many points, as ``locate`` tells of one.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from simattack.errors import WeightsError
 from simattack.registry import build, kinds, lookup
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "attacks.md").read_text()
@@ -25,4 +26,8 @@ def test_every_attack_has_its_row():
 def test_an_example_of_the_page_is_accepted(kind):
     options = yaml.safe_load(ROWS[kind])
     assert options.pop("kind") == kind
+    if kind == "learned":  # needs a file that somebody has trained
+        with pytest.raises(WeightsError, match="expected a trained adversary at adversaries/x"):
+            build("attacks", kind, options, "docs/attacks.md")
+        return
     assert build("attacks", kind, options, "docs/attacks.md") is not None

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import re
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from simattack.light import light_of
 from simattack.onlens import OnLens
 from simattack.onsensor import OnSensor
 from simattack.suite import rehearse
+from tests.attacks.adversaries import trained
 from tests.attacks.driveby import Street, frame, picture, sensed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,12 +30,14 @@ KINDS = [
     if registry.lookup("attacks", kind).__module__.startswith("simattack.attacks.")
 ]
 EACH = pytest.mark.parametrize("kind", KINDS)
+_FOLDER = tempfile.TemporaryDirectory(prefix="adversary_")
 PRINTS = (
     "billboard", "decal", "fake_sign", "garment", "glasses", "poster", "road_decal", "sticker",
 )  # fmt: skip
 NEEDED = {kind: {"fill": "code"} for kind in PRINTS} | {
     "several": {"parts": ({"kind": "lens_blob"},)},
     "tuned": {"attack": {"kind": "gnss_jamming"}, "parameters": (25.0,)},
+    "learned": {"weights": trained(Path(_FOLDER.name))},
 }
 """Options without which an attack is none."""
 ODD = (
@@ -88,9 +92,10 @@ def test_parameters_that_are_no_numbers_are_refused_in_one_line(kind):
 
 @EACH
 def test_a_sensor_that_the_car_does_not_have_is_told(kind):
-    _, running = begin(kind)
-    if isinstance(running, OnSensor | OnLens) and kind != "tuned":  # it is another kind's
-        with pytest.raises(ConfigError, match=f"'{kind}' attacks the .*this car does not have"):
+    made, running = begin(kind)
+    acting = getattr(made, "attack", made).kind
+    if isinstance(running, OnSensor | OnLens):
+        with pytest.raises(ConfigError, match=f"'{acting}' attacks the .*this car does not have"):
             running.tamper({"speed": np.zeros(1), "clock": np.zeros(2)}, frame(0))
 
 

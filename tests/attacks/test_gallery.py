@@ -15,6 +15,7 @@ SHIPPED = [
     kind
     for kind in kinds("attacks")
     if lookup("attacks", kind).__module__.startswith("simattack.attacks.")
+    and kind != "learned"  # another attack, as somebody has trained it
 ]
 
 

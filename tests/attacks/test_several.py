@@ -150,7 +150,7 @@ def test_what_one_part_draws_changes_nothing_for_the_next():
 
 def test_parameters_are_refused_in_one_line():
     running = Several((Scale(),)).begin(None, np.random.default_rng(0))
-    with pytest.raises(ConfigError, match="tune its parts alone"):
+    with pytest.raises(ConfigError, match="of which no part has any"):
         running.set(np.zeros(3))
 
 

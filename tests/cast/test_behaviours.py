@@ -13,6 +13,8 @@ from simattack.cast.brake import Brake
 from simattack.cast.cross import Cross
 from simattack.cast.cruise import Cruise
 from simattack.cast.cut_in import CutIn
+from simattack.cast.drive import Drive
+from simattack.cast.walk import Walk
 from simattack.errors import ConfigError
 from simattack.polyline import Polyline
 from simattack.types import ActorState, Frame, Pose
@@ -130,7 +132,7 @@ def test_whoever_is_hit_is_left_to_physics():
 
 @pytest.mark.parametrize("kind", registry.kinds("cast"))
 def test_a_behaviour_does_the_same_with_the_same_seed(kind):
-    where = "walker.pedestrian.0001" if kind == "cross" else "vehicle.test"
+    where = "walker.pedestrian.0001" if kind in ("cross", "walk") else "vehicle.test"
     runs = [
         World(where, Pose(40.0, 3.0)).run(registry.lookup("cast", kind)(), 4.0) for _ in range(2)
     ]
@@ -149,7 +151,78 @@ def test_spans_are_drawn_from_and_wrong_options_refused():
         Brake(braking_mps2=12)
     with pytest.raises(ValueError, match="to_mps must be 0 to speed_mps"):
         Brake(speed_mps=5, to_mps=6)
-    assert Cue(eta_s=Span(1.0, 2.0)).draw(np.random.default_rng(0)).after_s is None
+    assert set(Cue(eta_s=Span(1.0, 2.0)).draw(np.random.default_rng(0)).numbers) == {"eta_s"}
+
+
+def come_s(cue: dict, x: float = 100.0, speed_mps: float = 0.0, ego_mps: float = 10.0) -> float:
+    """When a cue came for a car that is x ahead, drives so fast and starts to stop then."""
+    steps = [{"when": cue, "to_right_m": 5.0, "lasts_s": 0.01}]
+    states = car_at(x, ego_mps=ego_mps).run(Drive(speed_mps=speed_mps, steps=steps), 12.0)
+    moved = [i for i, state in enumerate(states) if state.pose.y_m > 0.1]
+    return 0.05 * (moved[0] - 2) if moved else np.inf
+
+
+# The ego comes at 10 m/s from 0; its front is 2 m ahead of its middle, the other at 100 m.
+@pytest.mark.parametrize(
+    "cue, speed_mps, expected_s",
+    [
+        ({"after_s": 2}, 0.0, 2.0),
+        ({"within_m": 48}, 0.0, 5.0),  # 100 - 2 - 10 t = 48
+        ({"eta_s": 4}, 0.0, 5.8),  # 98 - 10 t = 40
+        ({"eta_s": 4}, 5.0, 11.6),  # 98 - 5 t = 40: what the other does is not looked at
+        ({"ttc_s": 9}, 5.0, 10.6),  # 98 - 5 t = 9 * (10 - 5)
+        ({"near_m": 60}, 0.0, 4.0),
+        ({"driven_m": 30}, 0.0, 3.0),
+        ({"lead_m": 110}, 14.0, 3.0),  # 98 + 4 t = 110
+        ({"faster_mps": 9}, 0.0, 0.0),
+        ({"faster_mps": 11}, 0.0, np.inf),
+        ({"slower_mps": 11}, 0.0, 0.0),
+        ({"after_s": 2, "driven_m": 30}, 0.0, 2.0),
+        ({"after_s": 2, "driven_m": 30, "is_all": True}, 0.0, 3.0),
+        ({"after_s": 2, "then_s": 1.5}, 0.0, 3.5),
+    ],
+)
+def test_a_cue_comes_when_what_it_says_is_true(cue, speed_mps, expected_s):
+    assert come_s(cue, speed_mps=speed_mps) == pytest.approx(expected_s, abs=0.051)
+
+
+def test_a_car_changes_its_speed_step_by_step_and_a_next_step_waits_for_the_last():
+    steps = [
+        {"when": {"after_s": 1}, "to_mps": 4, "by_mps2": 2},  # 8 to 4 in 2 s: until 3 s
+        {"when": {"after_s": 1.5}, "is_next": True, "to_mps": 10, "by_mps2": 6},
+    ]
+    states = car_at(60.0).run(Drive(speed_mps=8, steps=steps), 6.0)
+    speeds = [state.speed_mps for state in states]
+    assert speeds[19] == pytest.approx(8.0) and speeds[61] == pytest.approx(4.0, abs=0.11)
+    assert min(speeds[2:]) == pytest.approx(4.0) and speeds[-1] == pytest.approx(10.0)
+    steps[1] |= {"is_next": False}
+    hurried = car_at(60.0).run(Drive(speed_mps=8, steps=steps), 6.0)
+    assert min(state.speed_mps for state in hurried[2:]) > 6.5  # 8 - 0.5 s * 2, then faster
+
+
+def test_a_car_moves_to_the_side_over_its_time():
+    steps = [{"when": {"after_s": 1}, "to_right_m": 3.5, "lasts_s": 2}]
+    states = car_at(60.0).run(Drive(speed_mps=8, steps=steps), 5.0)
+    assert states[20].pose.y_m == 0.0 and states[-1].pose.y_m == pytest.approx(3.5)
+    assert states[41].pose.y_m == pytest.approx(1.75, abs=0.15)  # half way after a second
+
+
+def test_a_step_that_does_nothing_and_a_braking_no_tyre_holds_are_refused():
+    with pytest.raises(ValueError, match=r"steps\[0\] needs a to_mps or a to_right_m"):
+        Drive(steps=[{}])
+    with pytest.raises(ValueError, match="by_mps2 must be above 0, up to 10, got 12"):
+        Drive(steps=[{"to_mps": 1, "by_mps2": 12}])
+
+
+def test_a_walker_goes_by_its_points_and_stops_at_the_last():
+    walk = Walk(to=[{"ahead_m": 40, "right_m": -3}, {"ahead_m": 46, "right_m": -3}], speed_mps=2)
+    states = World("walker.pedestrian.0001", Pose(40.0, 3.0)).run(walk, 9.0)
+    assert states[-1].pose.x_m == pytest.approx(46.0, abs=0.4)
+    assert states[-1].pose.y_m == pytest.approx(-3.0, abs=0.4)
+    assert states[-1].speed_mps == 0.0
+    assert abs(states[58].pose.x_m - 40.0) < 0.4  # 6 m at 2 m/s: straight across for 3 s
+    with pytest.raises(ConfigError, match="only somebody on foot can 'walk'"):
+        car_at(40.0).run(walk, 0.1)
 
 
 def test_one_number_stands_for_a_span_in_a_scenario_too():

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from traces import HALF_M, LINE, actor, from_speeds, tick, truth
 
 from simattack.metrics import safety
 from simattack.metrics.boxes import gaps_m, outlines, times_to_contact_s
+from simattack.metrics.driving import leaderboard_scores
 from simattack.types import Collision, EpisodeTruth, Route
 
 WALKER = (0.25, 0.25, 0.9)
@@ -160,3 +163,41 @@ def test_the_least_distance_is_between_boxes_not_their_middles():
     assert safety.min_distance_m([tick(0, 0.0, 5.0, [aside, post])]) == pytest.approx(1.6)
     assert safety.min_distance_m([tick(0, 0.0, 5.0, [turned])]) == pytest.approx(10 - 2.35 - 0.95)
     assert safety.min_distance_m([tick(0, 0.0, 5.0, [post])]) is None
+
+
+def second_line(**changes):
+    """No sign at the site, others at 50 m and 80 m of the way."""
+    lines = LINE, np.add(LINE, (30.0, 0.0, 0.0))
+    return dataclasses.replace(truth(line=None), more_stop_lines_m=lines, **changes)
+
+
+def test_every_stop_sign_on_the_route_is_judged_by_itself():
+    # 10 m/s is 0.5 m a tick: stands 1 m before the first line, runs over the second.
+    speeds = [10.0] * 18 + [0.0] * 3 + [10.0] * 70
+    ticks = from_speeds(speeds, 40.0)  # 18 ticks to 49 m
+    assert safety.stop_signs_run(ticks, second_line()) == 1
+    assert safety.stop_line(ticks, second_line())["stop_sign_violation"] is True
+    assert safety.stop_signs_run(from_speeds([10.0] * 90, 40.0), second_line()) == 2
+    assert safety.stop_signs_run(from_speeds([10.0] * 9, 40.0), second_line()) == 0
+    assert safety.stop_signs_run(ticks, truth(line=None)) is None
+
+
+def test_a_lines_extension_far_to_its_side_is_not_passed():
+    # 15 m to the side of the line's middle is farther than the 10 m that count.
+    for y, count in ((0.0, 1), (9.0, 1), (15.0, 0)):
+        ticks = [tick(i, 0.5 * i, 10.0, y=y) for i in range(140)]
+        assert len(safety.crossings(ticks, LINE, truth())) == count
+
+
+def test_a_sign_that_is_passed_twice_is_judged_twice():
+    there = from_speeds([10.0] * 40, 40.0)
+    again = from_speeds([10.0] * 18 + [0.0] * 3 + [10.0] * 20, 40.0)
+    only = dataclasses.replace(truth(line=None), more_stop_lines_m=(LINE,))
+    assert safety.stop_signs_run([*there, *there], only) == 2
+    assert safety.stop_signs_run([*there, *again], only) == 1
+
+
+def test_leaderboards_scores_count_every_stop_sign():
+    # Two signs run on the whole route: 0.8 * 0.8, and 1 / (1 + 2 * 0.25).
+    ticks = from_speeds([10.0] * 200, 2.35)
+    assert leaderboard_scores(ticks, second_line()) == pytest.approx((64.0, 100 / 1.5))

@@ -53,6 +53,36 @@ def test_it_stands_two_seconds_just_before_its_stop_line_and_goes_on() -> None:
     assert np.diff(found[:, 1]).min() > -4.0 * TICK_S
 
 
+def lit(color, line_x_m=60.0, seconds=14.0):
+    """(T, 2) bumper and speed before one light that shows ``color(time_s)``."""
+    line = np.array([[line_x_m, -2.0, 0], [line_x_m, 2.0, 0]])
+    truth = EpisodeTruth(ROUTE, CAR, TICK_S, light_lines_m=(line,))
+    driver = Expert().informed(truth).begin(CAR, ROUTE, np.random.default_rng(0))
+    x, speed, rows = 0.0, 8.0, []
+    for tick in range(round(seconds / TICK_S)):
+        ego = actor(x, 0.0, (speed, 0.0), half=(CAR.length_m / 2, CAR.width_m / 2, 0.75), number=1)
+        driver.watch(Frame(tick, tick * TICK_S, ego, lights=(color(tick * TICK_S),)))
+        _, throttle, brake = driver.act({}, NOTHING)
+        rows.append((x + CAR.length_m / 2, speed))
+        push = 4.4 * throttle - 8.8 * brake - 0.12
+        x, speed = x + speed * TICK_S, max(speed + push * TICK_S, 0.0)
+    return np.array(rows)
+
+
+def test_it_waits_at_a_red_light_and_goes_on_at_green() -> None:
+    found = lit(lambda time_s: "red" if time_s < 11.0 else "green")
+    before = found[: round(11.0 / TICK_S)]
+    assert before[:, 0].max() < 60.0 and before[-1, 1] < 0.05
+    assert found[-1, 0] > 62.0
+
+
+def test_it_drives_on_at_a_yellow_light_that_only_hard_braking_would_obey() -> None:
+    # 8 m/s takes 10.7 m at 3 m/s2; the bumper is 5 m before the line as it turns yellow.
+    found = lit(lambda time_s: "yellow", line_x_m=7.35, seconds=3.0)
+    assert found[-1, 0] > 20.0
+    assert lit(lambda time_s: "yellow", seconds=14.0)[-1, 0] < 60.0
+
+
 def test_it_stops_behind_a_parked_car_and_stays() -> None:
     found = drive(lambda time_s: [actor(60.0, 0.3)], seconds=20.0)
     tail_m = 60.0 - 2.3

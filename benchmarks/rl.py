@@ -1,0 +1,247 @@
+"""A trained adversary against simpler ones, over the same drives of one scenario.
+
+``python benchmarks/rl.py curve --weights adversaries/curve_0.safetensors`` drives every evaluation
+seed with each contender in ``simattack/Attack-v0``, all under the same terms, and prints the harm
+(``optimize.drives.harm``), how often the drive was unsafe, and what the trained ones did beyond
+each other contender, seed by seed, with 90 % bootstrap intervals. ``--train 0 1 2`` trains first.
+
+- ``idle``: the attack is never on;
+- ``random``: uniform actions;
+- ``early``: all the energy at once from the start, in the best direction;
+- ``timed``: the same from the best moment on. Moment and direction (one parameter at one end of its
+  box) are found on training seeds, of which none is evaluated.
+
+The whole of it for one scenario, hours on a laptop: ``make rl``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics as plain
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from simattack import actor, statistics
+from simattack.adversary import Levers, Terms
+from simattack.attack_env import AttackEnv
+from simattack.errors import SimattackError
+from simattack.types import Floats
+
+LEVEL = 0.9
+TUNING_SEEDS = 500_000
+"""Baselines are tuned on seeds from here on, trained adversaries on others still."""
+
+Act = Callable[[Floats], Floats]
+Begin = Callable[[int], Act]
+"""A contender: a seed -> what it does with what it sees."""
+
+
+@dataclass(frozen=True)
+class Drive:
+    """What came of one."""
+
+    harm: float
+    is_unsafe: bool
+
+
+def drive(env: AttackEnv, begin: Begin, seed: int) -> Drive:
+    """One episode of an adversary."""
+    seen, _ = env.reset(seed=seed)
+    act, is_over = begin(seed), False
+    while not is_over:
+        seen, _, is_done, is_late, info = env.step(act(seen))
+        is_over = is_done or is_late
+    return Drive(info["harm"], bool(info["metrics"].get(env.scenario.unsafe)))
+
+
+def idle(levers: Levers) -> Begin:
+    nothing = levers.action(levers.idle)
+    return lambda seed: lambda seen: nothing
+
+
+def at_random(levers: Levers) -> Begin:
+    def begin(seed: int) -> Act:
+        rng = np.random.default_rng([seed, 17])
+        return lambda seen: rng.uniform(-1.0, 1.0, len(levers))
+
+    return begin
+
+
+def timed(levers: Levers, terms: Terms, start_s: float, direction: Floats) -> Begin:
+    """Nothing until a moment, then everything."""
+    nothing, first = levers.action(levers.idle), round(start_s / terms.control_s)
+
+    def begin(seed: int) -> Act:
+        steps = iter(range(1_000_000))
+        return lambda seen: direction if next(steps) >= first else nothing
+
+    return begin
+
+
+def trained(path: Path) -> Begin:
+    network = actor.load(path)
+
+    def begin(seed: int) -> Act:
+        network.reset()
+        return network.act
+
+    return begin
+
+
+def directions(levers: Levers) -> list[Floats]:
+    """Full power along one parameter, the others idle."""
+    found = []
+    for k in range(len(levers)):
+        for end in (levers.high, levers.low):
+            parameters = levers.idle.copy()
+            parameters[k] = end[k]
+            if levers.power(parameters) > 0.99:
+                found.append(levers.action(parameters))
+    return found
+
+
+def tune(
+    env: AttackEnv, starts_s: Sequence[float], seeds: Sequence[int]
+) -> dict[float, tuple[float, Floats]]:
+    """By moment: the mean harm of the best direction, and that direction."""
+    best: dict[float, tuple[float, Floats]] = {}
+    for start_s in starts_s:
+        for direction in directions(env.levers):
+            begin = timed(env.levers, env.terms, start_s, direction)
+            found = plain.mean(drive(env, begin, seed).harm for seed in seeds)
+            tell(f"timed from {start_s:g} s, {direction.round(2).tolist()}: harm {found:.3f}")
+            if start_s not in best or found > best[start_s][0]:
+                best[start_s] = (found, direction)
+    return best
+
+
+def main() -> int:
+    """Train if asked, tune, evaluate, print."""
+    flags = arguments()
+    weights = [*flags.weights]
+    try:
+        for seed in flags.train:
+            weights.append(train(flags, seed))
+        terms = agreed(weights) or Terms(flags.knowledge, flags.control_s, flags.energy_s)
+        env = AttackEnv(flags.scenario, attack=flags.attack, sensors=flags.sensors, **asdict(terms))
+        try:
+            return compare(env, weights, flags)
+        finally:
+            env.close()
+    except SimattackError as error:
+        tell(str(error))
+        return 1
+    except subprocess.CalledProcessError:
+        return 1  # it has told why
+
+
+def compare(env: AttackEnv, weights: Sequence[Path], flags: argparse.Namespace) -> int:
+    seeds = range(flags.seeds)
+    contenders = {"idle": idle(env.levers), "random": at_random(env.levers)}
+    if flags.tuning:
+        tuning = range(TUNING_SEEDS, TUNING_SEEDS + flags.tuning)
+        best = tune(env, [0.0, *flags.starts], tuning)
+        when = max(best, key=lambda start_s: best[start_s][0])
+        contenders["early"] = timed(env.levers, env.terms, 0.0, best[0.0][1])
+        contenders[f"timed {when:g} s"] = timed(env.levers, env.terms, when, best[when][1])
+    contenders |= {path.stem: trained(path) for path in weights}
+    found: dict[str, list[Drive]] = {}
+    for name, begin in contenders.items():
+        found[name] = [drive(env, begin, seed) for seed in seeds]
+        tell(f"{name}: harm {plain.mean(one.harm for one in found[name]):.3f}")
+    report(found, [path.stem for path in weights], env)
+    if flags.out is not None:
+        told = {
+            "scenario": env.scenario.name,
+            "terms": asdict(env.terms),
+            "drives": {name: [asdict(one) for one in drives] for name, drives in found.items()},
+        }
+        flags.out.write_text(json.dumps(told, indent=1) + "\n")
+    return 0
+
+
+def report(found: dict[str, list[Drive]], learned: Sequence[str], env: AttackEnv) -> None:
+    """One table of all, and one of paired differences."""
+    write(f"scenario {env.scenario.name}, {env.terms}\n")
+    write(f"{'':16s}{'harm':>8s}  {'90 %':18s}{'unsafe':>8s}\n")
+    for name, drives in found.items():
+        interval = statistics.mean([one.harm for one in drives], LEVEL)
+        share = sum(one.is_unsafe for one in drives)
+        write(f"{name:16s}{told(interval)}{share:>5d} of {len(drives)}\n")
+    if not learned:
+        return
+    ours = np.mean([[one.harm for one in found[name]] for name in learned], axis=0).tolist()
+    write(f"\nharm of the trained (mean of {len(learned)}) beyond that of\n")
+    for name, drives in found.items():
+        if name not in learned:
+            theirs = [one.harm for one in drives]
+            write(f"{name:16s}{told(statistics.paired_mean(ours, theirs, LEVEL))}\n")
+
+
+def told(interval: statistics.Interval) -> str:
+    span = "" if interval.low is None else f"{interval.low:.3f} to {interval.high:.3f}"
+    return f"{interval.value:8.3f}  {span:18s}"
+
+
+def train(flags: argparse.Namespace, seed: int) -> Path:
+    """The weights of one training seed, as the command line trains them; it resumes."""
+    name = f"{Path(flags.scenario).stem}_{flags.algo}_{seed}"
+    told = {
+        "name": name, "out": flags.folder, "algo": flags.algo, "steps": flags.steps,
+        "seed": seed, "workers": flags.workers, "knowledge": flags.knowledge,
+        "control-s": flags.control_s, "energy-s": flags.energy_s,
+    }  # fmt: skip
+    command = [sys.executable, "-m", "simattack", "train-adversary", flags.scenario]
+    command += [text for key, value in told.items() for text in (f"--{key}", str(value))]
+    command += [] if flags.attack is None else ["--attack", flags.attack]
+    command += [] if flags.sensors is None else ["--sensors", *flags.sensors]
+    subprocess.run(command, check=True)
+    return Path(flags.folder) / f"{name}.safetensors"
+
+
+def agreed(weights: Sequence[Path]) -> Terms | None:
+    """The terms that all were trained under."""
+    known = {Terms(**actor.read_card(path).terms) for path in weights}
+    if len(known) > 1:
+        raise SimattackError("expected adversaries trained under the same terms, got several")
+    return known.pop() if known else None
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("scenario")
+    parser.add_argument("--weights", nargs="+", type=Path, default=[])
+    parser.add_argument("--train", nargs="+", type=int, default=[], help="training seeds")
+    parser.add_argument("--seeds", type=int, default=50, help="0 to this are evaluated")
+    parser.add_argument("--tuning", type=int, default=5, help="seeds to tune baselines on; 0: none")
+    parser.add_argument("--starts", nargs="*", type=float, default=[2.0, 4.0, 6.0, 8.0, 12.0])
+    parser.add_argument("--algo", default="sac")
+    parser.add_argument("--steps", type=int, default=100_000)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--knowledge", default="grey")
+    parser.add_argument("--control-s", type=float, default=0.5)
+    parser.add_argument("--energy-s", type=float, default=3.0)
+    parser.add_argument("--attack")
+    parser.add_argument("--sensors", nargs="+")
+    parser.add_argument("--folder", type=Path, default=Path("adversaries"))
+    parser.add_argument("--out", type=Path, help="JSON of every drive")
+    return parser.parse_args()
+
+
+def write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def tell(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

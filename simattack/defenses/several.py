@@ -1,0 +1,86 @@
+"""Several defenses at once, one behind the other: what one car has on board."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from simattack import registry
+from simattack.registry import register
+from simattack.types import CarInfo, Defense, Detections, Detector, Guard, Observation, Verdict
+
+
+@register("defenses", "several")
+@dataclass(frozen=True)
+class Several:
+    """The defenses in ``parts``, in that order: each gets what those before it let through.
+
+    Raises:
+        ConfigError: at construction: a part is no defense.
+    """
+
+    parts: tuple[Any, ...] = ()
+    """Defenses, or mappings of their kind and options as a scenario file has them."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.parts, list | tuple):
+            raise ValueError(f"parts needs a list of defenses, got {self.parts!r}")
+        object.__setattr__(
+            self, "parts", tuple(_defense(part, k) for k, part in enumerate(self.parts))
+        )
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Every sensor that some part needs."""
+        named = (name for part in self.parts for name in getattr(part, "needs", ()))
+        return tuple(dict.fromkeys(named))
+
+    @property
+    def latency_s(self) -> float:
+        """They run one after the other."""
+        return float(sum(part.latency_s for part in self.parts))
+
+    def begin(self, car: CarInfo, rng: np.random.Generator) -> Chain:
+        streams = rng.spawn(len(self.parts)) if self.parts else []
+        return Chain([p.begin(car, own) for p, own in zip(self.parts, streams, strict=True)])
+
+
+class Chain:
+    """The parts of one episode."""
+
+    def __init__(self, parts: list[Guard]) -> None:
+        self._parts = parts
+
+    def clean(self, obs: Observation) -> Observation:
+        for part in self._parts:
+            obs = part.clean(obs)
+        return obs
+
+    def wrap(self, detector: Detector) -> Detector:
+        for part in self._parts:
+            detector = part.wrap(detector)
+        return detector
+
+    def judge(self, obs: Observation, seen: Detections) -> Verdict:
+        """What all let through; of every sensor the highest alarm."""
+        alarm: dict[str, float] = {}
+        for part in self._parts:
+            verdict = part.judge(obs, seen)
+            seen = verdict.detections
+            for sensor, level in verdict.alarm.items():
+                alarm[sensor] = max(level, alarm.get(sensor, 0.0))
+        return Verdict(seen, alarm)
+
+
+def _defense(part: Any, index: int) -> Defense:
+    if isinstance(part, Mapping):
+        if not isinstance(part.get("kind"), str):
+            raise ValueError(f"parts[{index}] needs a kind, got {dict(part)!r}")
+        options = {key: value for key, value in part.items() if key != "kind"}
+        part = registry.build("defenses", part["kind"], options, f"parts[{index}]")
+    if not isinstance(part, Defense):
+        raise ValueError(f"parts[{index}] must be a defense, got {part!r}")
+    return part

@@ -1,0 +1,1 @@
+"""Scenarios of other programs, read into our own: OpenSCENARIO 1.x and CARLA's routes."""
