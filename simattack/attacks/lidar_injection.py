@@ -9,7 +9,8 @@ What is done: of the sensor's own firings, those within the hardware's sector ar
 direction that would meet the outline of a thing (silhouette.py) tell the thing's range. At most as
 many as the hardware has points, spread evenly over the outline. Each works by chance, and only if
 the spoofer's pulse is stronger than the echo that it replaces (laser.py). Ranges are off by the
-spoofer's timing: by one error for a whole scan, and by another for each point.
+spoofer's timing: by one error for a whole scan, and by another for each point. A pulse that comes
+before the sensor listens, or when it no longer does, leaves the echo as it is.
 
 Simplified: the thing faces the car and has no depth; firings that are not spoofed see through it;
 the sensor tells the strongest light only; the beam follows the sensor. What each hardware can do
@@ -248,16 +249,15 @@ class Injecting:
         if sight is None:
             return None
         range_m = r.aimed_m(lidar, sight.azimuth_rad, ahead_m, right_m)
+        late_m = range_m + shared_m + np.hypot(r.point_std_m, lidar.range_std_m) * own
         is_told = (range_m > 0) & is_lucky & self._is_stronger(scan, lidar, sight)
+        is_told &= (late_m > 0) & (late_m <= lidar.range_m)
         if not is_told.any():
             return None
-        std_m = np.hypot(r.point_std_m, lidar.range_std_m)
-        told_m = (range_m + shared_m + std_m * own)[is_told]
+        told_m = late_m[is_told]
         bright = np.exp(-0.004 * told_m) if r.intensity is None else r.intensity
-        told = np.stack(np.broadcast_arrays(told_m, bright), 1)
-        told[(told_m <= 0) | (told_m > lidar.range_m)] = 0.0
         out = scan.copy()
-        out[is_told] = told
+        out[is_told] = np.stack(np.broadcast_arrays(told_m, bright), 1)
         return out
 
     def _is_stronger(self, scan: NDArray[Any], lidar: Lidar, sight: Sight) -> NDArray[np.bool_]:

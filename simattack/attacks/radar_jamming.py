@@ -66,7 +66,7 @@ class RadarJamming:
     """Radar cross section; assumed, as are the other two."""
     walker_rcs_m2: float = 0.5
     other_rcs_m2: float = 3.0
-    """Of all else: walls, poles, the road."""
+    """Of all else: walls, poles, the road, props such as barriers."""
     radar: RadarLink = RadarLink()  # noqa: RUF009  it is frozen
     surface: str = ""
     """For ``at: surface`` and for timing's ``near``; empty for the episode's own sign."""
@@ -152,9 +152,9 @@ class Jamming:
         towards = [level * np.cos(azimuth), level * np.sin(azimuth), np.sin(altitude)]
         there = to_world(range_m[:, None] * np.stack(towards, 1), pose)
         out = np.full(len(there), r.other_rcs_m2)
+        rcs_m2 = {"vehicle": r.vehicle_rcs_m2, "walker": r.walker_rcs_m2}
         for other in frame.others:
             inner = np.abs(to_body(there, other.pose) - np.array(other.box_middle_m))
             is_on = (inner <= np.array(other.half_extent_m) + _AROUND_M).all(1)
-            is_walker = other.kind.startswith("walker")
-            out[is_on] = r.walker_rcs_m2 if is_walker else r.vehicle_rcs_m2
+            out[is_on] = rcs_m2.get(other.kind.partition(".")[0], r.other_rcs_m2)
         return out

@@ -160,6 +160,14 @@ def test_a_pulse_that_is_weaker_than_the_echo_changes_nothing():
         assert (scan(attack, scan=clean) != clean).any() == is_changed
 
 
+def test_a_pulse_that_comes_when_the_sensor_no_longer_listens_leaves_the_echo():
+    """A wall 98 m from the bumper is 100.35 m away, of a scan that ends at 100 m."""
+    far = LidarInjection(outline="wall", ahead_m=98.0, **SURE)
+    assert (far.aimed_m(LIDAR, 0.0) > 100.3).sum() > 0
+    assert (scan(far, seed=1) == sensed(0)["lidar"]).all()
+    assert (scan(LidarInjection(outline="wall", ahead_m=97.0, **SURE)) != sensed(0)["lidar"]).any()
+
+
 def test_more_hardware_places_more_until_the_sensor_has_no_more_firings():
     """The table of docs/attacks.md: points on a thing so far from the bumper."""
     table = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from simattack.attacks.radar_ghost import RadarGhost
 from simattack.attacks.radar_jamming import RadarJamming
 from simattack.radarlink import RadarLink
-from tests.attacks.ranging import RETURNS, drive, returns
+from simattack.types import Pose
+from tests.attacks.ranging import CAR, RETURNS, drive, returns
 
 QUIET = {"range_std_m": 0.0, "velocity_std_mps": 0.0, "azimuth_std_deg": 0.0, "returns": 1}
 NONE = returns()
@@ -50,6 +52,18 @@ def test_a_vehicle_is_seen_farther_than_a_walker():
     reach_m = [2**0.25 * strong.burn_through_m(rcs, 13.0) for rcs in (0.5, 10.0)]
     assert reach_m == pytest.approx([9.1, 19.2], abs=0.1)  # the walker is at 9.6 m, the car 17.5
     assert left(strong, RETURNS)[:, 0].tolist() == [17.5]
+
+
+def test_a_barrier_sends_back_less_than_a_car():
+    """By (3 / 10)^(1/4) of the range: one that stands between the two ranges is lost."""
+    attack = RadarJamming(power_mw=4e4)
+    low_m, high_m = (attack.burn_through_m(rcs, 30.0) for rcs in (3.0, 10.0))
+    middle_m = (low_m + high_m) / 2
+    there = replace(CAR, pose=Pose(x_m=middle_m + 2.4 + 2.3))
+    barrier = replace(there, kind="static.prop.streetbarrier")
+    seen = returns((middle_m, 0.0, 0.0, 0.0))
+    assert len(left(attack, seen, others=(there,))) == 1
+    assert len(left(attack, seen, others=(barrier,))) == 0
 
 
 def test_a_beam_that_looks_elsewhere_hears_less():
