@@ -161,9 +161,11 @@ def draw(kind: str, options: dict[str, Any], session: Session, clean: list[Look]
         ]
         most = int(np.argmax(apart))
         return _pictures(kind, before[most].obs["camera"], after[most].obs["camera"])
-    pairs = [(look, running.tamper(look.obs, look.frame)) for look in moments(clean)]
+    # A car for pictures: what attacks a sensor that it does not have is sensed without one below.
+    has_all = set(getattr(attack, "needs", ())) <= set(clean[0].obs)
+    looks = list(moments(clean)) if has_all else []
+    pairs = [(look.obs, running.tamper(look.obs, look.frame)) for look in looks]
     running.end()
-    pairs = [(look.obs, told) for look, told in pairs]
     if any(_differ(*pair, "camera") for pair in pairs):
         apart = [np.abs(a["camera"].astype(int) - b["camera"]).mean() for a, b in pairs]
         before, after = pairs[int(np.argmax(apart))]
@@ -297,10 +299,11 @@ def _figure(**options: Any) -> tuple[Figure, Any]:
 def _from_above(kind: str, pairs: list[tuple[Observation, ...]]) -> Path:
     figure, axes = _figure(ncols=2)
     before, after = max(pairs, key=lambda p: int((p[0]["lidar"] != p[1]["lidar"]).sum()))
-    clean = before["lidar"]
-    for plot, obs, title in zip(axes, (before, after), ("before", "after"), strict=True):
+    is_other = before["lidar"][..., 0] != after["lidar"][..., 0]
+    titles = ("before; red: what is lost", "after; red: what is told instead")
+    for plot, obs, title in zip(axes, (before, after), titles, strict=True):
         points = Lidar().points(obs["lidar"])
-        is_new = (obs["lidar"][..., 0] != clean[..., 0])[obs["lidar"][..., 0] > 0]
+        is_new = is_other[obs["lidar"][..., 0] > 0]
         for chosen, color in ((~is_new, "0.45"), (is_new, "tab:red")):
             plot.plot(points[chosen, 1], points[chosen, 0], ".", markersize=1.5, color=color)
         plot.set(xlim=(-25, 25), ylim=(-5, 40), title=title, xlabel="right [m]", ylabel="ahead [m]")

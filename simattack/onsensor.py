@@ -39,6 +39,11 @@ class Moment:
     on_s: float | None
     """Since the attack went on; None while it is off, which only lingering attacks are told."""
 
+    @property
+    def went_on_s(self) -> float:
+        """When the attack last went on, to the microsecond; now while it is off."""
+        return round(self.frame.time_s - (self.on_s or 0.0), 6)
+
 
 Act = Callable[[Reading, Moment], Reading | None]
 """What an attack makes of a reading, which it may not write to; None leaves it as it is."""

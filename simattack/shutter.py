@@ -1,4 +1,4 @@
-"""When each row of a picture is exposed, and the picture of a capture over the ticks it is told.
+"""When each row of a picture is exposed.
 
 A rolling shutter exposes row after row: row r from ``r * row_time_s`` to ``exposure_s`` later,
 counted from the picture's time of capture. A light that is on for part of that time gives a row
@@ -7,15 +7,12 @@ that part of its light.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simattack.checks import number
-from simattack.types import Floats, Observation
+from simattack.types import Floats
 
 EXPOSURE_S = 0.005
 """CARLA's camera: ``shutter_speed`` 200, that is 1/200 s."""
@@ -79,27 +76,3 @@ class Shutter:
 
         lit: Floats = (on_s(end) - on_s(begin)) / self.exposure_s
         return lit
-
-
-class Capture:
-    """The newest capture after an attack: made once, told at every tick until the next one.
-
-    Args:
-        sensor: the observation's key, of one that looks when the camera does.
-    """
-
-    def __init__(self, sensor: str = "camera") -> None:
-        self._sensor = sensor
-        self._captured_s: float | None = None
-        self._data: NDArray[Any] | None = None
-
-    def tell(
-        self, obs: Observation, tamper: Callable[[NDArray[Any]], NDArray[Any] | None]
-    ) -> Observation:
-        """``obs`` with what ``tamper`` makes of its data; None from it leaves the data alone."""
-        captured_s = float(obs["clock"][1])
-        if captured_s != self._captured_s:
-            self._captured_s = captured_s
-            self._data = tamper(obs[self._sensor])
-        # A copy: whoever gets an observation may change it.
-        return obs if self._data is None else {**obs, self._sensor: self._data.copy()}

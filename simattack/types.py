@@ -43,15 +43,8 @@ Floats = NDArray[np.float64]
 Image = NDArray[np.uint8]
 
 CLASS_NAMES: tuple[str, ...] = (
-    "person",
-    "bicycle",
-    "car",
-    "motorcycle",
-    "bus",
-    "truck",
-    "traffic light",
-    "stop sign",
-)
+    "person", "bicycle", "car", "motorcycle", "bus", "truck", "traffic light", "stop sign",
+)  # fmt: skip
 """What a detector may report: COCO's spelling, so that COCO weights drop in."""
 
 Observation = Mapping[str, NDArray[Any]]

@@ -9,7 +9,8 @@ What is done: of the sensor's own firings, those within the hardware's sector ar
 direction that would meet the outline of a thing (silhouette.py) tell the thing's range. At most as
 many as the hardware has points, spread evenly over the outline. Each works by chance, and only if
 the spoofer's pulse is stronger than the echo that it replaces (laser.py). Ranges are off by the
-spoofer's timing: by one error for a whole scan, and by another for each point.
+spoofer's timing: by one error for a whole scan, and by another for each point. A pulse that comes
+before the sensor listens, or when it no longer does, leaves the echo as it is.
 
 Simplified: the thing faces the car and has no depth; firings that are not spoofed see through it;
 the sensor tells the strongest light only; the beam follows the sensor. What each hardware can do
@@ -27,16 +28,15 @@ from numpy.typing import NDArray
 
 from simattack.checks import choice, number
 from simattack.emplacement import Emplacement, Sight
-from simattack.errors import BudgetError
 from simattack.geometry import compose, to_body, to_world
 from simattack.laser import Beam, Receiver, lidar_of, turn_to
-from simattack.looks import Looks, Moment
+from simattack.onsensor import Moment, OnSensor, at_most
 from simattack.reading import option
 from simattack.registry import register
 from simattack.silhouette import OUTLINES, ranges_m
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
 from simattack.timing import Timing
-from simattack.types import CarInfo, Floats, Frame, Lidar, World
+from simattack.types import CarInfo, Floats, Lidar, World
 
 
 @dataclass(frozen=True)
@@ -174,19 +174,13 @@ class LidarInjection:
         """(3,) no power; a place costs nothing."""
         return np.array([0.0, np.nan, np.nan])
 
-    def begin(self, world: World, rng: np.random.Generator) -> Looks:
+    def begin(self, world: World, rng: np.random.Generator) -> OnSensor:
         used, most = self.spoofer, HARDWARE[self.hardware]
-        for name, value, limit in (
-            ("points", used.points, most.points),
-            ("sector_deg", used.sector_deg, most.sector_deg),
-            ("power_w", self.power_w, self.MAX_W),
-        ):
-            if value > limit:
-                raise BudgetError(
-                    f"{name} is {value:g}, allowed are {limit:g} of hardware {self.hardware!r}"
-                )
+        at_most("points", used.points, most.points, f"of hardware {self.hardware!r}")
+        at_most("sector_deg", used.sector_deg, most.sector_deg, f"of hardware {self.hardware!r}")
+        at_most("power_w", self.power_w, self.MAX_W, "of a laser diode")
         acting = Injecting(self, world, rng)
-        return Looks(self, world, "lidar", acting.inject, acting.set)
+        return OnSensor(self, world, "lidar", acting.inject, acting.set)
 
     def collected_w(self, distance_m: float) -> float:
         """Peak power that a firing at the spoofer collects."""
@@ -229,7 +223,7 @@ class Injecting:
         self._stand_m = recipe.emplacement.stand_m(world, recipe.surface)
         self._anchor_m: Floats | None = None
         """(3,) where the thing stands in the world."""
-        self._on_s = 0.0
+        self._went_on_s: float | None = None
 
     def set(self, parameters: Floats) -> None:
         """Another power [W], and another place of the thing: ahead, right [m] (3,).
@@ -246,7 +240,7 @@ class Injecting:
         r = self._recipe
         lidar = lidar_of(scan)
         frame = moment.frame
-        ahead_m, right_m = self._thing_m(frame, moment.on_s)
+        ahead_m, right_m = self._thing_m(moment)
         # Drawn for every scan, so that what stands in the way moves no other scan's draw.
         shared_m = r.scan_std_m * float(self._rng.standard_normal())
         own = self._rng.standard_normal(scan.shape[:2])
@@ -255,30 +249,29 @@ class Injecting:
         if sight is None:
             return None
         range_m = r.aimed_m(lidar, sight.azimuth_rad, ahead_m, right_m)
+        late_m = range_m + shared_m + np.hypot(r.point_std_m, lidar.range_std_m) * own
         is_told = (range_m > 0) & is_lucky & self._is_stronger(scan, lidar, sight)
+        is_told &= (late_m > 0) & (late_m <= lidar.range_m)
         if not is_told.any():
             return None
-        std_m = np.hypot(r.point_std_m, lidar.range_std_m)
-        told_m = (range_m + shared_m + std_m * own)[is_told]
+        told_m = late_m[is_told]
         bright = np.exp(-0.004 * told_m) if r.intensity is None else r.intensity
-        told = np.stack(np.broadcast_arrays(told_m, bright), 1)
-        told[(told_m <= 0) | (told_m > lidar.range_m)] = 0.0
         out = scan.copy()
-        out[is_told] = told
+        out[is_told] = np.stack(np.broadcast_arrays(told_m, bright), 1)
         return out
 
     def _is_stronger(self, scan: NDArray[Any], lidar: Lidar, sight: Sight) -> NDArray[np.bool_]:
         power_w = self._recipe.collected_w(sight.distance_m)
         return self._recipe.receiver.beats(power_w, scan[..., 0], lidar.range_m)
 
-    def _thing_m(self, frame: Frame, on_s: float) -> tuple[float, float]:
+    def _thing_m(self, moment: Moment) -> tuple[float, float]:
         """Ahead of the middle of the car, and right."""
-        r = self._recipe
+        r, pose = self._recipe, moment.frame.ego.pose
         ahead_m = r.ahead_m + CarInfo().length_m / 2
         if not r.is_standing:
             return ahead_m, r.right_m
-        if self._anchor_m is None or on_s < self._on_s:
-            self._anchor_m = to_world(np.array([[ahead_m, r.right_m, 0.0]]), frame.ego.pose)[0]
-        self._on_s = on_s
-        here_m = to_body(self._anchor_m[None], frame.ego.pose)[0]
+        if self._anchor_m is None or moment.went_on_s != self._went_on_s:
+            self._anchor_m = to_world(np.array([[ahead_m, r.right_m, 0.0]]), pose)[0]
+        self._went_on_s = moment.went_on_s
+        here_m = to_body(self._anchor_m[None], pose)[0]
         return float(here_m[0]), float(here_m[1])

@@ -26,10 +26,9 @@ from numpy.typing import NDArray
 
 from simattack.checks import choice, number
 from simattack.emplacement import Emplacement, Sight, actor_ahead, corners_m
-from simattack.errors import BudgetError
 from simattack.geometry import compose, to_body
 from simattack.laser import Beam, Receiver, lidar_of, turn_to
-from simattack.looks import Looks, Moment
+from simattack.onsensor import Moment, OnSensor, at_most
 from simattack.radio import LIGHT_MPS
 from simattack.reading import option
 from simattack.registry import register
@@ -153,21 +152,14 @@ class LidarRemoval:
         """(2,) no power; a sector by itself costs nothing."""
         return np.array([0.0, np.nan])
 
-    def begin(self, world: World, rng: np.random.Generator) -> Looks:
-        widest_deg = SECTOR_DEG[self.method]
-        for name, value, limit in (
-            ("sector_deg", self.sector_deg, widest_deg),
-            ("power_w", self.power_w, self.MAX_W),
-        ):
-            if value > limit:
-                raise BudgetError(f"{name} is {value:g}, allowed are {limit:g} ({self.method})")
-        if self.method == "high_frequency" and self.mean_w > self.MAX_MEAN_W:
-            raise BudgetError(
-                f"power_w * pulse_ns * pulse_mhz is {self.mean_w:g} W on average, allowed are "
-                f"{self.MAX_MEAN_W:g}"
-            )
+    def begin(self, world: World, rng: np.random.Generator) -> OnSensor:
+        at_most("sector_deg", self.sector_deg, SECTOR_DEG[self.method], f"of {self.method} pulses")
+        at_most("power_w", self.power_w, self.MAX_W, "of a laser diode")
+        if self.method == "high_frequency":
+            name = "the mean of power_w * pulse_ns * pulse_mhz [W]"
+            at_most(name, self.mean_w, self.MAX_MEAN_W, "of a laser diode")
         acting = Removing(self, world, rng)
-        return Looks(self, world, "lidar", acting.remove, acting.set)
+        return OnSensor(self, world, "lidar", acting.remove, acting.set)
 
     def collected_w(self, distance_m: float) -> float:
         """Peak power that a firing at the spoofer collects."""

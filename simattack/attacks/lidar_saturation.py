@@ -24,10 +24,9 @@ from numpy.typing import NDArray
 
 from simattack.checks import number
 from simattack.emplacement import Emplacement, Sight
-from simattack.errors import BudgetError
 from simattack.geometry import compose
 from simattack.laser import Beam, Receiver, lidar_of, turn_to
-from simattack.looks import Looks, Moment
+from simattack.onsensor import Moment, OnSensor, at_most
 from simattack.reading import option
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
@@ -103,11 +102,10 @@ class LidarSaturation:
         """Lowest and highest power (1,) [W]."""
         return np.zeros(1), np.full(1, self.MAX_W)
 
-    def begin(self, world: World, rng: np.random.Generator) -> Looks:
-        if self.power_w > self.MAX_W:
-            raise BudgetError(f"power_w is {self.power_w:g}, allowed are {self.MAX_W:g}")
+    def begin(self, world: World, rng: np.random.Generator) -> OnSensor:
+        at_most("power_w", self.power_w, self.MAX_W, "of a light")
         acting = Saturating(self, world, rng)
-        return Looks(self, world, "lidar", acting.blind, acting.set)
+        return OnSensor(self, world, "lidar", acting.blind, acting.set)
 
     def collected_w(self, distance_m: float) -> float:
         """By a firing straight at the source."""

@@ -24,9 +24,8 @@ from numpy.typing import NDArray
 
 from simattack.checks import choice, number
 from simattack.emplacement import Emplacement
-from simattack.errors import BudgetError
 from simattack.geometry import compose
-from simattack.looks import Looks, Moment
+from simattack.onsensor import Moment, OnSensor, at_most
 from simattack.radarlink import RadarLink
 from simattack.radio import LIGHT_MPS
 from simattack.reading import option
@@ -132,13 +131,11 @@ class RadarGhost:
         """(2,) no power; a range costs nothing."""
         return np.array([0.0, np.nan])
 
-    def begin(self, world: World, rng: np.random.Generator) -> Looks:
-        if self.power_mw > self.MAX_MW:
-            raise BudgetError(f"power_mw is {self.power_mw:g}, allowed are {self.MAX_MW:g}")
-        if abs(self.closing_mps) > self.MAX_MPS:
-            raise BudgetError(f"closing_mps is {self.closing_mps:g}, allowed are {self.MAX_MPS:g}")
+    def begin(self, world: World, rng: np.random.Generator) -> OnSensor:
+        at_most("power_mw", self.power_mw, self.MAX_MW, "of a repeater")
+        at_most("closing_mps", abs(self.closing_mps), self.MAX_MPS, "either way")
         acting = Repeating(self, world, rng)
-        return Looks(self, world, "radar", acting.repeat, acting.set)
+        return OnSensor(self, world, "radar", acting.repeat, acting.set)
 
     def nearest_m(self, distance_m: float) -> float:
         """Least range of a ghost from a repeater at a distance."""
@@ -163,7 +160,7 @@ class Repeating:
         self._range_m: float | None = None
         """At the last look."""
         self._told_s = 0.0
-        self._on_s = 0.0
+        self._went_on_s: float | None = None
 
     def set(self, parameters: Floats) -> None:
         """Another power [mW] and range [m] (2,) from the next look on.
@@ -186,7 +183,7 @@ class Repeating:
         if sight is None:
             return None
         velocity_mps = self._velocity_mps(frame, sight.azimuth_rad)
-        range_m = self._moved_m(frame, moment.on_s, velocity_mps)
+        range_m = self._moved_m(moment, velocity_mps)
         is_seen = (
             abs(sight.azimuth_rad) <= radar.fov_rad / 2
             and abs(sight.elevation_rad) <= radar.fov_up_rad / 2
@@ -220,11 +217,12 @@ class Repeating:
         x, y, _ = frame.ego.velocity_mps
         return -(x * math.cos(towards) + y * math.sin(towards))
 
-    def _moved_m(self, frame: Frame, on_s: float, velocity_mps: float) -> float:
+    def _moved_m(self, moment: Moment, velocity_mps: float) -> float:
         """The range that the ghost has come to."""
-        if self._range_m is None or on_s < self._on_s:
+        time_s = moment.frame.time_s
+        if self._range_m is None or moment.went_on_s != self._went_on_s:
             self._range_m = self._recipe.range_m
         else:
-            self._range_m += velocity_mps * (frame.time_s - self._told_s)
-        self._told_s, self._on_s = frame.time_s, on_s
+            self._range_m += velocity_mps * (time_s - self._told_s)
+        self._told_s, self._went_on_s = time_s, moment.went_on_s
         return self._range_m

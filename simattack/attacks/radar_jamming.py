@@ -23,9 +23,8 @@ from numpy.typing import NDArray
 
 from simattack.checks import number
 from simattack.emplacement import Emplacement
-from simattack.errors import BudgetError
 from simattack.geometry import compose, to_body, to_world
-from simattack.looks import Looks, Moment
+from simattack.onsensor import Moment, OnSensor, at_most
 from simattack.radarlink import RadarLink
 from simattack.reading import option
 from simattack.registry import register
@@ -67,7 +66,7 @@ class RadarJamming:
     """Radar cross section; assumed, as are the other two."""
     walker_rcs_m2: float = 0.5
     other_rcs_m2: float = 3.0
-    """Of all else: walls, poles, the road."""
+    """Of all else: walls, poles, the road, props such as barriers."""
     radar: RadarLink = RadarLink()  # noqa: RUF009  it is frozen
     surface: str = ""
     """For ``at: surface`` and for timing's ``near``; empty for the episode's own sign."""
@@ -102,11 +101,10 @@ class RadarJamming:
         """Lowest and highest power (1,) [mW]."""
         return np.zeros(1), np.full(1, self.MAX_MW)
 
-    def begin(self, world: World, rng: np.random.Generator) -> Looks:
-        if self.power_mw > self.MAX_MW:
-            raise BudgetError(f"power_mw is {self.power_mw:g}, allowed are {self.MAX_MW:g}")
+    def begin(self, world: World, rng: np.random.Generator) -> OnSensor:
+        at_most("power_mw", self.power_mw, self.MAX_MW, "of a jammer")
         acting = Jamming(self, world)
-        return Looks(self, world, "radar", acting.drown, acting.set)
+        return OnSensor(self, world, "radar", acting.drown, acting.set)
 
     def burn_through_m(self, rcs_m2: float, distance_m: float) -> float:
         """Range within which a target in the jammer's direction is seen all the same."""
@@ -154,9 +152,9 @@ class Jamming:
         towards = [level * np.cos(azimuth), level * np.sin(azimuth), np.sin(altitude)]
         there = to_world(range_m[:, None] * np.stack(towards, 1), pose)
         out = np.full(len(there), r.other_rcs_m2)
+        rcs_m2 = {"vehicle": r.vehicle_rcs_m2, "walker": r.walker_rcs_m2}
         for other in frame.others:
             inner = np.abs(to_body(there, other.pose) - np.array(other.box_middle_m))
             is_on = (inner <= np.array(other.half_extent_m) + _AROUND_M).all(1)
-            is_walker = other.kind.startswith("walker")
-            out[is_on] = r.walker_rcs_m2 if is_walker else r.vehicle_rcs_m2
+            out[is_on] = rcs_m2.get(other.kind.partition(".")[0], r.other_rcs_m2)
         return out

@@ -52,12 +52,14 @@ def sensed(tick, scan=None, seen=RETURNS):
     return obs
 
 
-def drive(attack, ticks=8, seed=0, speed_mps=0.0, steps=None, x_m=0.0, **options):
+def drive(
+    attack, ticks=8, seed=0, speed_mps=0.0, steps=None, x_m=0.0, others=(CAR, WALKER), **options
+):
     """[(clean, tampered)] of each tick, and the running attack."""
     running = attack.begin(Street(), np.random.default_rng(seed))
     told = []
     for tick in range(ticks):
-        truth = frame(tick, x_m + speed_mps * tick * TICK_S, speed_mps=speed_mps)
+        truth = frame(tick, x_m + speed_mps * tick * TICK_S, speed_mps=speed_mps, others=others)
         obs = sensed(tick, **options)
         if steps:
             steps(running, tick)

@@ -141,6 +141,15 @@ def test_a_thing_that_is_asked_for_again_stays_where_it_stands():
     assert first - last == pytest.approx(2.0, abs=0.3)  # after 0.5 s
 
 
+def test_a_thing_is_put_ahead_anew_each_time_that_the_attack_goes_on():
+    """On for one scan of three, 3 m of driving apart: as near in each."""
+    timing = {"duration_s": 0.05, "every_s": 0.3}
+    told, _ = drive(LidarInjection(ahead_m=12.0, timing=timing, **SURE), 13, speed_mps=10.0)
+    nearest = [told[k][1]["lidar"][..., 0].min() for k in (0, 6, 12)]
+    assert nearest == pytest.approx([14.4] * 3, abs=0.2)
+    assert all((told[k][1]["lidar"] == told[k][0]["lidar"]).all() for k in (2, 4, 8, 10))
+
+
 def test_a_pulse_that_is_weaker_than_the_echo_changes_nothing():
     """As strong as the echo from 20 m: what is farther away is overwritten, what is nearer not."""
     bare = LidarInjection(power_w=1.0, outline="wall", **SURE)
@@ -149,6 +158,14 @@ def test_a_pulse_that_is_weaker_than_the_echo_changes_nothing():
     for range_m, is_changed in ((19.9, False), (20.1, True)):
         clean = np.full((16, 1024, 2), range_m, np.float32)
         assert (scan(attack, scan=clean) != clean).any() == is_changed
+
+
+def test_a_pulse_that_comes_when_the_sensor_no_longer_listens_leaves_the_echo():
+    """A wall 98 m from the bumper is 100.35 m away, of a scan that ends at 100 m."""
+    far = LidarInjection(outline="wall", ahead_m=98.0, **SURE)
+    assert (far.aimed_m(LIDAR, 0.0) > 100.3).sum() > 0
+    assert (scan(far, seed=1) == sensed(0)["lidar"]).all()
+    assert (scan(LidarInjection(outline="wall", ahead_m=97.0, **SURE)) != sensed(0)["lidar"]).any()
 
 
 def test_more_hardware_places_more_until_the_sensor_has_no_more_firings():

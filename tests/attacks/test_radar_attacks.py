@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from simattack.attacks.radar_ghost import RadarGhost
 from simattack.attacks.radar_jamming import RadarJamming
 from simattack.radarlink import RadarLink
-from tests.attacks.ranging import RETURNS, drive, returns
+from simattack.types import Pose
+from tests.attacks.ranging import CAR, RETURNS, drive, returns
 
 QUIET = {"range_std_m": 0.0, "velocity_std_mps": 0.0, "azimuth_std_deg": 0.0, "returns": 1}
 NONE = returns()
@@ -52,6 +54,18 @@ def test_a_vehicle_is_seen_farther_than_a_walker():
     assert left(strong, RETURNS)[:, 0].tolist() == [17.5]
 
 
+def test_a_barrier_sends_back_less_than_a_car():
+    """By (3 / 10)^(1/4) of the range: one that stands between the two ranges is lost."""
+    attack = RadarJamming(power_mw=4e4)
+    low_m, high_m = (attack.burn_through_m(rcs, 30.0) for rcs in (3.0, 10.0))
+    middle_m = (low_m + high_m) / 2
+    there = replace(CAR, pose=Pose(x_m=middle_m + 2.4 + 2.3))
+    barrier = replace(there, kind="static.prop.streetbarrier")
+    seen = returns((middle_m, 0.0, 0.0, 0.0))
+    assert len(left(attack, seen, others=(there,))) == 1
+    assert len(left(attack, seen, others=(barrier,))) == 0
+
+
 def test_a_beam_that_looks_elsewhere_hears_less():
     """25 dB of sidelobes are 25 / 40 decades of range."""
     attack = RadarJamming(power_mw=1e4, bearing_deg=-15.0)
@@ -86,6 +100,14 @@ def test_a_ghost_that_is_asked_for_again_goes_on_as_it_was():
     told = drive(RadarGhost(**QUIET), 6, speed_mps=10.0, seen=NONE, steps=steps)[0]
     ghosts = [tampered["radar"][0, 0] for _, tampered in told[::2]]
     assert ghosts == pytest.approx([20.0, 19.0, 30.0])
+
+
+def test_a_ghost_begins_anew_each_time_that_the_attack_goes_on():
+    """On for one look of three, 3 m of driving apart."""
+    timing = {"duration_s": 0.05, "every_s": 0.3}
+    told = drive(RadarGhost(timing=timing, **QUIET), 13, speed_mps=10.0, seen=NONE)[0]
+    ranges = [tampered["radar"][0, 0] for _, tampered in told[::2]]
+    assert ranges == pytest.approx([20.0, 0.0, 0.0] * 2 + [20.0])
 
 
 def test_a_ghost_follows_or_approaches():
