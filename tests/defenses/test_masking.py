@@ -91,7 +91,7 @@ def test_an_object_of_random_places_is_never_hidden_once_certified():
     rng = np.random.default_rng(1)
     masking = Masking(lines=3)
     count = 0
-    for _ in range(12):
+    for _ in range(7):
         x0, y0 = int(rng.integers(0, 12)), int(rng.integers(0, 9))
         box = (x0, y0, x0 + int(rng.integers(4, 8)), y0 + int(rng.integers(4, 7)))
         image, boxes = scene(*box)
@@ -99,7 +99,7 @@ def test_an_object_of_random_places_is_never_hidden_once_certified():
         if certified(masking, image, boxes, patch):
             count += 1
             assert not is_hidden_somewhere(masking, image, boxes[0], patch)
-    assert 2 <= count <= 11, "some are and some are not"
+    assert 1 <= count <= 6, "some are and some are not"
 
 
 def test_masked_detections_add_only_what_the_whole_image_does_not_show():
