@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from simattack.compare.command import compare
 from simattack.errors import ConfigError, SimattackError
 from simattack.optimizing import optimize
 from simattack.reinforcing import train_adversary
@@ -166,6 +167,7 @@ def train(
     what: Literal["detector", "signals"] = "detector",
     frames: int | None = None,
     epochs: int | None = None,
+    architecture: Literal["yolov8n", "yolo11n", "yolo12n", "yolo26n"] = "yolo11n",
     seed: int = 0,
     map: str = "town",
     more_maps: tuple[str, ...] = (),
@@ -182,6 +184,7 @@ def train(
         what: The detector of objects, or the classifier that reads lights and signs.
         frames: To gather, of each map for signals; 30 % of them, or of the places, for scoring.
         epochs: Passes over the training windows.
+        architecture: Of the network.
         seed: Of every random draw.
         map: A shipped map's name or an OpenDRIVE file.
         more_maps: Besides it, for signals: such maps as the embedded server can load.
@@ -216,7 +219,7 @@ def train(
         )
     from simattack.train import recipe, run
 
-    plan = run.Plan(seed=seed, recipe=recipe.Recipe(seed=seed))
+    plan = run.Plan(seed=seed, recipe=recipe.Recipe(f"{architecture}.yaml", seed=seed))
     if frames is not None:
         plan = dataclasses.replace(plan, frames=frames)
     if epochs is not None:
@@ -228,6 +231,38 @@ def train(
     with Stages() as stages:
         run.train(open_session, out, path, plan, _result, stages.show)
     sys.stdout.write(f"weights: {path}\ncard: {path.with_suffix('.json')}\n")
+    return 0
+
+
+def transfer(
+    patches: tyro.conf.Positional[tuple[str, ...]],
+    twin: Path,
+    detectors: tuple[str, ...] = ("town_yolo11n",),
+    threshold: float = 0.25,
+    out: Path = Path("transfer.jsonl"),
+    seed: int = 0,
+) -> int:
+    """Show patches to detectors that they were not made for, on the views of one twin.
+
+    Args:
+        patches: Of shipped patches, or pictures' paths.
+        twin: The file twin.npz that `simattack optimize` leaves in its <name>.run.
+        detectors: Names or paths of weights.
+        threshold: Of the score from which on the target counts as seen.
+        out: A line of JSON for every patch or control and detector.
+        seed: Of the random picture beside each patch.
+    """
+    from simattack import transfer as transfers
+    from simattack.detectors.yolo import Yolo
+    from simattack.patchfile import load_patch
+    from simattack.twin import Twin
+
+    cells = transfers.matrix(
+        Twin.load(twin), [load_patch(name) for name in patches],
+        {name: Yolo(name) for name in detectors}, threshold, seed,
+    )  # fmt: skip
+    transfers.write(out, cells)
+    sys.stdout.write(f"{transfers.table(cells)}rows: {out}\n")
     return 0
 
 
@@ -372,7 +407,9 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "run": run,
     "import": import_,
     "optimize": optimize,
+    "compare": compare,
     "train": train,
+    "transfer": transfer,
     "train-adversary": train_adversary,
     "report": report,
     "replay": replay,

@@ -1,7 +1,8 @@
 """Scenarios and suites out of YAML files; errors name the file and the field.
 
 A suite is what one run does: scenarios, each with some of its arms and seeds. What a scenario is
-stands in ``scenario``.
+stands in ``scenario``. A comparison sets defenses against attacks; run as a suite it has all arms
+but those of attacks made through a defense, which ``simattack compare`` makes first.
 """
 
 from __future__ import annotations
@@ -74,6 +75,120 @@ class Suite:
         return Suite(self.name, tuple(entries))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """What an attacker who knows the defense may spend on getting past it."""
+
+    iterations: int = 200
+    """With gradients."""
+    queries: int = 60
+    """Looks without gradients, for the checks; each shows ``query_views`` images."""
+    query_views: int = 16
+    views: int = 64
+    """To learn from."""
+    judged_views: int = 32
+    """Others, in weather never learnt from, to be judged by."""
+    cells: int = 117
+    size_m: float = 0.468
+    pieces: int = 3
+    gap_m: float = 0.048
+    batch: int = 8
+    rate: float = 0.03
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Versus:
+    """A scenario whose attack the defenses are held against."""
+
+    scenario: str
+    adaptive: Effort | None = None
+    """None: nobody makes the attack anew, and its adaptive cells are missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Which defense keeps the car safe, against an attacker who knows about it, at what cost."""
+
+    name: str
+    defenses: tuple[Part, ...]
+    attacks: tuple[Versus, ...]
+    screening: int = 4
+    """Seeds a closed-loop arm, to see where to look."""
+    claims: int = 30
+    """Seeds a closed-loop arm, to say something."""
+    frames: str = ""
+    """A folder of ``simattack train``'s labelled frames, for the cost on clean ones."""
+
+    def __post_init__(self) -> None:
+        for name in ("defenses", "attacks"):
+            if not getattr(self, name):
+                raise reading.FieldError(name, "needs at least one")
+        kinds = [part.kind for part in self.defenses]
+        if twice := sorted({kind for kind in kinds if kinds.count(kind) > 1}):
+            raise reading.FieldError("defenses", f"names {', '.join(twice)} twice")
+        names = [versus.scenario for versus in self.attacks]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise reading.FieldError("attacks", f"names {', '.join(twice)} twice")
+        for name in ("screening", "claims"):
+            if getattr(self, name) < 1:
+                raise reading.FieldError(name, f"must be at least 1, got {getattr(self, name)}")
+
+    def scenario(self, versus: Versus) -> Scenario:
+        """The attack's scenario with these defenses.
+
+        Raises:
+            ConfigError: there is no such scenario, or it has no attack.
+        """
+        scenario = read_scenario(versus.scenario)
+        if scenario.attack is None:
+            raise ConfigError(
+                f"comparison {self.name!r}: expected scenarios with an attack, but "
+                f"{versus.scenario!r} has none"
+            )
+        return dataclasses.replace(scenario, defenses=self.defenses, adaptive=())
+
+    def suite(
+        self, adaptive: Mapping[str, tuple[Control, ...]] | None = None, seeds: int | None = None
+    ) -> Suite:
+        """All closed-loop arms.
+
+        Args:
+            adaptive: scenario -> the options of the attack made through each defense.
+            seeds: an arm; the screening's if None.
+        """
+        entries = []
+        for versus in self.attacks:
+            made = (adaptive or {}).get(versus.scenario, ())
+            scenario = dataclasses.replace(self.scenario(versus), adaptive=made)
+            arms = tuple(arm for arm in scenario.arms() if not arm.name.startswith("control_"))
+            chosen = _first(scenario.seeds, seeds or self.screening)
+            entries.append(Entry(scenario, arms, chosen))
+        return Suite(self.name, tuple(entries))
+
+
+def read_comparison(name: str) -> Comparison:
+    """The comparison of that name or path.
+
+    Raises:
+        ConfigError: no such file, it is something else, or something in it is wrong.
+    """
+    path = _locate(name)
+    content = reading.load_yaml(path)
+    if "attacks" not in content:
+        raise ConfigError(
+            f"{path}: expected a comparison, with 'defenses' and 'attacks'; got a scenario or "
+            "suite, which `simattack run` takes"
+        )
+    return _comparison(path, content)
+
+
+def _comparison(path: Path, content: Mapping[str, Any]) -> Comparison:
+    reader = reading.Reader(str(path), {Part: read_part})
+    compared: Comparison = reader.read({"name": path.stem, **content}, Comparison, "")
+    return compared
+
+
 def read(name: str, maps: str = "", tell: Callable[[str], None] | None = None) -> Suite:
     """The suite, or the scenario as a suite of one, of that name or path.
 
@@ -89,6 +204,8 @@ def read(name: str, maps: str = "", tell: Callable[[str], None] | None = None) -
         return Suite(scenario.name, (Entry(scenario, scenario.arms(), scenario.seeds),))
     path = _locate(name)
     content = reading.load_yaml(path)
+    if "attacks" in content:
+        return _comparison(path, content).suite()
     if "entries" not in content:
         scenario = _scenario(path, content)
         return Suite(scenario.name, (Entry(scenario, scenario.arms(), scenario.seeds),))
@@ -218,7 +335,7 @@ def _replaced(
 
     Without a ``name`` it is called after its new attack.
     """
-    special = {Part: _part, tuple[Control, ...]: _controls}
+    special = {Part: read_part, tuple[Control, ...]: _controls}
     inner = reading.Reader(reader.source, special)
     changes: dict[str, Any] = {}
     for field_name, kind in _REPLACED.items():
@@ -240,7 +357,7 @@ def _replaced(
 
 
 def _scenario(path: Path, content: dict[str, Any]) -> Scenario:
-    special = {Part: _part, tuple[Control, ...]: _controls, Point: read_point}
+    special = {Part: read_part, tuple[Control, ...]: _controls, Point: read_point}
     reader = reading.Reader(str(path), special)
     content = {"name": path.stem, **content}
     if "seeds" in content:
@@ -250,7 +367,8 @@ def _scenario(path: Path, content: dict[str, Any]) -> Scenario:
     return dataclasses.replace(scenario, plugins=plugins)
 
 
-def _part(reader: reading.Reader, value: Any, place: str) -> Part:
+def read_part(reader: reading.Reader, value: Any, place: str) -> Part:
+    """A part as YAML writes it: a name, or a mapping of kind and options."""
     if isinstance(value, str):
         return Part(value)
     if not isinstance(value, dict) or not isinstance(value.get("kind"), str):

@@ -135,9 +135,9 @@ def _on_twin(
 
     where = f"scenario {scenario.name!r}"
     network = scenario.detector.build("detectors", f"{where}: field 'detector'")
-    if not hasattr(network, "scores_near"):
+    if getattr(network, "is_privileged", False):
         raise ConfigError(
-            f"optimising on the twin needs a detector with gradients, such as yolo; got "
+            f"optimising on the twin needs a detector that looks at pictures, such as yolo; got "
             f"{scenario.detector.kind!r}"
         )
     networks = tuple(
@@ -152,11 +152,41 @@ def _on_twin(
         plan = sticker.StickerPlan(sites=sites or scenario.sites, seed=seed, **options)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    chosen = getattr(guard, "network", network)  # a defense that looks for itself is the target
+    if not hasattr(chosen, "loss"):
+        chosen = _black_box(chosen, scenario.detector.kind, plan, networks)
     with open_session() as session, Stages() as stages:
         return sticker.optimize_sticker(
-            session, (network, *networks) if networks else network, plan, out, name, guard,
+            session, (chosen, *networks) if networks else chosen, plan, out, name, guard,
             resume, stages.show,
         )  # fmt: skip
+
+
+def _black_box(detector: Any, kind: str, plan: Any, others: tuple[Any, ...]) -> Any:
+    """A detector without gradients, for methods that need none.
+
+    Raises:
+        ConfigError: the method, the goal or an ensemble needs more than boxes.
+    """
+    from simattack import registry
+    from simattack.optimize import runs
+    from simattack.optimize.blackbox import BlackBox
+
+    if runs.has_gradients(plan.optimizer):
+        free = [
+            name for name in registry.kinds("optimize")
+            if "queries" in getattr(registry.lookup("optimize", name), "__dataclass_fields__", {})
+        ]  # fmt: skip
+        raise ConfigError(
+            f"detector {kind!r} has no gradients, which method {plan.method!r} follows; methods "
+            f"that need none: {', '.join(free)}"
+        )
+    if plan.goal != "hide" or others:
+        raise ConfigError(
+            f"detector {kind!r} only tells boxes: it can be hidden from (--goal hide), alone "
+            "(no --also)"
+        )
+    return BlackBox(detector)
 
 
 def _on_drives(

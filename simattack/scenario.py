@@ -1,8 +1,9 @@
 """A scenario: where a car drives, in which conditions, what drives it, attacks it, defends it.
 
 The arms that are compared are made here, so that no scenario can leave one out: ``clean``, one
-``control_<name>`` each, ``attacked``, ``attacked+<defense>`` and ``clean+<defense>``. All arms of
-a seed share the conditions that ``Scenario.draw`` draws. ``config`` reads scenarios from YAML.
+``control_<name>`` each, ``attacked``, ``attacked+<defense>``, ``adaptive+<defense>`` where the
+attack was made through that defense, and ``clean+<defense>``. All arms of a seed share the
+conditions that ``Scenario.draw`` draws. ``config`` reads scenarios from YAML.
 """
 
 from __future__ import annotations
@@ -172,6 +173,8 @@ class Scenario:
     controls: tuple[Control, ...] = ()
     """In YAML a mapping: name -> options that replace the attack's."""
     defenses: tuple[Part, ...] = ()
+    adaptive: tuple[Control, ...] = ()
+    """In YAML a mapping: defense -> options of the attack that was made through it."""
     max_time_s: float = 40.0
     """An episode that takes longer ends there."""
     seeds: tuple[int, ...] = tuple(range(10))
@@ -222,6 +225,10 @@ class Scenario:
             _need(role.count[0] >= 0, f"cast[{i}].count", "must not be negative")
             _need(role.lamps in ("", "low", "high"), f"cast[{i}].lamps", "is low or high")
         _need(not self.controls or self.attack is not None, "controls", "needs an attack")
+        kinds = [defense.kind for defense in self.defenses]
+        for made in self.adaptive:
+            _need(self.attack is not None, "adaptive", "needs an attack")
+            _need(made.name in kinds, "adaptive", f"{made.name!r} is none of its defenses")
         names = [arm.name for arm in self.arms()]
         twice = sorted({name for name in names if names.count(name) > 1})
         _need(not twice, "defenses", f"two arms would be called {', '.join(twice)}")
@@ -296,6 +303,15 @@ class Scenario:
             arms += [Arm("attacked", self.attack)]
             arms += [
                 Arm(f"attacked+{defense.kind}", self.attack, defense) for defense in self.defenses
+            ]
+            guards = {defense.kind: defense for defense in self.defenses}
+            arms += [
+                Arm(
+                    f"adaptive+{made.name}",
+                    self.attack.with_options(**made.options),
+                    guards[made.name],
+                )
+                for made in self.adaptive
             ]
         arms += [Arm(f"clean+{defense.kind}", None, defense) for defense in self.defenses]
         return tuple(arms)

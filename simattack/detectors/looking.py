@@ -27,19 +27,30 @@ def plain(network: nn.Module) -> Look:
 
     def look(images: Tensor) -> tuple[Tensor, Tensor]:
         decoded, outputs = network(images.contiguous(memory_format=torch.channels_last))
+        if is_transformer(network):
+            # Boxes come in shares of the picture, of the last layer of the decoder alone.
+            height, width = images.shape[2:]
+            size = decoded.new_tensor([width, height, width, height])
+            return (outputs[0][-1] * size).transpose(1, 2), outputs[1][-1].transpose(1, 2)
         return decoded[:, :4], outputs.get("one2many", outputs)["scores"]
 
     return look
 
 
+def is_transformer(network: nn.Module) -> bool:
+    """Whether it ends in RT-DETR's decoder, which predicts a fixed number of boxes."""
+    return type(cast(Any, network).model[-1]).__name__ == "RTDETRDecoder"
+
+
 def looking(network: nn.Module) -> Look:
     """A fused ultralytics network without gradients, as fast as this machine has it.
 
-    By torch where the network lies on another device, or has something in it that ONNX cannot say.
+    By torch where the network lies on another device, or has something in it that ONNX cannot say:
+    RT-DETR's places would stay those of the size it was exported at.
     """
     import torch
 
-    if next(network.parameters()).device.type != "cpu":
+    if next(network.parameters()).device.type != "cpu" or is_transformer(network):
         return plain(network)
     try:
         session = _session(network)

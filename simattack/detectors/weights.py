@@ -128,7 +128,8 @@ def build(architecture: str, classes: int) -> nn.Module:
     from ultralytics.nn import tasks
 
     try:
-        network: nn.Module = cast(Any, tasks).DetectionModel(
+        kind = "RTDETRDetectionModel" if "rtdetr" in architecture else "DetectionModel"
+        network: nn.Module = getattr(cast(Any, tasks), kind)(
             architecture, nc=classes, verbose=False
         )
     except (FileNotFoundError, OSError) as error:

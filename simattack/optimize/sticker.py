@@ -147,6 +147,7 @@ def optimize_sticker(
     defense: Differentiable | None = None,
     resume: bool = True,
     report: Report | None = None,
+    measured: Twin | None = None,
 ) -> Path:
     """A sticker that reaches the plan's goal; the path of its picture, with the card beside it.
 
@@ -154,6 +155,8 @@ def optimize_sticker(
 
     The twin, checkpoints and TensorBoard's curves lie in ``out_dir/<name>.run``. An interrupted
     run goes on from its last checkpoint and ends with the same picture.
+
+    Several runs with one plan may share a twin, ``measured`` before.
 
     Raises:
         ResultsError: there is a run of that name with other inputs, or a damaged one.
@@ -169,7 +172,7 @@ def optimize_sticker(
     members = _members(detector)
     is_plain = plan.goal == "hide" and len(members) == 1
     aim: ScoringDetector = members[0] if is_plain else Aim(members, plan.goal, plan.label)
-    twin = _twin(session, plan, folder, report)
+    twin = measured or _twin(session, plan, folder, report)
     # Whole rounds over the sites, so that each site has views on both sides.
     rounds = np.array([view.shot for view in twin.views]) // len(plan.sites)
     held_out = rounds % _HELD_OUT_EVERY == 1

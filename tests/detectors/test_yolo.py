@@ -7,7 +7,8 @@ import pytest
 
 from simattack.detectors import weights as files
 from simattack.detectors.looking import looking, plain
-from simattack.detectors.yolo import ABSENT_LOGIT, Yolo
+from simattack.detectors.predictions import ABSENT_LOGIT
+from simattack.detectors.yolo import Yolo
 from simattack.errors import WeightsError
 from simattack.registry import lookup
 from simattack.types import CLASS_NAMES, Detections

@@ -1,0 +1,1 @@
+"""Defenses against attacks: what each keeps, what it costs, and whether that can be believed."""

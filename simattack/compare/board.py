@@ -1,0 +1,263 @@
+"""Rows of a comparison as a leaderboard: text, CSV, and one self-contained page.
+
+A defense has a rank only where an attack was made through it; whoever did not try cannot say.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from simattack.compare.run import NONE
+from simattack.compare.sanity import CHECKS
+
+Row = Mapping[str, Any]
+HEAD = (
+    "rank", "attack", "defense", "hidden, adaptive", "hidden, oblivious", "bare sign lost",
+    "certified", "AP50 clean", "false alarms a frame", "ms mean", "ms p99", "ms declared", "checks",
+)  # fmt: skip
+MISSING = "missing"
+
+
+def ranks(rows: Sequence[Row]) -> list[int | None]:
+    """Place of each row among its attack's defenses, 1 the best; None without an adaptive outcome.
+
+    By the share hidden by the adaptive attack, then by the bare signs lost; equals share a place.
+    The car without a defense has a place, too: a defense below it does harm.
+    """
+    found: list[int | None] = []
+    for row in rows:
+        mine = _worth(row)
+        others = [_worth(other) for other in rows if other["attack"] == row["attack"]]
+        better = sum(other is not None and mine is not None and other < mine for other in others)
+        found.append(None if mine is None else better + 1)
+    return found
+
+
+def _worth(row: Row) -> tuple[float, float] | None:
+    if row["adaptive"] is None:
+        return None
+    return float(row["adaptive"]["value"]), float(row["clean_hidden"]["value"])
+
+
+def cells(rows: Sequence[Row]) -> list[list[str]]:
+    """The leaderboard under ``HEAD``; ranked rows of an attack first, best on top."""
+    order = sorted(
+        zip(ranks(rows), rows, strict=True),
+        key=lambda item: (item[1]["attack"], item[0] is None, item[0] or 0),
+    )
+    return [[_rank(rank), *_cells(row)] for rank, row in order]
+
+
+def _rank(rank: int | None) -> str:
+    return "-" if rank is None else str(rank)
+
+
+def _cells(row: Row) -> list[str]:
+    frames, latency = row["frames"] or {}, row["latency"] or {}
+    is_bare = row["defense"] == NONE
+    return [
+        row["attack"],
+        row["defense"],
+        MISSING if row["adaptive"] is None else _share(row["adaptive"]),
+        _share(row["oblivious"]),
+        _share(row["clean_hidden"]),
+        "" if row["certified"] is None else _share(row["certified"]),
+        _number(frames.get("ap50"), "{:.3f}"),
+        _number(frames.get("false_alarms_a_frame"), "{:.3f}"),
+        *(
+            "" if is_bare else _number(latency.get(name), "{:.1f}", 1000)
+            for name in ("mean_s", "p99_s", "declared_s")
+        ),
+        _said(row),
+    ]
+
+
+def _said(row: Row) -> str:
+    if row["adaptive"] is None:
+        return str(row["adaptive_missing"])
+    return "FLAGGED: " + ", ".join(row["flags"]) if row["flags"] else "pass"
+
+
+def _share(interval: Row) -> str:
+    if interval["value"] is None:
+        return "none to count"
+    value, low, high = (100 * interval[name] for name in ("value", "low", "high"))
+    return f"{value:.0f} % ({low:.0f} to {high:.0f}, n {interval['n']})"
+
+
+def _number(value: float | None, form: str, times: float = 1.0) -> str:
+    return "not measured" if value is None else form.format(times * value)
+
+
+def sheet(rows: Sequence[Row]) -> str:
+    """The leaderboard as CSV, numbers bare: one line a row, empty where there is none."""
+    names = ("adaptive", "oblivious", "clean_hidden", "certified")
+    parts = ("value", "low", "high", "n")
+    checks = tuple(name for name in CHECKS if name != "oblivious")
+    head = ["rank", "attack", "defense"]
+    head += [f"{name}_{part}" for name in names for part in parts]
+    head += [f"check_{name}" for name in checks]
+    head += ["frames_ap50", "frames_recall", "frames_false_alarms_a_frame"]
+    head += ["latency_mean_s", "latency_p99_s", "latency_declared_s", "flags", "adaptive_missing"]
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(head)
+    for rank, row in zip(ranks(rows), rows, strict=True):
+        frames, latency = row["frames"] or {}, row["latency"] or {}
+        line = [rank, row["attack"], row["defense"]]
+        line += [(row[name] or {}).get(part) for name in names for part in parts]
+        line += [(row["checks"].get(name) or {}).get("value") for name in checks]
+        line += [frames.get(name) for name in ("ap50", "recall", "false_alarms_a_frame")]
+        line += [latency.get(name) for name in ("mean_s", "p99_s", "declared_s")]
+        line += [" ".join(row["flags"]), row["adaptive_missing"]]
+        writer.writerow(["" if value is None else value for value in line])
+    return file.getvalue()
+
+
+def matrix(
+    rows: Sequence[Row], claims: Mapping[str, Sequence[str]], kinds: Mapping[str, str]
+) -> tuple[list[str], list[list[str]]]:
+    """Attacks x defenses, by what was measured: head and body.
+
+    Args:
+        rows: of the comparison.
+        claims: kind of attack -> defenses that claim to answer it, as the taxonomy has it.
+        kinds: attack of a row -> its kind.
+    """
+    defenses = list(dict.fromkeys(row["defense"] for row in rows if row["defense"] != NONE))
+    defenses += sorted({name for names in claims.values() for name in names} - {*defenses})
+    measured = {(kinds[row["attack"]], row["defense"]): row for row in rows}
+    body = []
+    for kind, claimed in claims.items():
+        line = [kind]
+        for defense in defenses:
+            row = measured.get((kind, defense))
+            if row is not None:
+                adaptive = row["adaptive"]
+                hidden = MISSING if adaptive is None else f"{100 * adaptive['value']:.0f} %"
+                line.append(f"{hidden}; costs {100 * row['clean_hidden']['value']:.0f} %")
+            else:
+                line.append("claimed, not measured" if defense in claimed else "")
+        body.append(line)
+    return ["attack", *defenses], body
+
+
+def page(
+    title: str,
+    rows: Sequence[Row],
+    driven: Sequence[Row],
+    grid: tuple[list[str], list[list[str]]],
+    drives: str = "",
+) -> str:
+    """The comparison for somebody who was not there.
+
+    Args:
+        title: of the comparison.
+        rows: of the screening.
+        driven: of ``paired.differences``.
+        grid: of ``matrix``.
+        drives: link to the drives' own report; empty without.
+    """
+    parts = [
+        f"<h1>simattack compare: {html.escape(title)}</h1>",
+        "<p>Share of views in which the stop sign is not found behind each defense, with 95 % "
+        "intervals (Wilson). <i>Adaptive</i>: the sticker was made through this defense. A "
+        "defense without that has no rank. FLAGGED: the attack was weak, the rank says little.</p>",
+        table(list(HEAD), cells(rows)),
+        "<h2>Safety kept against clean cost</h2>",
+        plot(rows),
+        "<h2>On the road</h2>",
+    ]
+    if driven:
+        head = ["scenario", "arm", "metric", "without", "with", "difference", "95 %", "pairs"]
+        body = [
+            [
+                row["scenario"], row["arm"], row["metric"], f"{row['without']:.3g}",
+                f"{row['with']:.3g}", f"{row['value']:+.3g}", _span(row), str(row["n"]),
+            ]
+            for row in driven
+        ]  # fmt: skip
+        parts.append(table(head, body))
+        parts.append(f'<p><a href="{html.escape(drives)}">Frames, films and alarms</a></p>')
+    else:
+        parts.append("<p>Not driven; <code>simattack compare NAME --drive</code>.</p>")
+    parts += ["<h2>How strong the attacks were</h2>", *map(_strength, rows)]
+    parts += ["<h2>Attacks and countermeasures</h2>", table(*grid)]
+    style = (
+        "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:80rem;padding:0 1rem}"
+        "table{border-collapse:collapse;font-size:.85rem}"
+        "th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ddd}"
+        "div{overflow-x:auto}"
+    )
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>simattack: {html.escape(title)}</title><style>{style}</style></head><body>\n"
+        + "\n".join(parts)
+        + "\n</body></html>\n"
+    )
+
+
+def _strength(row: Row) -> str:
+    """One row's checks, each with the share that its attack hid."""
+    title = f"<h3>{html.escape(row['defense'])} ({html.escape(row['attack'])})</h3>"
+    if row["adaptive"] is None:
+        return f"{title}<p>{MISSING}: {html.escape(row['adaptive_missing'])}</p>"
+    shares = {"adaptive": row["adaptive"], "oblivious": row["oblivious"], **row["checks"]}
+    body = [
+        [name, _share(share), f"FLAGGED: {CHECKS[name]}" if name in row["flags"] else ""]
+        for name, share in shares.items()
+    ]
+    return title + table(["attack", "hidden", ""], body)
+
+
+def _span(row: Row) -> str:
+    if row["low"] is None or row["high"] is None:
+        return "none"
+    return f"{row['low']:+.3g} to {row['high']:+.3g}"
+
+
+def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """HTML of a table, everything escaped."""
+    top = "".join(f"<th>{html.escape(name)}</th>" for name in head)
+    lines = [
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>"
+        for line in body
+    ]
+    middle = "\n".join(lines)
+    return f"<div><table><thead><tr>{top}</tr></thead><tbody>\n{middle}\n</tbody></table></div>"
+
+
+def plot(rows: Sequence[Row]) -> str:
+    """SVG: bare signs still seen to the right, signs still seen under the adaptive attack upwards.
+
+    A defense whose adaptive outcome is missing is not in it.
+    """
+    side, edge = 360.0, 40.0
+    marks = []
+    for row in rows:
+        if (worth := _worth(row)) is None:
+            continue
+        x, y = edge + side * (1 - worth[1]), edge + side * worth[0]
+        name = html.escape(f"{row['defense']} ({row['attack']})")
+        marks.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="'
+            f'{"#c0392b" if row["flags"] else "#2f5fa8"}"/>'
+            f'<text x="{x - 6:.1f}" y="{y - 6:.1f}" text-anchor="end">{name}</text>'
+        )
+    far = edge + side
+    axes = (
+        f'<path d="M{edge} {edge}V{far}H{far}" fill="none" stroke="#999"/>'
+        f'<text x="{edge}" y="{far + 16}">0</text><text x="{far - 10}" y="{far + 16}">1</text>'
+        f'<text x="{edge + 60}" y="{far + 32}">bare signs seen</text>'
+        f'<text x="{edge - 14}" y="{edge + 4}">1</text>'
+        f'<text x="{edge}" y="{edge - 12}">signs seen under the adaptive attack</text>'
+    )
+    size = side + 3 * edge
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size:.0f} {size:.0f}" '
+        f'width="{size:.0f}" font-size="11">{axes}{"".join(marks)}</svg>'
+    )

@@ -1,0 +1,69 @@
+"""The command `simattack compare`: from its flags to a leaderboard."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from simattack.terminal import Stages
+
+if TYPE_CHECKING:
+    from simattack import config
+    from simattack.session import Session
+
+
+def compare(
+    name: tyro.conf.Positional[str],
+    out: Path | None = None,
+    drive: bool = False,
+    claims: bool = False,
+    workers: int = 1,
+    max_ticks: int | None = None,
+    host: str | None = None,
+    port: int = 2000,
+) -> int:
+    """Set defenses against attacks, those made to get past them too, and write a leaderboard.
+
+    An interrupted run goes on where it stopped when the same command is given again.
+
+    Args:
+        name: Of a shipped comparison, such as defenses, or a YAML file of your own.
+        out: Results folder; runs/<name> if not given.
+        drive: Drive all arms as well, after the screening on single views.
+        claims: Drive as many seeds as the comparison's claims need, not its screening.
+        workers: Processes that drive side by side.
+        max_ticks: End every episode after so many ticks of 0.05 s.
+        host: Use a running CARLA server instead of an embedded one.
+        port: Of that server.
+    """
+    from simattack import config, overrides, publication, suite
+    from simattack.compare import run as comparing
+    from simattack.compare import write
+    from simattack.session import Session
+
+    comparison = config.read_comparison(name)
+    folder = out if out is not None else Path("runs") / comparison.name
+
+    def open_session(scenario: config.Scenario) -> Session:
+        where = str(scenario.map_file())
+        return Session.launch(where) if host is None else Session.connect(host, port, where)
+
+    with Stages() as stages:
+        rows = comparing.screen(comparison, folder, open_session, stages.show)
+    n_errors = 0
+    if drive or claims:
+        seeds = comparison.claims if claims else comparison.screening
+        plan = comparison.suite(comparing.adaptive_of(rows), seeds)
+        plan = plan.change(overrides.changes(max_ticks=max_ticks))
+        tools = suite.tools(host, port)
+        done = suite.run(plan, folder / "drives", tools, workers, is_remote=host is not None)
+        publication.publish(done.folder.path)
+        n_errors = done.n_errors
+    page = write.publish(comparison, folder, rows)
+    sys.stdout.write(f"{write.text(rows)}\nreport: {page}\n")
+    if n_errors:
+        sys.stderr.write(f"simattack: {n_errors} episodes ended in an error\n")
+    return 1 if n_errors else 0

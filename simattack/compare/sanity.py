@@ -1,0 +1,50 @@
+"""Signs that an attack was weak rather than the defense strong.
+
+What an attack through a defense reaches is a lower bound of what an attacker can. Where one of
+these checks fails, the bound is loose: its gradient is masked, or its search was too short.
+
+Source: Athalye, Carlini, Wagner: Obfuscated gradients give a false sense of security, 2018,
+section 3.1; Carlini et al., On evaluating adversarial robustness, 2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+SLACK = 0.05
+"""Share of views that an outcome may differ by without saying anything."""
+CHECKS: dict[str, str] = {
+    "half": "half of the iterations hide more",
+    "unbounded": "an attack without limits does not reach 100 %",
+    "square": "a black box (square) beats the gradients",
+    "nes": "a black box (nes) beats the gradients",
+    "random": "random search beats the gradients",
+    "oblivious": "the patch made without the defense in mind beats the one made through it",
+}
+"""What failed, by the name of the check."""
+
+
+def flags(hidden: Mapping[str, float | None]) -> list[str]:
+    """Names of the checks that failed.
+
+    Args:
+        hidden: share of views in which each attack hides the target; ``adaptive`` is the one that
+            is checked. A check that was not made, None or absent, neither fails nor passes.
+    """
+    best = hidden.get("adaptive")
+    if best is None:
+        return []
+    failed = []
+    for name in CHECKS:
+        value = hidden.get(name)
+        if value is None:
+            continue
+        is_bad = value < 1.0 if name == "unbounded" else value > best + SLACK
+        if is_bad:
+            failed.append(name)
+    return failed
+
+
+def missing(hidden: Mapping[str, float | None]) -> list[str]:
+    """Names of the checks that were not made."""
+    return [name for name in CHECKS if hidden.get(name) is None]

@@ -1,0 +1,126 @@
+import csv
+import io
+
+import pytest
+
+from simattack import config
+from simattack.compare import board, paired, run
+from simattack.errors import ConfigError, ResultsError
+from simattack.results import Row
+from simattack.types import EpisodeResult
+
+
+def share(value):
+    return {"value": value, "low": 0.0, "high": 1.0, "n": 10}
+
+
+def row(defense, adaptive, lost=0.0, flags=()):
+    return {
+        "attack": "stop_sign",
+        "defense": defense,
+        "adaptive": None if adaptive is None else share(adaptive),
+        "adaptive_missing": "" if adaptive is not None else "no way",
+        "oblivious": share(0.5),
+        "clean_hidden": share(lost),
+        "certified": None,
+        "frames": None,
+        "latency": {"mean_s": 0.002, "p99_s": 0.004, "declared_s": 0.01},
+        "checks": {},
+        "flags": list(flags),
+        "patch": "",
+    }
+
+
+ROWS = [row("none", 0.9), row("weak", 0.95), row("good", 0.2, 0.1), row("unknown", None)]
+
+
+def test_a_defense_without_an_adaptive_attack_has_no_rank_and_says_missing():
+    assert board.ranks(ROWS) == [2, 3, 1, None]
+    last = board.cells(ROWS)[-1]
+    assert last[:4] == ["-", "stop_sign", "unknown", "missing"] and last[-1] == "no way"
+
+
+def test_of_two_that_keep_as_much_the_one_that_costs_less_comes_first():
+    assert board.ranks([row("a", 0.2, 0.1), row("b", 0.2, 0.0), row("c", 0.2, 0.1)]) == [2, 1, 2]
+
+
+def test_a_flagged_row_says_which_check_failed():
+    assert board.cells([row("a", 0.1, flags=["square"])])[0][-1] == "FLAGGED: square"
+
+
+def test_the_sheet_leaves_empty_what_was_not_measured():
+    lines = list(csv.DictReader(io.StringIO(board.sheet(ROWS))))
+    assert [line["adaptive_value"] for line in lines] == ["0.9", "0.95", "0.2", ""]
+    assert lines[3]["rank"] == "" and lines[2]["latency_p99_s"] == "0.004"
+    assert lines[0]["frames_ap50"] == ""
+
+
+def test_the_matrix_tells_measured_from_claimed():
+    head, body = board.matrix(ROWS, {"sticker": ["jpeg"]}, {"stop_sign": "sticker"})
+    assert head == ["attack", "weak", "good", "unknown", "jpeg"]
+    assert body == [
+        ["sticker", "95 %; costs 0 %", "20 %; costs 10 %", "missing; costs 0 %",
+         "claimed, not measured"]
+    ]  # fmt: skip
+
+
+def test_the_page_escapes_what_it_shows_and_holds_every_ranked_defense():
+    page = board.page("<x>", ROWS, [], board.matrix(ROWS, {}, {"stop_sign": "sticker"}))
+    assert "<x>" not in page and "&lt;x&gt;" in page
+    assert page.count("<circle") == 3
+    assert "unknown (stop_sign)</h3><p>missing: no way</p>" in page
+
+
+def episode(arm, seed, is_hit, score=None):
+    metrics = {"stop_sign_violation": is_hit, "leaderboard_2_0_score": score, "min_ttc_s": None}
+    return Row(f"{arm}{seed}", EpisodeResult("s", arm, seed, metrics), {})
+
+
+def test_a_defended_arm_is_paired_with_the_same_seeds_without_the_defense():
+    rows = [
+        episode("attacked", 0, True, 50.0), episode("attacked", 1, True, 60.0),
+        episode("attacked", 2, True, 0.0), episode("adaptive+jpeg", 0, False, 80.0),
+        episode("adaptive+jpeg", 1, True, 60.0), episode("clean", 0, False, 100.0),
+        episode("clean+jpeg", 0, False, 90.0),
+    ]  # fmt: skip
+    told = {(r["arm"], r["metric"]): r for r in paired.differences(rows)}
+    assert told["adaptive+jpeg", "stop_sign_violation"]["value"] == -0.5
+    assert told["adaptive+jpeg", "leaderboard_2_0_score"]["value"] == 15.0  # (30 + 0) / 2
+    assert told["adaptive+jpeg", "leaderboard_2_0_score"]["n"] == 2
+    assert told["clean+jpeg", "leaderboard_2_0_score"]["value"] == -10.0
+
+
+def test_rows_are_read_back_without_a_torn_end_and_damage_is_told(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"key": "a"}\n{"key": "b')
+    assert list(run.read(path)) == ["a"]
+    path.write_text('{"no": 1}\n{"key": "b"}\n')
+    with pytest.raises(ResultsError, match=r"rows.jsonl:1: expected a row"):
+        run.read(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("defenses: []", "field 'defenses': needs at least one"),
+        ("defenses: [jpeg, jpeg]", "names jpeg twice"),
+        ("defenses: [jpeg]\nscreening: 0", "field 'screening': must be at least 1"),
+        ("defenses: [jpeg]\nsceening: 1", "did you mean 'screening'"),
+    ],
+)
+def test_a_mistake_in_a_comparison_names_file_and_field(tmp_path, text, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"attacks: [{{scenario: stop_sign}}]\n{text}\n")
+    with pytest.raises(ConfigError, match=message) as error:
+        config.read_comparison(str(path))
+    assert "mine.yaml" in str(error.value)
+
+
+def test_a_patch_made_through_a_defense_is_an_arm_of_its_own():
+    compared = config.read_comparison("defenses_quick")
+    rows = [{**row("jpeg", 0.5), "patch": "x.png"}, {**row("none", 0.5), "patch": "y.png"}]
+    (entry,) = compared.suite(run.adaptive_of(rows), 2).entries
+    arms = {arm.name: arm for arm in entry.arms}
+    assert arms["adaptive+jpeg"].attack.options["patch"] == "x.png"
+    assert arms["adaptive+jpeg"].defense.kind == "jpeg"
+    assert "adaptive+median" not in arms and entry.seeds == (0, 1)

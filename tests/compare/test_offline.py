@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+import torch
+
+from simattack.compare import offline
+from simattack.compare.looking import Defended, extra_latency, found
+from simattack.config import Effort
+from simattack.errors import ConfigError
+from simattack.patchfile import Patch, PatchCard, save_patch
+from simattack.registry import build
+from simattack.types import Detections
+from tests.pinhole import PinholeScene
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+EFFORT = Effort(
+    iterations=20, queries=4, query_views=2, views=8, judged_views=4, cells=8, size_m=0.37,
+    pieces=1, batch=4, rate=0.1,
+)  # fmt: skip
+
+
+class Redness:
+    """Finds a sign where an image is red on average; the target's box is known to it."""
+
+    weights = "redness"
+
+    def __init__(self):
+        self.box = np.zeros(4)
+
+    def loss(self, images, targets):
+        found = []
+        for image, target in zip(images, targets, strict=True):
+            x0, y0, x1, y1 = (round(float(v)) for v in target.boxes[0])
+            red, green, blue = image[:, y0:y1, x0:x1].mean((1, 2))
+            found.append(8 * (red - (green + blue) / 2))
+        return torch.stack(found).sigmoid()
+
+    scores_near = loss
+
+
+class Finder(Redness):
+    """Looks for the reddest 9 x 9 px and draws the box given beside it."""
+
+    def __init__(self, boxes):
+        self.boxes = boxes
+        self.latency_s = 0.0
+
+    def detect(self, images):
+        seen = []
+        for image in images:
+            tensor = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
+            targets = [Detections(b[None], np.ones(1), ("stop sign",)) for b in self.boxes]
+            scores = [float(self.loss(tensor, [t])[0]) for t in targets]
+            seen.append(
+                Detections(np.array(self.boxes), np.array(scores), ("stop sign",) * len(scores))
+            )
+        return seen
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bench")
+    made = offline.prepare(PinholeScene(), None, ["sign"], EFFORT, folder)
+    boxes = [made.judged.target(i).boxes[0] for i in range(len(made.judged))]
+    return offline.dataclasses.replace(made, detector=Finder(boxes))
+
+
+@pytest.fixture(scope="module")
+def patch(tmp_path_factory):
+    image = np.full((8, 8, 3), (0, 220, 220), np.uint8)
+    card = PatchCard(width_m=0.37, height_m=0.37)
+    return str(save_patch(tmp_path_factory.mktemp("p"), Patch("cyan", image, card)))
+
+
+def test_only_a_sure_box_of_the_right_class_on_the_target_is_found():
+    target = Detections(np.array([[0.0, 0, 10, 10]]), np.ones(1), ("stop sign",))
+
+    def seen(box, score, label):
+        return Detections(np.array([box], float), np.array([score]), (label,))
+
+    looks = [
+        seen([0, 0, 10, 10], 0.4, "stop sign"),
+        seen([0, 0, 10, 10], 0.39, "stop sign"),
+        seen([0, 0, 10, 10], 0.9, "car"),
+        seen([20, 0, 30, 10], 0.9, "stop sign"),
+        seen([0, 0, 10, 3.1], 0.9, "stop sign"),  # 31 of 100: IoU 0.31
+        Detections.none(),
+    ]
+    assert found(looks, [target] * 6).tolist() == [True, False, False, False, True, False]
+
+
+def test_a_defense_takes_at_least_no_time_and_says_what_it_declared(bench):
+    jpeg = build("defenses", "jpeg", {}, "")
+    told = extra_latency(jpeg, bench.detector, list(bench.bare()))
+    assert told["declared_s"] == 0.01 and told["images"] == 4
+    assert 0 <= told["mean_s"] <= told["p99_s"]
+
+
+def test_the_bare_view_shows_the_sign_as_it_was_under_the_sticker(bench):
+    """Its texture is red; the background of the twin holds a grey sticker."""
+    assert bench.hides(None, bench.bare()).tolist() == [0, 0, 0, 0]
+
+
+def test_fewer_than_two_views_a_sign_are_refused_before_anything_is_measured(tmp_path):
+    with pytest.raises(ConfigError, match=r"at least 10 views.*got adaptive.views 8 for 5 signs"):
+        offline.prepare(PinholeScene(), None, ["sign"] * 5, EFFORT, tmp_path)
+
+
+def test_a_cell_has_every_check_and_is_the_same_when_resumed(bench, patch):
+    jpeg = build("defenses", "jpeg", {}, "")
+    first = offline.cell(bench, "jpeg", jpeg, patch, True)
+    assert set(first["checks"]) == {"half", "square", "nes", "random", "unbounded"}
+    assert first["clean_hidden"]["value"] == 0.0 and first["adaptive"]["n"] == 4
+    assert first["checks"]["unbounded"]["value"] == 1.0
+    assert offline.cell(bench, "jpeg", jpeg, patch, True) == first
+
+
+def test_a_defense_without_a_way_for_gradients_has_no_adaptive_outcome(bench, patch):
+    masking = build("defenses", "masking", {"lines": 1}, "")
+    row = offline.cell(bench, "masking", masking, patch, True)
+    assert row["adaptive"] is None and "gradients" in row["adaptive_missing"]
+    assert row["certified"]["n"] == 4
+    assert len(Defended(bench.detector, masking).detect(bench.bare())) == 4

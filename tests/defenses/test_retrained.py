@@ -1,0 +1,27 @@
+import numpy as np
+import pytest
+import torch
+
+from simattack import registry
+from simattack.defenses.retrained import Retrained
+from simattack.detectors.yolo import Yolo
+from simattack.errors import WeightsError
+from simattack.types import CarInfo, Defense, Detections, Differentiable
+
+
+def test_the_car_looks_with_the_new_weights_and_its_image_is_left_alone():
+    defense = Retrained("town_yolo11n", confidence=0.4)
+    assert isinstance(defense, Defense) and isinstance(defense, Differentiable)
+    running = defense.begin(CarInfo(), np.random.default_rng(0))
+    assert running.wrap("the detector") == Yolo("town_yolo11n", 0.4) == defense.network
+    obs = {"camera": np.zeros((4, 4, 3), np.uint8)}
+    assert running.clean(obs) is obs
+    seen = Detections.none()
+    assert running.judge(obs, seen).detections is seen
+    images = torch.rand(1, 3, 4, 4)
+    assert defense.surrogate(images, np.random.default_rng(0)) is images
+
+
+def test_weights_that_are_not_there_are_one_line():
+    with pytest.raises(WeightsError, match=r"no_such.*does not exist; shipped"):
+        registry.build("defenses", "retrained", {"weights": "no_such"}, "test")

@@ -1,0 +1,47 @@
+"""`simattack compare` as a user types it: tiny, twice, with drives of a second."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(1200)]
+
+MINE = """
+defenses: [jpeg, persistence]
+attacks:
+  - scenario: stop_sign
+    adaptive: {iterations: 4, queries: 2, query_views: 2, views: 16, judged_views: 8, cells: 39}
+screening: 1
+"""
+
+
+def compare(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "simattack", "compare", "mine.yaml", "--drive"]
+    return subprocess.run(
+        [*command, "--max-ticks", "20"], cwd=folder, capture_output=True, text=True, timeout=1100
+    )
+
+
+def test_a_comparison_makes_a_leaderboard_and_measures_nothing_twice(tmp_path):
+    (tmp_path / "mine.yaml").write_text(MINE)
+    first = compare(tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "persistence" in first.stdout and "missing" in first.stdout
+    out = tmp_path / "runs" / "mine"
+    board = list(csv.DictReader((out / "leaderboard.csv").open()))
+    assert [row["defense"] for row in board] == ["none", "jpeg", "persistence"]
+    assert board[2]["rank"] == "" and board[1]["rank"] != ""
+    arms = {row["arm"] for row in csv.DictReader((out / "driven.csv").open())}
+    assert arms == {
+        "attacked+jpeg", "attacked+persistence", "adaptive+jpeg", "clean+jpeg",
+        "clean+persistence",
+    }  # fmt: skip
+    rows = (out / "rows.jsonl").read_bytes()
+    again = compare(tmp_path)
+    assert again.returncode == 0 and "optimising" not in again.stderr
+    assert (out / "rows.jsonl").read_bytes() == rows
