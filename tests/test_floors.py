@@ -56,7 +56,7 @@ SIBLINGS = {
     ("radarlink", "radio"),
     ("timing", "reading"), ("places", "reading"), ("places", "resources"),
     ("acting", "polyline"), ("acting", "reading"), ("session", "lights"),
-    ("config", "imports"),
+    ("config", "imports"), ("compare", "publication"),
     ("supervisor", "worker"), ("suite", "supervisor"), ("suite", "worker"),
     ("reinforcing", "reinforce"), ("adversary", "insight"), ("adversary", "surfaces"),
     ("insight", "geodesy"),
