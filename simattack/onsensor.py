@@ -136,12 +136,15 @@ def name_of(recipe: object) -> str:
 def timer(recipe: Timed, world: World | None) -> Timer:
     """The clock of a recipe's timing, measured from its surface if it is near that.
 
+    A recipe without a ``timing`` is always on.
+
     Raises:
         ConfigError: the world has no such surface.
     """
-    if recipe.timing.event != "near":
-        return Timer(recipe.timing)
-    return Timer(recipe.timing, middle(recipe, world))
+    timing: Timing = getattr(recipe, "timing", Timing())
+    if timing.event != "near":
+        return Timer(timing)
+    return Timer(timing, middle(recipe, world))
 
 
 def middle(recipe: Timed, world: World | None) -> Floats:
@@ -152,7 +155,7 @@ def middle(recipe: Timed, world: World | None) -> Floats:
     """
     if world is None:
         raise ConfigError(f"{name_of(recipe)!r} needs a surface in a world, got no world")
-    place: Floats = world.surface(recipe.surface).corners_m.mean(0)
+    place: Floats = world.surface(getattr(recipe, "surface", "")).corners_m.mean(0)
     return place
 
 

@@ -166,6 +166,19 @@ def test_an_attack_outside_of_the_package_goes_by_its_import_path(my_lab):
     assert "my_lab.attacks:Mine" not in registry.kinds("attacks")
 
 
+def test_the_attack_of_the_readme_needs_neither_timing_nor_surface(tmp_path, monkeypatch):
+    (mine,) = (block for block in blocks((ROOT / "README.md").read_text()) if "class Mine" in block)
+    (tmp_path / "readme_lab.py").write_text(mine)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    try:
+        made = registry.build("attacks", "readme_lab:Mine", {"gain": 3.0}, "here")
+        running = made.begin(Scene(), np.random.default_rng(0))
+        told = running.tamper(sensed(0, IMAGE), frame(0))
+        assert told["speed"].tolist() == [30.0]
+    finally:
+        sys.modules.pop("readme_lab", None)
+
+
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
