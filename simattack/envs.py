@@ -208,8 +208,10 @@ class DriveEnv(gym.Env[Any, Any]):
         """
         ego = self._frame.ego.pose
         points = self.route.points[:, :2]
-        behind = max(int(self._progress_m) - _REACH_M, 0)
-        around = points[behind : int(self._progress_m) + _REACH_M]
+        # A car far off its route may be abreast of nothing: it is looked for at the nearest end.
+        here = int(np.clip(self._progress_m, 0, len(points) - 1))
+        behind = max(here - _REACH_M, 0)
+        around = points[behind : here + _REACH_M]
         nearest = behind + int(np.argmin(((around - (ego.x_m, ego.y_m)) ** 2).sum(1)))
         first, last = max(nearest - 1, 0), min(nearest + 1, len(points) - 1)
         along = points[last] - points[first]

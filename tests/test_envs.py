@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
 from simattack.attack_env import AttackEnv
-from simattack.config import read_scenario
 from simattack.envs import DriveEnv
 from simattack.episode import run_episode
 from simattack.errors import ConfigError
@@ -68,8 +65,8 @@ def test_rewards_add_up_to_the_harm_and_a_learned_attack_does_what_its_environme
 
 
 def test_what_an_adversary_cannot_do_is_told(session: Session) -> None:
-    with pytest.raises(ConfigError, match="'straight' has no attack; name one"):
-        AttackEnv(dataclasses.replace(read_scenario("straight"), attack=None), session)
+    with pytest.raises(ConfigError, match="'billboard_phantom' has no attack; name one"):
+        AttackEnv("billboard_phantom", session)
     with pytest.raises(ConfigError, match="needs lidar, but the car has gnss"):
         AttackEnv("curve", session, attack="lidar_removal", sensors=BLIND)
     with pytest.raises(ValueError, match="mode must be one of control, design, got 'both'"):
