@@ -64,22 +64,30 @@ class Rule(Protocol):
         ...
 
 
-@register("optimize", "adam")
 @dataclass(frozen=True)
-class Adam:
-    """Steps by the mean gradient over its own size; keeps the best by ``objective.judge``.
+class Descent:
+    """What all gradient methods have in common; each says its ``rule`` and, if need be, its rate.
 
-    Source: Kingma and Ba: Adam, a method for stochastic optimization, ICLR 2015, algorithm 1.
+    Raises:
+        ValueError: at construction: the options make no run.
     """
 
     iterations: int = 400
-    rate: float = 0.03
+    rate: float = 0.02
     """At the start; falls to a twentieth of it along a cosine."""
     check_every: int = 20
     """Iterations between two looks at the held-out value."""
 
     def __post_init__(self) -> None:
-        check(self)
+        if self.iterations < 1 or self.check_every < 1 or self.rate <= 0:
+            raise ValueError(
+                "iterations and check_every must be at least 1 and rate above 0, got "
+                f"{self.iterations}, {self.check_every}, {self.rate}"
+            )
+
+    def rule(self, count: int) -> Rule:
+        """A fresh rule for a vector of so many numbers."""
+        raise NotImplementedError
 
     def steps(
         self,
@@ -88,7 +96,21 @@ class Adam:
         rng: np.random.Generator,
         state: Any = None,
     ) -> Iterator[Step]:
-        return descend(self, _Moments(len(start)), objective, start, rng, state)
+        return descend(self, self.rule(len(start)), objective, start, rng, state)
+
+
+@register("optimize", "adam")
+@dataclass(frozen=True)
+class Adam(Descent):
+    """Steps by the mean gradient over its own size; keeps the best by ``objective.judge``.
+
+    Source: Kingma and Ba: Adam, a method for stochastic optimization, ICLR 2015, algorithm 1.
+    """
+
+    rate: float = 0.03
+
+    def rule(self, count: int) -> Rule:
+        return _Moments(count)
 
 
 class _Moments:
@@ -109,32 +131,6 @@ class _Moments:
         mean = first / (1 - _BETAS[0] ** iteration)
         spread = np.sqrt(second / (1 - _BETAS[1] ** iteration))
         return np.asarray(point - rate * mean / (spread + _EPSILON), np.float32)
-
-
-class Descent(Protocol):
-    """What all gradient methods have in common."""
-
-    @property
-    def iterations(self) -> int: ...
-
-    @property
-    def rate(self) -> float: ...
-
-    @property
-    def check_every(self) -> int: ...
-
-
-def check(recipe: Descent) -> None:
-    """Refuse what makes no run.
-
-    Raises:
-        ValueError: names the options.
-    """
-    if recipe.iterations < 1 or recipe.check_every < 1 or recipe.rate <= 0:
-        raise ValueError(
-            "iterations and check_every must be at least 1 and rate above 0, got "
-            f"{recipe.iterations}, {recipe.check_every}, {recipe.rate}"
-        )
 
 
 def descend(

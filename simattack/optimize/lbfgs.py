@@ -11,16 +11,15 @@ Schraudolph, Yu and Guenter, A Stochastic Quasi-Newton Method for Online Convex 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from simattack.optimize.asking import counted
-from simattack.optimize.gradient import DifferentiableObjective, Gradient, check, descend
+from simattack.optimize.gradient import Descent, Gradient, Rule
 from simattack.registry import register
-from simattack.types import Floats, Step
+from simattack.types import Floats
 
 _FLAT = 1e-12
 """A pair with less curvature than this part of its lengths is not remembered."""
@@ -28,29 +27,21 @@ _FLAT = 1e-12
 
 @register("optimize", "lbfgs")
 @dataclass(frozen=True)
-class Lbfgs:
+class Lbfgs(Descent):
     """Steps by the curvature that the last pairs of gradients show."""
 
     iterations: int = 200
     rate: float = 0.03
     """Root mean square of a step at most; falls to a twentieth of it along a cosine."""
-    check_every: int = 20
-    """Iterations between two looks at the held-out value."""
     pairs: int = 8
     """Remembered."""
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         counted("lbfgs", {"pairs": self.pairs})
 
-    def steps(
-        self,
-        objective: DifferentiableObjective,
-        start: Floats,
-        rng: np.random.Generator,
-        state: Any = None,
-    ) -> Iterator[Step]:
-        return descend(self, _Pairs(len(start), self.pairs), objective, start, rng, state)
+    def rule(self, count: int) -> Rule:
+        return _Pairs(count, self.pairs)
 
 
 class _Pairs:

@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from simattack.checks import number
-from simattack.optimize.gradient import DifferentiableObjective, Gradient, check, descend
+from simattack.optimize.gradient import Descent, Gradient, Rule
 from simattack.registry import register
-from simattack.types import Floats, Step
 
 _EPSILON = 1e-12
 
 
 @register("optimize", "pgd")
 @dataclass(frozen=True)
-class Pgd:
+class Pgd(Descent):
     """The same step in every direction, by the gradient's sign, back into the box.
 
     Source: Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks (ICLR
     2018), section 2.1.
     """
 
-    iterations: int = 400
-    rate: float = 0.02
-    """At the start; falls to a twentieth of it along a cosine."""
-    check_every: int = 20
-    """Iterations between two looks at the held-out value."""
-
-    def __post_init__(self) -> None:
-        check(self)
-
-    def steps(
-        self,
-        objective: DifferentiableObjective,
-        start: Floats,
-        rng: np.random.Generator,
-        state: Any = None,
-    ) -> Iterator[Step]:
-        return descend(self, _Sign(), objective, start, rng, state)
+    def rule(self, count: int) -> Rule:
+        return _Sign()
 
 
 class _Sign:
@@ -61,32 +44,21 @@ class _Sign:
 
 @register("optimize", "momentum")
 @dataclass(frozen=True)
-class Momentum:
+class Momentum(Descent):
     """The sign of a sum of gradients, each over its own mean size.
 
     Source: Dong et al., Boosting Adversarial Attacks with Momentum (CVPR 2018), algorithm 1.
     """
 
-    iterations: int = 400
-    rate: float = 0.02
-    """At the start; falls to a twentieth of it along a cosine."""
-    check_every: int = 20
-    """Iterations between two looks at the held-out value."""
     decay: float = 0.9
     """Of the sum, an iteration."""
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         number("decay", self.decay, 0.0, 1.0)
 
-    def steps(
-        self,
-        objective: DifferentiableObjective,
-        start: Floats,
-        rng: np.random.Generator,
-        state: Any = None,
-    ) -> Iterator[Step]:
-        return descend(self, _Sum(len(start), self.decay), objective, start, rng, state)
+    def rule(self, count: int) -> Rule:
+        return _Sum(count, self.decay)
 
 
 class _Sum:
@@ -109,29 +81,14 @@ class _Sum:
 
 @register("optimize", "rms")
 @dataclass(frozen=True)
-class RmsGradient:
+class RmsGradient(Descent):
     """The gradient over its own root mean square: large slopes move more than small ones.
 
     Steps are ``rate`` long on the average of all directions.
     """
 
-    iterations: int = 400
-    rate: float = 0.02
-    """At the start; falls to a twentieth of it along a cosine."""
-    check_every: int = 20
-    """Iterations between two looks at the held-out value."""
-
-    def __post_init__(self) -> None:
-        check(self)
-
-    def steps(
-        self,
-        objective: DifferentiableObjective,
-        start: Floats,
-        rng: np.random.Generator,
-        state: Any = None,
-    ) -> Iterator[Step]:
-        return descend(self, _Scaled(), objective, start, rng, state)
+    def rule(self, count: int) -> Rule:
+        return _Scaled()
 
 
 class _Scaled:
