@@ -134,6 +134,11 @@ def _on_twin(
     from simattack.optimize import sticker
 
     where = f"scenario {scenario.name!r}"
+    if sites is None and any(scenario.place(site) is not None for site in scenario.sites):
+        raise ConfigError(
+            f"{where} is about no sign that a sticker could go on; name signs by --sites, or "
+            "search its attack's numbers by --on drives"
+        )
     network = scenario.detector.build("detectors", f"{where}: field 'detector'")
     if getattr(network, "is_privileged", False):
         raise ConfigError(

@@ -280,3 +280,8 @@ def test_output_into_a_closed_pipe_ends_quietly():
         ["bash", "-c", command], capture_output=True, text=True, cwd=Path(cli.__file__).parents[1]
     )
     assert done.stderr == ""
+
+
+def test_a_sticker_for_a_scenario_without_a_sign_is_one_line(go):
+    code, _, err = go("optimize", "curve", "--name", "z")
+    assert code == 1 and "scenario 'curve' is about no sign" in err and "--on drives" in err
