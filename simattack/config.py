@@ -350,6 +350,8 @@ def _replaced(
         changes["name"] = f"{scenario.name}_{changes['attack'].kind}"
     elif changes:
         raise reader.wrong(f"{place}.name", "a name for the changed scenario", None)
+    if changes and not scenario.drawn_as:
+        changes["drawn_as"] = scenario.name
     try:
         return dataclasses.replace(scenario, **changes)
     except reading.FieldError as error:

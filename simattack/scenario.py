@@ -200,6 +200,9 @@ class Scenario:
     """A car that stands for so long ends the episode (leaderboard: 180 s)."""
     maps: str = ""
     """The user's own folder of maps (.xodr), looked through before the shipped ones."""
+    drawn_as: str = ""
+    """Name that seeds draw conditions for; empty: its own. Scenarios that differ in their attack
+    alone are drawn as one, so that the attacks meet the same days."""
 
     def __post_init__(self) -> None:
         _need(bool(self.name), "name", "needs at least one character")
@@ -239,8 +242,10 @@ class Scenario:
         Every range takes its draw even where both ends are equal, so that widening one range
         leaves the draws of the others as they were.
         """
-        name = int.from_bytes(hashlib.sha256(self.name.encode()).digest()[:8], "big")
-        rng = np.random.default_rng([name, seed])
+        name = self.drawn_as or self.name
+        rng = np.random.default_rng(
+            [int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"), seed]
+        )
         site = self.sites[int(rng.integers(len(self.sites)))]
         start_before_m = float(rng.uniform(*self.start_before_m))
         speed_mps = float(rng.uniform(*self.speed_mps))

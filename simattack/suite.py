@@ -18,6 +18,7 @@ from simattack.easel import Easel
 from simattack.errors import BudgetError, ConfigError, SimattackError
 from simattack.results import Appender, Folder, Manifest, Row
 from simattack.scenario import Conditions, Scenario
+from simattack.sharing import Sharing, copy_recording
 from simattack.summary import summarise
 from simattack.supervisor import Outcome, Supervisor
 from simattack.types import World
@@ -93,12 +94,20 @@ def run(
         inputs.keep(scenarios, folder.path / "inputs")
         done, notes = folder.rows()
         jobs = [job for entry in suite.entries for job in _jobs(entry, known, folder)]
-        finished = {row.key for row in done if not (retry_errors and row.result.error)}
+        finished = {row.key: row for row in done if not (retry_errors and row.result.error)}
+        sharing = Sharing(jobs, known["versions"])
+        _share(folder, jobs, finished, sharing)
         jobs = [job for job in jobs if job.key not in finished]
-        with _progress(len(jobs), say) as progress:
+        drives = sharing.once(jobs)
+        with _progress(len(drives), say) as progress:
             for note in notes:
                 progress.say(note)
-            _drive(folder, jobs, Supervisor(tools, workers, is_remote, progress.say), progress)
+            if len(drives) < len(jobs):
+                progress.say(
+                    f"{len(jobs)} episodes want {len(drives)} drives: equal ones are driven once"
+                )
+            supervisor = Supervisor(tools, workers, is_remote, progress.say)
+            _drive(folder, drives, supervisor, progress, sharing, finished)
         rows, _ = folder.rows()
         folder.finish(rows)
         results.write_json(folder.summary, summarise(rows))
@@ -127,8 +136,33 @@ def rehearse(scenario: Scenario) -> None:
                     raise type(error)(f"{where}: {arm.attack.kind}: {error}") from error
 
 
-def _drive(folder: Folder, jobs: list[Job], supervisor: Supervisor, progress: _Progress) -> None:
-    """Drive the jobs, and have each on disk before the next is counted."""
+def _share(folder: Folder, jobs: list[Job], finished: dict[str, Row], sharing: Sharing) -> None:
+    """Give a row to every job whose drive has one under another name."""
+    with Appender(folder.partial) as rows:
+        for job in jobs:
+            for other in sharing.likes(job) if job.key in finished else ():
+                _copy(job, other, finished, rows)
+
+
+def _copy(job: Job, other: Job, finished: dict[str, Row], rows: Appender) -> None:
+    """Append the other job's row, unless it has one: the job's own, but for its names."""
+    row = finished[job.key]
+    if other.key in finished or (row.result.error is None and not copy_recording(job, other)):
+        return
+    result = dataclasses.replace(row.result, scenario=other.scenario.name)
+    finished[other.key] = Row(other.key, result, row.conditions)
+    rows.append(finished[other.key].line())
+
+
+def _drive(
+    folder: Folder,
+    jobs: list[Job],
+    supervisor: Supervisor,
+    progress: _Progress,
+    sharing: Sharing,
+    finished: dict[str, Row],
+) -> None:
+    """Drive the jobs, and have each on disk, and those like it, before the next is counted."""
     n_done = 0
     try:
         with (
@@ -137,8 +171,11 @@ def _drive(folder: Folder, jobs: list[Job], supervisor: Supervisor, progress: _P
             closing(supervisor.run(jobs)) as outcomes,
         ):
             for outcome in outcomes:
-                rows.append(_row(outcome).line())
+                finished[outcome.job.key] = _row(outcome)
+                rows.append(finished[outcome.job.key].line())
                 times.append(_timing(outcome))
+                for other in sharing.likes(outcome.job):
+                    _copy(outcome.job, other, finished, rows)
                 n_done += 1
                 progress.advance(outcome)
     except SimattackError as error:

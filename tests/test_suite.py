@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 
@@ -179,3 +180,66 @@ def test_a_number_of_workers_that_cannot_work_is_refused(plan, tmp_path):
         go(plan, tmp_path / "x", workers=0)
     with pytest.raises(ConfigError, match="one server drives one episode at a time"):
         go(plan, tmp_path / "x", workers=2, is_remote=True)
+
+
+TWO_ATTACKS = """
+entries:
+  - {scenario: SCENARIO, arms: [clean, attacked]}
+  - {scenario: SCENARIO, attack: {kind: standin, power: 2}, arms: [clean, attacked]}
+"""
+
+
+@pytest.fixture
+def two_attacks(tmp_path):
+    write_scenario(tmp_path)
+    (tmp_path / "two.yaml").write_text(
+        TWO_ATTACKS.replace("SCENARIO", str(tmp_path / "roll.yaml")), encoding="utf-8"
+    )
+    return config.read(str(tmp_path / "two.yaml"))
+
+
+def test_entries_of_one_scenario_meet_the_same_days_and_share_the_same_drives(
+    two_attacks, tmp_path
+):
+    out = tmp_path / "x"
+    finished, said = go(two_attacks, out)
+    assert said == ["8 episodes want 6 drives: equal ones are driven once"]
+    assert len((out / "timing.jsonl").read_text().splitlines()) == 6
+    assert (len(finished.rows), finished.n_new) == (8, 8)
+    lines = [json.loads(line) for line in (out / "episodes.jsonl").read_text().splitlines()]
+    rows = {(row["scenario"], row["arm"], row["seed"]): row for row in lines}
+    for seed in (0, 1):
+        one, other = rows["roll", "clean", seed], rows["roll_standin", "clean", seed]
+        assert one["metrics"] == other["metrics"] and one["conditions"] == other["conditions"]
+        assert one["key"] != other["key"]
+        attacked = rows["roll_standin", "attacked", seed]
+        assert attacked["conditions"] == one["conditions"]
+        traces = [out / f"traces/{name}/clean_{seed}.npz" for name in ("roll", "roll_standin")]
+        assert traces[0].read_bytes() == traces[1].read_bytes()
+    names = ["clean_0.mp4", "clean_0_10m.png"]
+    for name in names:
+        paths = [out / "media" / scenario / name for scenario in ("roll", "roll_standin")]
+        assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_a_drive_already_in_the_folder_is_not_driven_again_for_another_entry(two_attacks, tmp_path):
+    out, few = tmp_path / "x", two_attacks.select(None, 1)
+    go(few, out)
+    rows = (out / "episodes.jsonl").read_text().splitlines(keepends=True)
+    kept = [row for row in rows if '"arm": "clean", ' not in row or '"roll"' in row]
+    assert len(kept) == len(rows) - 1
+    (out / "episodes.jsonl").write_text("".join(kept))
+    go(few, out)
+    assert (out / "episodes.jsonl").read_text() == "".join(rows)
+    assert len((out / "timing.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_car_of_other_sensors_shares_no_drive(two_attacks, tmp_path):
+    entry = two_attacks.entries[1]
+    changed = dataclasses.replace(entry.scenario, sensors=("camera",), name="few")
+    suite_of = config.Suite(
+        "three",
+        (two_attacks.entries[0], config.Entry(changed, changed.arms()[:1], entry.seeds)),
+    )
+    _, said = go(suite_of, tmp_path / "x")
+    assert said == []

@@ -1,0 +1,84 @@
+"""Drives that several entries of a suite have in common, such as a scenario's clean ones under
+many attacks: driven once, and a row for each that wants it.
+
+Two drives are the same where all that decides them is: conditions, car, arm, and the bytes of
+every file that is read. Equal names are not enough, and not needed but for the arm's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from simattack import inputs, results
+from simattack.worker import Job
+
+
+class Sharing:
+    """Which of a run's jobs are the same drive."""
+
+    def __init__(self, jobs: Iterable[Job], versions: Mapping[str, Any]) -> None:
+        self._versions = versions
+        self._inputs: dict[tuple[str, str], Any] = {}
+        self._drives: dict[str, str] = {}
+        self._jobs: dict[str, list[Job]] = defaultdict(list)
+        for job in jobs:
+            drive = self._drives[job.key] = self._drive(job)
+            self._jobs[drive].append(job)
+
+    def likes(self, job: Job) -> list[Job]:
+        """The other jobs that are the same drive as this one."""
+        return [other for other in self._jobs[self._drives[job.key]] if other.key != job.key]
+
+    def once(self, jobs: Iterable[Job]) -> list[Job]:
+        """The jobs without repetitions: of the same drive the first, or the first that films."""
+        chosen: dict[str, Job] = {}
+        for job in jobs:
+            drive = self._drives[job.key]
+            if drive not in chosen or (chosen[drive].media is None and job.media is not None):
+                chosen[drive] = job
+        return list(chosen.values())
+
+    def _drive(self, job: Job) -> str:
+        name, arm = job.scenario.drawn_as or job.scenario.name, job.arm
+        if (job.scenario.name, arm.name) not in self._inputs:
+            # What the scenario says of other arms, and what it calls unsafe, decides no drive.
+            alone = dataclasses.replace(
+                job.scenario,
+                name=name,
+                drawn_as="",
+                attack=arm.attack,
+                controls=(),
+                defenses=() if arm.defense is None else (arm.defense,),
+                adaptive=(),
+                unsafe="",
+            )
+            own = {"versions": self._versions, **inputs.of_scenario(alone)}
+            self._inputs[job.scenario.name, arm.name] = own
+        return results.key(self._inputs[job.scenario.name, arm.name], name, arm.name, job.seed)
+
+
+def copy_recording(source: Job, target: Job) -> bool:
+    """Give one job the other's trace, film and pictures.
+
+    Returns False, with nothing copied, where the source lacks what the target wants.
+    """
+    if not source.trace.is_file() or (target.media is not None and source.media is None):
+        return False
+    target.trace.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source.trace, target.trace)
+    if source.media is not None and target.media is not None:
+        target.media.parent.mkdir(parents=True, exist_ok=True)
+        stem = source.media.name
+        for path in (
+            source.media.with_name(f"{stem}.mp4"),
+            *source.media.parent.glob(f"{stem}_*.png"),
+        ):
+            if path.is_file():
+                shutil.copyfile(
+                    path, target.media.with_name(target.media.name + path.name[len(stem) :])
+                )
+    return True
