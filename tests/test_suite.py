@@ -12,7 +12,8 @@ from standins import PARTS, SCENARIO, write_scenario
 from simattack import config, suite
 from simattack.errors import ConfigError, ResultsError, ServerGone, WeightsError
 from simattack.recording import load_trace
-from simattack.worker import Tools
+from simattack.supervisor import Supervisor
+from simattack.worker import Job, Tools
 
 
 @pytest.fixture(autouse=True)
@@ -243,3 +244,20 @@ def test_a_car_of_other_sensors_shares_no_drive(two_attacks, tmp_path):
     )
     _, said = go(suite_of, tmp_path / "x")
     assert said == []
+
+
+@pytest.mark.slow
+def test_an_episode_that_hangs_is_repeated_once_and_a_long_one_has_longer(tmp_path):
+    plan = config.read(write_scenario(tmp_path, SCENARIO + "max_time_s: 0.2\n"))
+    scenario = plan.entries[0].scenario
+    attacked = next(arm for arm in scenario.arms() if arm.name == "attacked")
+    job = Job("key", scenario, attacked, 0, scenario.draw(0), tmp_path / "trace.npz")
+    said: list[str] = []
+    hanging = Supervisor(bad(tmp_path, standins.dawdle), say=said.append, episode_limit_s=1.0)
+    (outcome,) = hanging.run([job])
+    assert outcome.result.error == "WorkerHung: in the episode and again when it was repeated"
+    assert "worker hung for 2 s" in said[0] and "again" in said[1]
+    (tmp_path / "tries").unlink()
+    long = dataclasses.replace(job, scenario=dataclasses.replace(scenario, max_time_s=2.0))
+    (outcome,) = dataclasses.replace(hanging).run([long])
+    assert outcome.result.error is None and len(said) == 2
