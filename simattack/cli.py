@@ -83,6 +83,7 @@ def run(
     max_ticks: int | None = None,
     maps: Path | None = None,
     retry_errors: bool = False,
+    renew: bool = False,
 ) -> int:
     """Run a scenario or suite in all its arms, and write the report.
 
@@ -103,6 +104,7 @@ def run(
         max_ticks: End every episode after so many ticks of 0.05 s.
         maps: A folder of your own whose .xodr files scenarios may name as their map.
         retry_errors: Drive those episodes again that ended in an error.
+        renew: Give up what the folder holds of scenarios whose inputs changed since.
     """
     from simattack import config, overrides, publication, suite
 
@@ -118,6 +120,7 @@ def run(
         workers,
         is_remote=host is not None,
         retry_errors=retry_errors,
+        renew=renew,
         command=shlex.join(["simattack", *sys.argv[1:]]),
     )
     page = publication.publish(finished.folder.path)
