@@ -207,12 +207,13 @@ def test_a_killed_worker_costs_one_line_and_nothing_else(calm, here):
 
 
 def test_nothing_is_left_running_when_the_command_itself_is_killed(here):
-    run = Command(here, *arguments("x", "--seeds", "1", ticks=60))
+    # An episode that would go on for minutes.
+    run = Command(here, "run", "clean_route", "--out", "x", "--seeds", "1", "--detector", "oracle")
     until(lambda: len(run.servers()) == 1)
     family = run.family()
     run.kill()
     run.wait()
-    until(lambda: not any(map(lives, family)), 60)
+    until(lambda: not any(map(lives, family)), 20)
 
 
 @pytest.fixture
