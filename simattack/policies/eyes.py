@@ -16,7 +16,7 @@ from simattack.classifiers.proposals import is_dark, lamp_boxes, red_boxes
 from simattack.classifiers.signals import LIGHTS, SIGNS, Signals
 from simattack.geometry import box_iou, wrap_angle
 from simattack.policies.lane import LaneEstimate, LaneFilter, estimate_lane
-from simattack.policies.lights import Lights, Limits, SignalRules, Yields
+from simattack.policies.lights import Lights, Limits, SignalRules, View, Yields
 from simattack.policies.localisation import Localiser
 from simattack.policies.path import Path
 from simattack.policies.posts import PostRules, PostTracker
@@ -85,7 +85,14 @@ class Eyes:
         self._lights_at = PostTracker(car.camera, PostRules(LIGHT_M, narrowest=0.2, is_last=False))
         self._limits_at = PostTracker(car.camera, PostRules(LIMIT_M))
         self._yields_at = PostTracker(car.camera, PostRules(YIELD_M))
-        self.lights = Lights(path, route.signal_lines_m, rules)
+        camera = car.camera
+        view = View(
+            behind_m=car.length_m / 2 - camera.mount.x_m,
+            up=camera.height_px / 2 / camera.focal_px,
+            side=camera.width_px / 2 / camera.focal_px,
+            half_m=LIGHT_M / 2 + 0.2,
+        )
+        self.lights = Lights(path, route.signal_lines_m, rules, view)
         self._yields, self._limits = Yields(path, rules), Limits()
         self._filter = LaneFilter()
         self._has_lines = len(route.signal_lines_m) > 0
@@ -196,7 +203,8 @@ class Eyes:
         posts = [p for p in self._lights_at.posts if p.word is not None and p.stale <= STALE]
         places = np.array([post.place for post in posts]).reshape(-1, 2)
         world = self._localiser.world_from_odometry(places) if len(places) else places
-        self.lights.see(captured_s, world, [str(post.word) for post in posts])
+        up_m = np.array([post.up_m for post in posts])
+        self.lights.see(captured_s, world, [str(post.word) for post in posts], up_m)
 
     def _read_signs(self, image: Image, detections: Detections, odometry: Floats) -> None:
         assert self._signals is not None
