@@ -113,6 +113,15 @@ class Twin:
         """(N,)"""
         return np.array([view.distance_m for view in self.views])
 
+    @property
+    def bare(self) -> Image:
+        """(h, w, 3): the part of the surface's own texture that stickers lie on."""
+        height, width = self.texture_px
+        left, top, right, bottom = self.extent
+        rows = slice(max(0, round(top * height)), round(bottom * height))
+        columns = slice(max(0, round(left * width)), round(right * width))
+        return np.ascontiguousarray(self.texture[rows, columns, :3])
+
     def target(self, index: int) -> Detections:
         """What a detector should find in the crop of a view."""
         return Detections(np.array([self.views[index].box]), np.ones(1), (self.label,))

@@ -285,3 +285,25 @@ def test_output_into_a_closed_pipe_ends_quietly():
 def test_a_sticker_for_a_scenario_without_a_sign_is_one_line(go):
     code, _, err = go("optimize", "curve", "--name", "z")
     assert code == 1 and "scenario 'curve' is about no sign" in err and "--on drives" in err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--temperature", "4"], "--temperature goes with --lesson distilled, got --lesson labels"),
+        (
+            ["--lesson", "distilled", "--consistency", "1"],
+            "--consistency goes with --lesson adversarial, got --lesson distilled",
+        ),
+        (
+            ["--lesson", "distilled", "--temperature", "0.5"],
+            "--temperature must be a number, from 1 to 100, got 0.5",
+        ),
+        (["--lesson", "adversarial", "--start", "no_such"], "'no_such', which does not exist"),
+        (["--what", "signals", "--lesson", "distilled"], "go with --what detector"),
+    ],
+)
+def test_a_lesson_s_wrong_flag_is_one_line(go, tmp_path, flags, message):
+    code, _, err = go("train", "x", "--out", str(tmp_path), *flags)
+    assert code == 1 and message in err and err.count("\n") == 1
+    assert not list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import html
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from simattack.compare.run import NONE
@@ -79,7 +79,8 @@ def _cells(row: Row) -> list[str]:
 def _said(row: Row) -> str:
     if row["adaptive"] is None:
         return str(row["adaptive_missing"])
-    return "FLAGGED: " + ", ".join(row["flags"]) if row["flags"] else "pass"
+    said = "FLAGGED: " + ", ".join(row["flags"]) if row["flags"] else "pass"
+    return f"{said}; masks gradients" if row["masks_gradients"] else said
 
 
 def _share(interval: Row) -> str:
@@ -130,20 +131,28 @@ def matrix(
     """
     defenses = list(dict.fromkeys(row["defense"] for row in rows if row["defense"] != NONE))
     defenses += sorted({name for names in claims.values() for name in names} - {*defenses})
-    measured = {(kinds[row["attack"]], row["defense"]): row for row in rows}
+    measured: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        measured.setdefault((kinds[row["attack"]], row["defense"]), []).append(row)
     body = []
     for kind, claimed in claims.items():
         line = [kind]
         for defense in defenses:
-            row = measured.get((kind, defense))
-            if row is not None:
-                adaptive = row["adaptive"]
-                hidden = MISSING if adaptive is None else f"{100 * adaptive['value']:.0f} %"
-                line.append(f"{hidden}; costs {100 * row['clean_hidden']['value']:.0f} %")
+            found = measured.get((kind, defense), [])
+            if found:
+                line.append(" | ".join(_outcome(row, len(found) > 1) for row in found))
             else:
                 line.append("claimed, not measured" if defense in claimed else "")
         body.append(line)
     return ["attack", *defenses], body
+
+
+def _outcome(row: Row, is_named: bool) -> str:
+    adaptive = row["adaptive"]
+    hidden = MISSING if adaptive is None else f"{100 * adaptive['value']:.0f} %"
+    flagged = " FLAGGED" if row["flags"] else ""
+    name = f"{row['attack']}: " if is_named else ""
+    return f"{name}{hidden}{flagged}; costs {100 * row['clean_hidden']['value']:.0f} %"
 
 
 def page(
@@ -152,6 +161,7 @@ def page(
     driven: Sequence[Row],
     grid: tuple[list[str], list[list[str]]],
     drives: str = "",
+    pages: Mapping[tuple[str, str], str] | None = None,
 ) -> str:
     """The comparison for somebody who was not there.
 
@@ -161,13 +171,15 @@ def page(
         driven: of ``paired.differences``.
         grid: of ``matrix``.
         drives: link to the drives' own report; empty without.
+        pages: (attack, defense) -> link to the page of that row.
     """
+    links = pages or {}
     parts = [
         f"<h1>simattack compare: {html.escape(title)}</h1>",
         "<p>Share of views in which the stop sign is not found behind each defense, with 95 % "
         "intervals (Wilson). <i>Adaptive</i>: the sticker was made through this defense. A "
         "defense without that has no rank. FLAGGED: the attack was weak, the rank says little.</p>",
-        table(list(HEAD), cells(rows)),
+        table(list(HEAD), [_linked(line, links) for line in cells(rows)]),
         "<h2>Safety kept against clean cost</h2>",
         plot(rows),
         "<h2>On the road</h2>",
@@ -185,23 +197,36 @@ def page(
         parts.append(f'<p><a href="{html.escape(drives)}">Frames, films and alarms</a></p>')
     else:
         parts.append("<p>Not driven; <code>simattack compare NAME --drive</code>.</p>")
-    parts += ["<h2>How strong the attacks were</h2>", *map(_strength, rows)]
-    parts += ["<h2>Attacks and countermeasures</h2>", table(*grid)]
+    parts += ["<h2>How strong the attacks were</h2>", *map(strength, rows)]
+    parts += [
+        "<h2>Attacks and countermeasures</h2>",
+        "<p>Measured cells: the share of views hidden by the adaptive attack, and the share of "
+        "bare signs that the defense loses. The others are what the taxonomy claims.</p>",
+        table(*grid, classes=_class_of),
+    ]
+    return document(f"simattack: {title}", parts)
+
+
+def document(title: str, parts: Sequence[str]) -> str:
+    """A page of HTML with the comparison's looks; ``parts`` are HTML already."""
     style = (
         "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:80rem;padding:0 1rem}"
         "table{border-collapse:collapse;font-size:.85rem}"
         "th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ddd}"
-        "div{overflow-x:auto}"
+        "div{overflow-x:auto}figure{margin:0 0 1rem}figure img{max-width:100%}"
+        "figcaption{font-size:.9rem;color:#444}svg{max-width:100%;height:auto}"
+        ".good{background:#dff0e0}.middling{background:#fdf3d0}.bad{background:#f8dcd8}"
+        ".open{color:#888}"
     )
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>simattack: {html.escape(title)}</title><style>{style}</style></head><body>\n"
+        f"<title>{html.escape(title)}</title><style>{style}</style></head><body>\n"
         + "\n".join(parts)
         + "\n</body></html>\n"
     )
 
 
-def _strength(row: Row) -> str:
+def strength(row: Row) -> str:
     """One row's checks, each with the share that its attack hid."""
     title = f"<h3>{html.escape(row['defense'])} ({html.escape(row['attack'])})</h3>"
     if row["adaptive"] is None:
@@ -220,13 +245,53 @@ def _span(row: Row) -> str:
     return f"{row['low']:+.3g} to {row['high']:+.3g}"
 
 
-def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """HTML of a table, everything escaped."""
+class Link(str):
+    """A cell that leads somewhere."""
+
+    where = ""
+
+    @classmethod
+    def to(cls, text: str, where: str) -> Link:
+        """A cell of that text."""
+        link = cls(text)
+        link.where = where
+        return link
+
+
+def _linked(line: list[str], links: Mapping[tuple[str, str], str]) -> list[str]:
+    """A leaderboard's line whose defense leads to its page."""
+    where = links.get((line[1], line[2]))
+    return line if where is None else [*line[:2], Link.to(line[2], where), *line[3:]]
+
+
+def _class_of(cell: str) -> str:
+    """How a cell of the matrix is to look, by what it says."""
+    if "costs" not in cell:
+        return "open"
+    worst = max((int(part.split(" %")[0].split()[-1]) for part in cell.split("|")
+                 if MISSING not in part), default=None)  # fmt: skip
+    if worst is None:
+        return "open"
+    return "good" if worst < 25 else "middling" if worst < 60 else "bad"
+
+
+def table(
+    head: Sequence[str],
+    body: Sequence[Sequence[str]],
+    classes: Callable[[str], str] = lambda cell: "",
+) -> str:
+    """HTML of a table, everything escaped; ``classes`` gives the look of all but first cells."""
     top = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-    lines = [
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>"
-        for line in body
-    ]
+    lines = []
+    for line in body:
+        cells = []
+        for place, cell in enumerate(line):
+            text = html.escape(cell)
+            if isinstance(cell, Link):
+                text = f'<a href="{html.escape(cell.where)}">{text}</a>'
+            name = classes(cell) if place else ""
+            cells.append(f'<td class="{name}">{text}</td>' if name else f"<td>{text}</td>")
+        lines.append(f"<tr>{''.join(cells)}</tr>")
     middle = "\n".join(lines)
     return f"<div><table><thead><tr>{top}</tr></thead><tbody>\n{middle}\n</tbody></table></div>"
 

@@ -7,7 +7,7 @@ The bare sign's recall behind the same defense stands beside it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,13 @@ import numpy as np
 
 from simattack import statistics
 from simattack.calibration import calibrate
-from simattack.compare import sanity
+from simattack.compare import exhibits, sanity
 from simattack.compare.looking import Defended, found
 from simattack.config import Effort
 from simattack.errors import ConfigError
 from simattack.gap import UNSEEN_WEATHERS
+from simattack.guarding import arrays_of
+from simattack.optimize.blackbox import BlackBox
 from simattack.optimize.runs import Report
 from simattack.optimize.sticker import WEATHERS, StickerPlan, optimize_sticker
 from simattack.patchfile import load_patch
@@ -62,12 +64,7 @@ class Bench:
 
     def bare(self) -> Image:
         """(N, S, S, 3) the judged views as if nothing were stuck on."""
-        texture = self.judged.texture
-        height, width = texture.shape[:2]
-        left, top, right, bottom = self.judged.extent
-        rows = slice(max(0, round(top * height)), round(bottom * height))
-        columns = slice(max(0, round(left * width)), round(right * width))
-        return self.images(texture[rows, columns, :3])
+        return self.images(self.judged.bare)
 
     def targets(self) -> list[Detections]:
         return [self.judged.target(i) for i in range(len(self.judged))]
@@ -150,6 +147,8 @@ def cell(
         "oblivious": _rate(bench.hides(defense, bench.images(shown.image))),
         "adaptive": None,
         "adaptive_missing": "",
+        "adaptive_by": "",
+        "masks_gradients": bool(getattr(defense, "masks_gradients", False)),
         "patch": "",
         "checks": {},
         "flags": [],
@@ -157,8 +156,11 @@ def cell(
     }
     if defense is not None and not is_adaptive:
         row["adaptive_missing"] = "nobody made it: the comparison has no 'adaptive'"
-    elif defense is not None and not hasattr(defense, "surrogate"):
-        row["adaptive_missing"] = "gradients have no way through this defense"
+    elif not _has_way(defense) and not bench.effort.blackbox:
+        row["adaptive_missing"] = (
+            "gradients have no way through this defense, and nobody asked without them: "
+            "'adaptive.blackbox' is 0"
+        )
     else:
         row |= _adaptive(bench, kind, defense, bare, report)
         hidden = {name: check["value"] for name, check in row["checks"].items()}
@@ -167,37 +169,103 @@ def cell(
     return row
 
 
+def exhibit(bench: Bench, folder: Path, defense: Defense, stickers: Mapping[str, str]) -> None:
+    """Keep what a defense made of a few judged views, bare and under each sticker.
+
+    Args:
+        bench: of the attack.
+        folder: of this defense's exhibits alone.
+        defense: whose.
+        stickers: name of each -> its patch.
+    """
+    shown = exhibits.chosen(bench.judged.distances_m)
+    behind = Defended(bench.detector, defense)
+    sets = {"bare": bench.bare()}
+    sets |= {name: bench.images(load_patch(patch).image) for name, patch in stickers.items()}
+    looks = [
+        (name, bench.judged.distances_m[i], bench.judged.target(i), behind.look(images[i]))
+        for i in shown
+        for name, images in sets.items()
+    ]
+    exhibits.keep(folder, looks, bench.detector, defense)
+
+
+def _has_way(defense: Any) -> bool:
+    """Whether gradients get past a defense; past none they do."""
+    return defense is None or hasattr(defense, "surrogate")
+
+
 def _adaptive(
     bench: Bench, kind: str, defense: Any, bare: Image, report: Report | None
 ) -> dict[str, Any]:
     plan, effort = bench.plan, bench.effort
+    has_way = _has_way(defense)
+    start = None
+    if not has_way:
+        # Asking takes many looks: begin with what gradients find where the defense is not.
+        begun = _made(bench, "none_adaptive", plan, None, report)
+        start = plan.layout.point(load_patch(begun).image)
+        plan = dataclasses.replace(plan, method="square", iterations=effort.blackbox)
     plans = {
         "adaptive": plan,
         "half": dataclasses.replace(plan, iterations=max(1, plan.iterations // 2)),
         **{
             name: dataclasses.replace(plan, method=name, iterations=effort.queries)
             for name in ("square", "nes", "random")
+            if has_way or name != "square"
         },
     }
     made: dict[str, Any] = {}
     patch = Path()
     for name, one in plans.items():
-        path = optimize_sticker(
-            bench.scene, bench.detector, one, bench.folder, f"{kind}_{name}", defense, True,
-            None if report is None else _named(report, f"{kind}: {name}"), bench.learnt,
-        )  # fmt: skip
+        begins = start if name in ("adaptive", "half") else None
+        path = _made(bench, f"{kind}_{name}", one, defense, report, begins)
         patch = path if name == "adaptive" else patch
         made[name] = _rate(bench.hides(defense, bench.images(load_patch(path).image)))
     # Of the signs that the defended detector finds bare: others need no attack.
     is_there = bench.hides(defense, bare) == 0
     free = unbounded(bench, defense, bare[is_there], np.flatnonzero(is_there))
     made["unbounded"] = _rate(free)
-    return {"adaptive": made.pop("adaptive"), "patch": str(patch), "checks": made}
+    return {
+        "adaptive": made.pop("adaptive"),
+        "adaptive_by": f"{plan.method}, {plan.iterations} {'steps' if has_way else 'looks'}",
+        "patch": str(patch),
+        "checks": made,
+    }
+
+
+def _made(
+    bench: Bench,
+    name: str,
+    plan: StickerPlan,
+    defense: Any,
+    report: Report | None,
+    start: Floats | None = None,
+) -> Path:
+    """A sticker made through a defense: by gradients, or by asking what is left behind it."""
+    told = None if report is None else _named(report, name)
+    if _has_way(defense):
+        # A defense that looks for itself is the one to be fooled.
+        target: Any = getattr(defense, "network", bench.detector)
+        through = defense
+    else:
+        behind: Any = Defended(bench.detector, defense)
+        target, through = BlackBox(behind), None
+    return optimize_sticker(
+        bench.scene, target, plan, bench.folder, name, through, True, told, bench.learnt, start
+    )
 
 
 def unbounded(bench: Bench, defense: Any, images: Image, which: Sequence[int] | Any) -> Floats:
-    """(N,) 1 where a sign is hidden by an attacker who sets each of its pixels in each view."""
+    """(N,) 1 where a sign is hidden by an attacker who sets each of its pixels in each view.
+
+    Where gradients have no way through, those of the bare detector are followed, and a sign of
+    plain grey counts, too.
+    """
     import torch
+
+    network = getattr(defense, "network", bench.detector)
+    has_way = _has_way(defense)
 
     targets = [bench.judged.target(int(i)) for i in which]
     rng = np.random.default_rng(0)
@@ -207,13 +275,15 @@ def unbounded(bench: Bench, defense: Any, images: Image, which: Sequence[int] | 
         mask = _inside(pixels, target)
         for _ in range(max(20, bench.effort.iterations // 4)):
             pixels = pixels.detach().requires_grad_(True)
-            seen = pixels if defense is None else defense.surrogate(pixels, rng)
-            loss = bench.detector.loss(seen, [target]).sum()
+            seen = defense.surrogate(pixels, rng) if defense is not None and has_way else pixels
+            loss = network.loss(seen, [target]).sum()
             (slope,) = torch.autograd.grad(loss, pixels)
             pixels = (pixels - _STEP * mask * slope.sign()).clamp(0, 1)
-        last = (pixels.detach() * 255).round().to(torch.uint8)[0].permute(1, 2, 0).numpy()
-        looked = Defended(bench.detector, defense).detect(np.ascontiguousarray(last)[None])
-        hidden.append(float(not found(looked, [target])[0]))
+        tries = [pixels.detach()]
+        if not has_way:
+            tries.append(pixels.detach() * (1 - mask) + 0.5 * mask)
+        looked = Defended(bench.detector, defense).detect(arrays_of(torch.cat(tries)))
+        hidden.append(float(not found(looked, [target] * len(tries)).all()))
     return np.array(hidden, float)
 
 

@@ -83,13 +83,8 @@ class Hiding:
         import torch
 
         picture = point.reshape(3, *self.layout.shape)
-        index = self._draw(rng)
-        boxes = np.array([self.twin.views[i].box for i in index])
-        warps = torch.from_numpy(self.transforms.warps(boxes, rng)).float()
-        printed = self.layout.expand(self.transforms.print(picture, rng))
-        crops = self.twin.render(printed, torch.from_numpy(index), warps)
-        images, targets = self._windows(crops, boxes, rng)
-        images = self.transforms.photograph(images, rng)
+        index = self.draw(rng)
+        images, targets = self.look(self.layout.expand(picture), index, rng)
         if self.defense is not None:
             images = self.defense.surrogate(images, rng)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.is_bfloat16):
@@ -111,6 +106,28 @@ class Hiding:
             "unprintable": float(unprintable.detach()),
             "roughness": float(rough.detach()),
         }
+
+    def look(
+        self, sticker: Tensor, index: NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[Tensor, list[Detections]]:
+        """Random windows (B, 3, W, W) of those views, and the target in each.
+
+        What chance decides of print, pose, light, focus and window is drawn from ``rng`` alone:
+        with the same draws, another sticker is seen in the very same windows.
+
+        Args:
+            sticker: (3 or 4, h, w), as ``layout.expand`` gives it.
+            index: (B,) views.
+            rng: of everything random.
+        """
+        import torch
+
+        boxes = np.array([self.twin.views[i].box for i in index])
+        warps = torch.from_numpy(self.transforms.warps(boxes, rng)).float()
+        printed = torch.cat([self.transforms.print(sticker[:3], rng), sticker[3:]])
+        crops = self.twin.render(printed, torch.from_numpy(index), warps)
+        images, targets = self._windows(crops, boxes, rng)
+        return self.transforms.photograph(images, rng), targets
 
     def __call__(self, point: Floats) -> float:
         return self.judge(point)[0]
@@ -160,7 +177,7 @@ class Hiding:
     def _by_distance(self) -> NDArray[np.int64]:
         return np.asarray(np.argsort(self.twin.distances_m), np.int64)
 
-    def _draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
+    def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Views of one batch: some spread over distances, the others those that do worst."""
         even = max(1, round(self.batch * _EVEN_SHARE))
         strata = np.array_split(self._by_distance, even)

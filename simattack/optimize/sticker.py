@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -148,6 +149,7 @@ def optimize_sticker(
     resume: bool = True,
     report: Report | None = None,
     measured: Twin | None = None,
+    start: Floats | None = None,
 ) -> Path:
     """A sticker that reaches the plan's goal; the path of its picture, with the card beside it.
 
@@ -156,7 +158,8 @@ def optimize_sticker(
     The twin, checkpoints and TensorBoard's curves lie in ``out_dir/<name>.run``. An interrupted
     run goes on from its last checkpoint and ends with the same picture.
 
-    Several runs with one plan may share a twin, ``measured`` before.
+    Several runs with one plan may share a twin, ``measured`` before. ``start`` (3 h w,) is the
+    picture to begin with, in cells of the plan's layout; grey with some noise if None.
 
     Raises:
         ResultsError: there is a run of that name with other inputs, or a damaged one.
@@ -168,6 +171,8 @@ def optimize_sticker(
     for site in plan.sites:  # nobody waits for a sticker that may not be stuck on
         place(session.surface(site), plan.size_m, blank, plan.centre)
     inputs = _inputs(plan, detector, defense)
+    if start is not None:
+        inputs["start"] = hashlib.sha256(np.asarray(start, float).tobytes()).hexdigest()
     runs.claim(folder, inputs, resume)
     members = _members(detector)
     is_plain = plan.goal == "hide" and len(members) == 1
@@ -191,7 +196,7 @@ def optimize_sticker(
     method = plan.optimizer
     asked = Asked(objective, plan.query_views, plan.labels)
     has_gradients = runs.has_gradients(method)
-    best = _optimize(objective if has_gradients else asked, method, plan, folder, report)
+    best = _optimize(objective if has_gradients else asked, method, plan, folder, report, start)
     picture = plan.layout.picture(best.point)
     scores = objective.buckets(objective.scores(best.point))
     gap = _gap(session, aim, plan, picture, report)
@@ -303,11 +308,17 @@ def _gap(
 
 
 def _optimize(
-    objective: Hiding | Asked, method: Any, plan: StickerPlan, folder: Path, report: Report | None
+    objective: Hiding | Asked,
+    method: Any,
+    plan: StickerPlan,
+    folder: Path,
+    report: Report | None,
+    start: Floats | None,
 ) -> Step:
     """The last step; its point is the best of the run."""
     rng = np.random.default_rng([plan.seed, 3])
-    count = 3 * plan.layout.shape[0] * plan.layout.shape[1]
-    start = 0.5 + 0.05 * np.random.default_rng([plan.seed, 4]).standard_normal(count)
+    if start is None:
+        count = 3 * plan.layout.shape[0] * plan.layout.shape[1]
+        start = 0.5 + 0.05 * np.random.default_rng([plan.seed, 4]).standard_normal(count)
     every = getattr(method, "check_every", 50)
     return runs.drive(method, objective, start.clip(0, 1), rng, folder, report, every)

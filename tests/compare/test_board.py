@@ -20,6 +20,8 @@ def row(defense, adaptive, lost=0.0, flags=()):
         "defense": defense,
         "adaptive": None if adaptive is None else share(adaptive),
         "adaptive_missing": "" if adaptive is not None else "no way",
+        "adaptive_by": "",
+        "masks_gradients": False,
         "oblivious": share(0.5),
         "clean_hidden": share(lost),
         "certified": None,
@@ -48,6 +50,11 @@ def test_a_flagged_row_says_which_check_failed():
     assert board.cells([row("a", 0.1, flags=["square"])])[0][-1] == "FLAGGED: square"
 
 
+def test_a_defense_that_masks_gradients_says_so_wherever_it_stands():
+    hot = {**row("a", 0.1), "masks_gradients": True}
+    assert board.cells([hot])[0][-1] == "pass; masks gradients"
+
+
 def test_the_sheet_leaves_empty_what_was_not_measured():
     lines = list(csv.DictReader(io.StringIO(board.sheet(ROWS))))
     assert [line["adaptive_value"] for line in lines] == ["0.9", "0.95", "0.2", ""]
@@ -62,6 +69,20 @@ def test_the_matrix_tells_measured_from_claimed():
         ["sticker", "95 %; costs 0 %", "20 %; costs 10 %", "missing; costs 0 %",
          "claimed, not measured"]
     ]  # fmt: skip
+
+
+def test_the_matrix_is_coloured_by_what_was_measured_only():
+    rows = [row("weak", 0.95), row("good", 0.2), row("unknown", None)]
+    grid = board.matrix(rows, {"sticker": ["jpeg"]}, {"stop_sign": "sticker"})
+    shown = board.table(*grid, classes=board._class_of)
+    assert '<td class="bad">95 %; costs 0 %</td>' in shown
+    assert '<td class="good">20 %; costs 0 %</td>' in shown
+    assert shown.count('class="open"') == 2  # missing, and claimed only
+
+
+def test_the_page_leads_to_each_defense_s_own():
+    page = board.page("x", ROWS, [], (["attack"], []), pages={("stop_sign", "good"): "d/<g>.html"})
+    assert '<a href="d/&lt;g&gt;.html">good</a>' in page and page.count("<a href") == 1
 
 
 def test_the_page_escapes_what_it_shows_and_holds_every_ranked_defense():

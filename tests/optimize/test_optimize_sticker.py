@@ -139,7 +139,7 @@ def test_views_that_do_worst_come_up_more_often(twin):
     objective.memory[:] = 0.1
     objective.memory[5] = 0.9
     rng = np.random.default_rng(0)
-    drawn = [objective._draw(rng) for _ in range(60)]
+    drawn = [objective.draw(rng) for _ in range(60)]
     assert all(len(set(index)) == 4 for index in drawn)
     counts = np.bincount(np.concatenate(drawn), minlength=8)
     assert counts.min() > 0 and counts.argmax() == 5
