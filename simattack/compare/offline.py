@@ -7,8 +7,10 @@ The bare sign's recall behind the same defense stands beside it.
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +23,12 @@ from simattack.compare.looking import Defended, found
 from simattack.config import Effort
 from simattack.errors import ConfigError
 from simattack.gap import UNSEEN_WEATHERS
+from simattack.optimize.patch import WEATHERS, PatchPlan, optimize_patch, survey
 from simattack.optimize.runs import Report
-from simattack.optimize.sticker import WEATHERS, StickerPlan, optimize_sticker
 from simattack.patchfile import load_patch
-from simattack.placement import place
-from simattack.standpoints import Scene, standpoints
+from simattack.standpoints import Scene, Setting, before_sign
 from simattack.twin import Twin
-from simattack.types import Defense, Detections, Floats, Image
+from simattack.types import Attack, Defense, Detections, Floats, Image
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +44,8 @@ class Bench:
     scene: Scene
     detector: Any
     """With ``detect``, ``loss`` and ``scores_near``."""
-    plan: StickerPlan
+    plan: PatchPlan
+    scenes: Callable[[Attack], Sequence[Setting]]
     effort: Effort
     learnt: Twin
     judged: Twin
@@ -62,9 +64,10 @@ class Bench:
 
     def bare(self) -> Image:
         """(N, S, S, 3) the judged views as if nothing were stuck on."""
-        texture = self.judged.texture
+        (face,) = self.judged.faces
+        texture = face.texture
         height, width = texture.shape[:2]
-        left, top, right, bottom = self.judged.extent
+        left, top, right, bottom = face.extent
         rows = slice(max(0, round(top * height)), round(bottom * height))
         columns = slice(max(0, round(left * width)), round(right * width))
         return self.images(texture[rows, columns, :3])
@@ -94,31 +97,34 @@ def prepare(
             f"out; got adaptive.views {effort.views} for {len(sites)} signs"
         )
     size_m = (effort.size_m, effort.size_m)
-    plan = StickerPlan(
-        sites=tuple(sites), size_m=size_m, pieces=effort.pieces, gap_m=effort.gap_m,
+    plan = PatchPlan(
+        size_m=size_m, pieces=effort.pieces, gap_m=effort.gap_m,
         cells=effort.cells, iterations=effort.iterations, seed=effort.seed, views=effort.views,
         gap_views=0, rate=effort.rate, query_views=effort.query_views, batch=effort.batch,
         last_level=last_level,
     )  # fmt: skip
-    blank = plan.layout.picture(np.zeros(3 * np.prod(plan.layout.shape)))
-    for site in sites:  # nobody measures views for a sticker that may not be stuck on
-        place(scene.surface(site), size_m, blank, plan.centre)
+    scenes = partial(_before, tuple(sites))
     twins = []
     for number, (name, count, weathers) in enumerate(
         (("learnt", effort.views, WEATHERS), ("judged", effort.judged_views, UNSEEN_WEATHERS))
     ):
         path = folder / f"{name}.npz"
         if not path.is_file():
-            rng = np.random.default_rng([effort.seed, 10 + number])
-            stands = standpoints(scene, sites, count, len(weathers), rng, (7.0, 40.0))
-            twin = calibrate(
-                scene, stands, weathers, size_m, last_level=last_level,
-                progress=None if report is None else _stage(report, name),
-            )  # fmt: skip
+            with tempfile.TemporaryDirectory(prefix="simattack_") as blank:
+                settings = scenes(plan.recipe(Path(blank)))
+                looks = survey(plan, settings, count, weathers, 10 + number, (7.0, 40.0))
+                twin = calibrate(
+                    scene, looks, last_level=last_level,
+                    progress=None if report is None else _stage(report, name),
+                )  # fmt: skip
             twin.save(path)
         twins.append(Twin.load(path))  # as a resumed run would see it
     learnt, judged = twins
-    return Bench(scene, detector, plan, effort, learnt, judged, folder)
+    return Bench(scene, detector, plan, scenes, effort, learnt, judged, folder)
+
+
+def _before(sites: Sequence[str], attack: Attack) -> list[Setting]:
+    return [before_sign(attack, site) for site in sites]
 
 
 def _stage(report: Report, name: str) -> Callable[[str, int, int], None]:
@@ -182,9 +188,10 @@ def _adaptive(
     made: dict[str, Any] = {}
     patch = Path()
     for name, one in plans.items():
-        path = optimize_sticker(
-            bench.scene, bench.detector, one, bench.folder, f"{kind}_{name}", defense, True,
-            None if report is None else _named(report, f"{kind}: {name}"), bench.learnt,
+        path = optimize_patch(
+            bench.scene, bench.detector, one, bench.scenes, bench.folder, f"{kind}_{name}",
+            defense, True, None if report is None else _named(report, f"{kind}: {name}"),
+            bench.learnt,
         )  # fmt: skip
         patch = path if name == "adaptive" else patch
         made[name] = _rate(bench.hides(defense, bench.images(load_patch(path).image)))
