@@ -34,6 +34,8 @@ class PatchCard:
     height_m: float
     sha256: str = ""
     """Of the PNG file; empty for a picture that has no card."""
+    attack: str = ""
+    """Kind of attack it was made for, such as ``decal``."""
     surface: str = ""
     """Kind of surface it was made for, such as ``stop_sign``."""
     goal: str = ""

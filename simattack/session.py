@@ -240,6 +240,16 @@ class Session:
         with self._line.talking("placing an actor"):
             self._actors.place(actor, pose, speed_mps, freeze)
 
+    def freeze(self) -> None:
+        """Hold everybody but the ego where they were put, until they are placed anew."""
+        for actor_id, (_, pose) in self._actors.placed().items():
+            if self._ego is None or actor_id != self._ego.id:
+                self.place(actor_id, pose, freeze=True)
+
+    def actor_pose(self, actor_id: int) -> Pose:
+        """Where an actor or a prop is, as the server told at the last tick."""
+        return pose_of(self._actor(actor_id).get_transform())
+
     def cruise(self, actor_id: int, speed_mps: float) -> None:
         """Let a vehicle hold a forward speed, straight on, by itself."""
         with self._line.talking("setting a constant velocity"):

@@ -29,15 +29,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image as Pictures
 
 from simattack.errors import CalibrationError
-from simattack.placement import Placement, overlaps
+from simattack.placement import Placement
 from simattack.types import Detections, Floats, Image
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-VERSION = 2
+VERSION = 3
 KNOTS = 17
 """Places along display code 0..255 at which a pixel's response is stored."""
 DECODE = 2.2
@@ -61,6 +62,56 @@ class View:
     """Of the target, xyxy in the crop [px]."""
     shot: int = 0
     """Which of the calibration's shots it came from."""
+    label: str = "stop sign"
+    """What a detector should call the target; empty where that is the print itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One texture that shows a print, or a part of it."""
+
+    texture: Image
+    """(H, W, 3) the surface's own: what shows where a painted sticker is cut out."""
+    extent: tuple[float, float, float, float]
+    """The print's left, top, right, bottom in the surface's u, v."""
+    last_level: int
+    """Of its mip levels; 0 where the server has none."""
+    window: tuple[float, float, float, float] | None = None
+    """Left, top, right, bottom of the part of the surface that a carrier shows (``carrier``);
+    nothing is there where the print is cut out. None: the surface itself is painted."""
+
+    @property
+    def texture_px(self) -> tuple[int, int]:
+        """Height and width of the texture that is shown."""
+        height, width = self.texture.shape[:2]
+        if self.window is None:
+            return height, width
+        left, top, right, bottom = self.window
+        return max(1, round((bottom - top) * height)), max(1, round((right - left) * width))
+
+    def placed(self, printed: Floats) -> Placement:
+        """The placement of a picture, (h, w) of it printed, on the texture that is shown."""
+        whole = Placement.over(self.texture.shape, self.extent, printed)
+        if self.window is None:
+            return whole
+        left, top, right, bottom = self.window
+        height, width = self.texture_px
+        # A carrier's texels show the print alone, however little of them it covers.
+        rows = _excerpt(_alone(whole.rows), top, bottom, height)
+        columns = _excerpt(_alone(whole.columns), left, right, width)
+        return Placement(rows, columns, whole.printed, whole.extent)
+
+    def is_like(self, other: Face) -> bool:
+        """Whether a picture looks the same on both."""
+        if (self.window is None) != (other.window is None):
+            return False
+        one, two = ((*f.extent, *(f.window or ())) for f in (self, other))
+        return (
+            self.texture.shape == other.texture.shape
+            and self.last_level == other.last_level
+            and np.allclose(one, two, atol=1e-4)
+            and (self.window is not None or np.array_equal(self.texture, other.texture))
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +122,8 @@ class Twin:
         background (N, S, S, 3) uint8: the crop with a grey sticker.
         homography (N, 3, 3): crop position [px] to u, v.
         mixing (N, 3, 3): light of the texture's channels to the camera's, rows sum to 1.
-        pixel (M, 3) int32: view, row, column of each pixel that sees the sticker, views in order.
+        pixel (M, 4) int32: view, row, column, face of each pixel that sees the print, views in
+            order.
         response (M, 3, KNOTS) float32 in 0..1: what it shows for each channel of the sticker,
             at evenly spaced codes.
         core (M,) bool: not at the edge of those pixels.
@@ -80,21 +132,13 @@ class Twin:
     """
 
     views: tuple[View, ...]
-    size_m: tuple[float, float]
-    extent: tuple[float, float, float, float]
-    """The sticker's left, top, right, bottom in u, v."""
-    texture: Image
-    """(H, W, 3) the surface's own: what shows where a sticker is cut out."""
-    last_level: int
-    """Of the texture's mip levels; 0 where the server has none."""
+    faces: tuple[Face, ...]
     background: Image
     homography: Floats
     mixing: Floats
     pixel: NDArray[np.int32]
     response: NDArray[np.float32]
     core: NDArray[np.bool_]
-    label: str = "stop sign"
-    """What a detector should call the target."""
 
     def __len__(self) -> int:
         return len(self.views)
@@ -104,27 +148,24 @@ class Twin:
         return int(self.background.shape[1])
 
     @property
-    def texture_px(self) -> tuple[int, int]:
-        """Height and width of the surface's texture."""
-        return self.texture.shape[0], self.texture.shape[1]
-
-    @property
     def distances_m(self) -> Floats:
         """(N,)"""
         return np.array([view.distance_m for view in self.views])
 
     @property
     def bare(self) -> Image:
-        """(h, w, 3): the part of the surface's own texture that stickers lie on."""
-        height, width = self.texture_px
-        left, top, right, bottom = self.extent
+        """(h, w, 3): the part of its one face's own texture that prints lie on."""
+        (face,) = self.faces
+        height, width = face.texture.shape[:2]
+        left, top, right, bottom = face.extent
         rows = slice(max(0, round(top * height)), round(bottom * height))
         columns = slice(max(0, round(left * width)), round(right * width))
-        return np.ascontiguousarray(self.texture[rows, columns, :3])
+        return np.ascontiguousarray(face.texture[rows, columns, :3])
 
     def target(self, index: int) -> Detections:
         """What a detector should find in the crop of a view."""
-        return Detections(np.array([self.views[index].box]), np.ones(1), (self.label,))
+        view = self.views[index]
+        return Detections(np.array([view.box]), np.ones(1), (view.label,))
 
     def render(self, picture: Tensor, index: Tensor, warp: Tensor | None = None) -> Tensor:
         """Crops (B, 3, S, S) of those views with a picture (3 or 4, h, w) as the sticker.
@@ -140,13 +181,14 @@ class Twin:
         side = self.side_px
         crops = self._background[index].permute(0, 3, 1, 2).float() / 255
         rows, owner = self._pixels_of(index)
-        place, view = self._pixel[rows, 1:], self._pixel[rows, 0]
+        pixel = self._pixel[rows]
+        view, place, face = pixel[:, 0], pixel[:, 1:3], pixel[:, 3]
         where = place.flip(1).float() + 0.5
         where = torch.cat([where, torch.ones_like(where[:, :1])], 1)
         transform = self._homography[view]
         if warp is not None:
             transform = transform @ warp.to(transform)[owner]
-        seen, cover = self._sample(picture, where, transform)
+        seen, cover = self._sample(picture, where, transform, face)
         shown = self._respond(seen, rows, view)
         behind = crops[owner, :, place[:, 0], place[:, 1]]
         shown = torch.where((cover > _LEAST_COVER)[:, None], shown, behind)
@@ -171,17 +213,13 @@ class Twin:
         rows = np.concatenate(kept) if kept else np.zeros(0, int)
         return Twin(
             views=tuple(self.views[int(i)] for i in index),
-            size_m=self.size_m,
-            extent=self.extent,
-            texture=self.texture,
-            last_level=self.last_level,
+            faces=self.faces,
             background=self.background[list(index)],
             homography=self.homography[list(index)],
             mixing=self.mixing[list(index)],
             pixel=np.concatenate(pixel) if pixel else self.pixel[:0],
             response=self.response[rows],
             core=self.core[rows],
-            label=self.label,
         )
 
     def save(self, path: Path) -> None:
@@ -189,18 +227,19 @@ class Twin:
         notes = {
             "version": VERSION,
             "views": [asdict(view) for view in self.views],
-            "size_m": self.size_m,
-            "extent": self.extent,
-            "last_level": self.last_level,
-            "label": self.label,
+            "faces": [
+                {"extent": f.extent, "last_level": f.last_level, "window": f.window}
+                for f in self.faces
+            ],
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
+        textures: dict[str, Any] = {f"texture_{i}": f.texture for i, f in enumerate(self.faces)}
         with part.open("wb") as file:
             np.savez_compressed(
                 file,
                 notes=np.array(json.dumps(notes)),
-                texture=self.texture,
+                **textures,
                 background=self.background,
                 homography=self.homography,
                 mixing=self.mixing,
@@ -229,17 +268,21 @@ class Twin:
                 )
                 return cls(
                     views=views,
-                    size_m=tuple(notes["size_m"]),
-                    extent=tuple(notes["extent"]),
-                    texture=file["texture"],
-                    last_level=int(notes["last_level"]),
+                    faces=tuple(
+                        Face(
+                            file[f"texture_{i}"],
+                            tuple(face["extent"]),
+                            int(face["last_level"]),
+                            None if face["window"] is None else tuple(face["window"]),
+                        )
+                        for i, face in enumerate(notes["faces"])
+                    ),
                     background=file["background"],
                     homography=file["homography"],
                     mixing=file["mixing"],
                     pixel=file["pixel"],
                     response=file["response"].astype(np.float32),
                     core=file["core"],
-                    label=str(notes["label"]),
                 )
         except Exception as error:  # a damaged archive can fail in any way
             raise CalibrationError(
@@ -276,20 +319,32 @@ class Twin:
         return np.searchsorted(self.pixel[:, 0], np.arange(len(self) + 1))
 
     @cached_property
-    def _levels(self) -> tuple[int, int]:
-        """The finest and the coarsest mip level that any view can ask for."""
-        edge = 1.0  # a warp may bring the sticker a little nearer or farther
-        low, high = self.last_level, 0
-        for view in range(len(self)):
-            mine = self.pixel[self.pixel[:, 0] == view][:, 1:]
+    def _levels(self) -> tuple[tuple[int, int], ...]:
+        """The finest and the coarsest mip level of each face that any view can ask for."""
+        edge = 1.0  # a warp may bring the print a little nearer or farther
+        found = []
+        for number, face in enumerate(self.faces):
+            mine = self.pixel[self.pixel[:, 3] == number]
+            low, high = face.last_level, 0
             if len(mine):
-                where = np.column_stack([mine[:, ::-1] + 0.5, np.ones(len(mine))])
-                level = _level(
-                    _tensor(where), _tensor(self.homography[[view] * len(mine)]), self.texture_px
-                )
+                where = np.column_stack([mine[:, 2:0:-1] + 0.5, np.ones(len(mine))])
+                texels = self._grids[0][number : number + 1].double()
+                level = _level(_tensor(where), _tensor(self.homography[mine[:, 0]]), texels)
                 low = min(low, int(np.floor(float(level.min()) - edge)))
-                high = max(high, int(np.ceil(float(level.max()) + edge)) + 1)
-        return max(low, 0), min(max(high, low), self.last_level)
+                high = int(np.ceil(float(level.max()) + edge)) + 1
+            low = max(low, 0)
+            found.append((low, max(low, min(high, face.last_level))))
+        return tuple(found)
+
+    @cached_property
+    def _grids(self) -> tuple[Tensor, Tensor]:
+        """(F, 2) texels along the whole surface's u and v, and (F, 4) the windows."""
+        windows = np.array([face.window or (0.0, 0.0, 1.0, 1.0) for face in self.faces])
+        shown = np.array([face.texture_px[::-1] for face in self.faces], float)
+        return (
+            _tensor(shown / (windows[:, 2:] - windows[:, :2])).float(),
+            _tensor(windows).float(),
+        )
 
     @cached_property
     def _placements(self) -> dict[bytes, list[_Level]]:
@@ -304,15 +359,18 @@ class Twin:
         owner = [torch.full((len(part),), k) for k, part in enumerate(rows)]
         return torch.cat(rows), torch.cat(owner)
 
-    def _pyramid(self, printed: Floats) -> list[_Level]:
-        """The sticker's place on each mip level, halved level by level; (h, w) printed."""
-        key = repr(printed.shape).encode() + printed.tobytes()
+    def _pyramid(self, number: int, printed: Floats) -> list[_Level]:
+        """The print's place on each mip level of a face, halved level by level; (h, w) printed."""
+        key = repr((number, printed.shape)).encode() + printed.tobytes()
         if key not in self._placements:
-            placement = placed(self, printed)
-            low, high = self._levels
+            face = self.faces[number]
+            placement = face.placed(printed)
+            low, high = self._levels[number]
             rows, columns = placement.rows, placement.columns
-            bare = np.outer(rows.sum(1), columns.sum(1)) - placement.coverage
-            own = self.texture / 255 * bare[:, :, None]
+            own = np.zeros((len(rows), len(columns), 3))
+            if face.window is None:
+                bare = np.outer(rows.sum(1), columns.sum(1)) - placement.coverage
+                own = face.texture / 255 * bare[:, :, None]
             found = []
             for level in range(high + 1):
                 if level >= low:
@@ -322,37 +380,54 @@ class Twin:
             self._placements[key] = found
         return self._placements[key]
 
-    def _sample(self, picture: Tensor, where: Tensor, transform: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean colour (P, 3) in the sticker's part of each pixel's footprint, and that part (P,).
+    def _sample(
+        self, picture: Tensor, where: Tensor, transform: Tensor, face: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Mean colour (P, 3) in the print's part of each pixel's footprint, and that part (P,).
 
-        Where the sticker is cut out, the colour is the surface's own.
+        Where the print is cut out, the colour is the surface's own; on a carrier there is none.
+
+        Args:
+            picture: (3 or 4, h, w).
+            where: (P, 3) positions in the crop.
+            transform: (P, 3, 3) to u, v.
+            face: (P,) number of what each looks at.
         """
         import torch
         from torch.nn.functional import embedding_bag
 
-        tables, shapes, offsets = [], [], [0]
         colours, matter = picture[:3], torch.ones_like(picture[0])
         if len(picture) == 4:
             matter = picture[3].detach()
             colours = colours * matter
-        for at in self._pyramid(matter.double().numpy()):
-            spread = torch.einsum("Hh,chw,Ww->HWc", at.rows, colours, at.columns) + at.own
-            cover = torch.outer(at.rows.sum(1), at.columns.sum(1))
-            tables.append(torch.cat([spread, cover[..., None]], 2).reshape(-1, 4))
-            shapes.append((len(at.rows), len(at.columns)))
-            offsets.append(offsets[-1] + len(tables[-1]))
+        tables, firsts = [], []
+        shapes: list[tuple[int, int]] = []
+        offsets = [0]
+        for number, known in enumerate(self.faces):
+            firsts.append(len(shapes))
+            for at in self._pyramid(number, matter.double().numpy()):
+                spread = torch.einsum("Hh,chw,Ww->HWc", at.rows, colours, at.columns) + at.own
+                if known.window is None:
+                    cover = torch.outer(at.rows.sum(1), at.columns.sum(1))
+                else:
+                    cover = at.rows @ matter @ at.columns.T
+                tables.append(torch.cat([spread, cover[..., None]], 2).reshape(-1, 4))
+                shapes.append((len(at.rows), len(at.columns)))
+                offsets.append(offsets[-1] + len(tables[-1]))
         table = torch.cat(tables)
-        low, high = self._levels
+        low, high = torch.tensor(self._levels, dtype=where.dtype)[face].unbind(1)
+        grid, window = (part[face] for part in self._grids)
+        first = torch.tensor(firsts)[face]
         q = (transform @ where[:, :, None])[:, :, 0]
-        uv = q[:, :2] / q[:, 2:]
-        level = _level(where, transform, self.texture_px).clamp(low, high)
+        uv = (q[:, :2] / q[:, 2:] - window[:, :2]) / (window[:, 2:] - window[:, :2])
+        level = _level(where, transform, grid).clamp(low, high)
         fine = level.floor()
         part = level - fine
         taps, weights = [], []
         sizes, starts = torch.tensor(shapes), torch.tensor(offsets)
         for step, share in ((0, 1 - part), (1, part)):
-            number = (fine.long() + step - low).clamp(max=len(shapes) - 1)
-            size = sizes[number]
+            rung = first + (fine + step).minimum(high).long() - low.long()
+            size = sizes[rung]
             spot = uv * size.flip(1) - 0.5
             corner = spot.floor()
             rest = spot - corner
@@ -362,7 +437,7 @@ class Twin:
                     y = (corner[:, 1].long() + down).clamp(min=0).minimum(size[:, 0] - 1)
                     wx = rest[:, 0] if right else 1 - rest[:, 0]
                     wy = rest[:, 1] if down else 1 - rest[:, 1]
-                    taps.append(starts[number] + y * size[:, 1] + x)
+                    taps.append(starts[rung] + y * size[:, 1] + x)
                     weights.append(share * wx * wy)
         mixed = embedding_bag(
             torch.stack(taps, 1), table, per_sample_weights=torch.stack(weights, 1), mode="sum"
@@ -395,23 +470,31 @@ class _Level:
     """(H_l, W_l, 3) what the surface shows through the cut-outs."""
 
 
-def placed(twin: Twin, printed: Floats) -> Placement:
-    """The placement of a picture, (h, w) of it printed, on the twin's texture."""
-    left, top, right, bottom = twin.extent
-    height, width = twin.texture_px
-    rows, columns = printed.shape
-    return Placement(
-        overlaps(height, top, bottom, rows), overlaps(width, left, right, columns), printed
-    )
+def _alone(axis: Floats) -> Floats:
+    """One axis of a placement as if the print covered whole texels."""
+    return np.asarray(axis / np.maximum(axis.sum(1, keepdims=True), 1e-9), float)
 
 
-def _level(where: Tensor, transform: Tensor, texture_px: tuple[int, int]) -> Tensor:
-    """Level of detail (P,) at positions (P, 3) under maps (P, 3, 3) to u, v."""
+def _excerpt(axis: Floats, low: float, high: float, texels: int) -> Floats:
+    """One axis of a placement (H, h) on a part of it, sampled as ``carrier.excerpt`` does."""
+    count = len(axis)
+    start, end = low * count, high * count
+    pad = max(0, int(np.ceil(-start)), int(np.ceil(end - count)))
+    padded = np.ascontiguousarray(np.pad(axis, ((pad, pad), (0, 0)), "edge"), np.float32)
+    box = (0.0, start + pad, float(axis.shape[1]), end + pad)
+    size = axis.shape[1], texels
+    return np.asarray(Pictures.fromarray(padded).resize(size, Pictures.Resampling.BOX, box), float)
+
+
+def _level(where: Tensor, transform: Tensor, texels: Tensor) -> Tensor:
+    """Level of detail (P,) at positions (P, 3) under maps (P, 3, 3) to u, v.
+
+    ``texels`` (P or 1, 2) along the whole surface's u and v.
+    """
     import torch
 
     q = (transform @ where[:, :, None])[:, :, 0]
     uv, depth = q[:, :2] / q[:, 2:], q[:, 2]
-    texels = uv.new_tensor([texture_px[1], texture_px[0]])
     steps = []
     for axis in (0, 1):
         # d(uv)/dx of a projective map, by the quotient rule.

@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "simattack"
 
 FLOORS = {
-    "types": 0, "sensors": 0, "errors": 0, "optimizer": 0, "checks": 0,
+    "objects": 1, "types": 0, "sensors": 0, "errors": 0, "optimizer": 0, "checks": 0,
     "geometry": 1, "registry": 1, "taxonomy": 1, "resources": 1, "results": 1, "statistics": 1,
     "summary": 3,
     "wording": 1, "figures": 1, "video": 1, "terminal": 1, "recording": 2, "inputs": 4,
@@ -45,6 +45,7 @@ SIBLINGS = {
     ("session", "sensing"), ("session", "roadmap"), ("session", "painting"),
     ("session", "bodywork"), ("prints", "patchfile"), ("prints", "placement"),
     ("prints", "taxonomy"), ("standing", "geometry"), ("standing", "panels"),
+    ("objects", "geometry"),
     ("painting", "canvas"), ("painting", "carrier"), ("carrier", "roadmap"),
     ("session", "server_process"), ("session", "actors"), ("actors", "roadmap"),
     ("mapfile", "roadmap"), ("roadmap", "lights"),

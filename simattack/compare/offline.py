@@ -7,8 +7,10 @@ The bare sign's recall behind the same defense stands beside it.
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +25,12 @@ from simattack.errors import ConfigError
 from simattack.gap import UNSEEN_WEATHERS
 from simattack.guarding import arrays_of
 from simattack.optimize.blackbox import BlackBox
+from simattack.optimize.patch import WEATHERS, PatchPlan, optimize_patch, survey
 from simattack.optimize.runs import Report
-from simattack.optimize.sticker import WEATHERS, StickerPlan, optimize_sticker
 from simattack.patchfile import load_patch
-from simattack.placement import place
-from simattack.standpoints import Scene, standpoints
+from simattack.standpoints import Scene, Setting, before_sign
 from simattack.twin import Twin
-from simattack.types import Defense, Detections, Floats, Image
+from simattack.types import Attack, Defense, Detections, Floats, Image
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +46,8 @@ class Bench:
     scene: Scene
     detector: Any
     """With ``detect``, ``loss`` and ``scores_near``."""
-    plan: StickerPlan
+    plan: PatchPlan
+    scenes: Callable[[Attack], Sequence[Setting]]
     effort: Effort
     learnt: Twin
     judged: Twin
@@ -91,31 +93,34 @@ def prepare(
             f"out; got adaptive.views {effort.views} for {len(sites)} signs"
         )
     size_m = (effort.size_m, effort.size_m)
-    plan = StickerPlan(
-        sites=tuple(sites), size_m=size_m, pieces=effort.pieces, gap_m=effort.gap_m,
+    plan = PatchPlan(
+        size_m=size_m, pieces=effort.pieces, gap_m=effort.gap_m,
         cells=effort.cells, iterations=effort.iterations, seed=effort.seed, views=effort.views,
         gap_views=0, rate=effort.rate, query_views=effort.query_views, batch=effort.batch,
         last_level=last_level,
     )  # fmt: skip
-    blank = plan.layout.picture(np.zeros(3 * np.prod(plan.layout.shape)))
-    for site in sites:  # nobody measures views for a sticker that may not be stuck on
-        place(scene.surface(site), size_m, blank, plan.centre)
+    scenes = partial(_before, tuple(sites))
     twins = []
     for number, (name, count, weathers) in enumerate(
         (("learnt", effort.views, WEATHERS), ("judged", effort.judged_views, UNSEEN_WEATHERS))
     ):
         path = folder / f"{name}.npz"
         if not path.is_file():
-            rng = np.random.default_rng([effort.seed, 10 + number])
-            stands = standpoints(scene, sites, count, len(weathers), rng, (7.0, 40.0))
-            twin = calibrate(
-                scene, stands, weathers, size_m, last_level=last_level,
-                progress=None if report is None else _stage(report, name),
-            )  # fmt: skip
+            with tempfile.TemporaryDirectory(prefix="simattack_") as blank:
+                settings = scenes(plan.recipe(Path(blank)))
+                looks = survey(plan, settings, count, weathers, 10 + number, (7.0, 40.0))
+                twin = calibrate(
+                    scene, looks, last_level=last_level,
+                    progress=None if report is None else _stage(report, name),
+                )  # fmt: skip
             twin.save(path)
         twins.append(Twin.load(path))  # as a resumed run would see it
     learnt, judged = twins
-    return Bench(scene, detector, plan, effort, learnt, judged, folder)
+    return Bench(scene, detector, plan, scenes, effort, learnt, judged, folder)
+
+
+def _before(sites: Sequence[str], attack: Attack) -> list[Setting]:
+    return [before_sign(attack, site) for site in sites]
 
 
 def _stage(report: Report, name: str) -> Callable[[str, int, int], None]:
@@ -237,7 +242,7 @@ def _adaptive(
 def _made(
     bench: Bench,
     name: str,
-    plan: StickerPlan,
+    plan: PatchPlan,
     defense: Any,
     report: Report | None,
     start: Floats | None = None,
@@ -251,9 +256,10 @@ def _made(
     else:
         behind: Any = Defended(bench.detector, defense)
         target, through = BlackBox(behind), None
-    return optimize_sticker(
-        bench.scene, target, plan, bench.folder, name, through, True, told, bench.learnt, start
-    )
+    return optimize_patch(
+        bench.scene, target, plan, bench.scenes, bench.folder, name, through, True, told,
+        bench.learnt, start,
+    )  # fmt: skip
 
 
 def unbounded(bench: Bench, defense: Any, images: Image, which: Sequence[int] | Any) -> Floats:

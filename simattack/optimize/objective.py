@@ -126,7 +126,7 @@ class Hiding:
         warps = torch.from_numpy(self.transforms.warps(boxes, rng)).float()
         printed = torch.cat([self.transforms.print(sticker[:3], rng), sticker[3:]])
         crops = self.twin.render(printed, torch.from_numpy(index), warps)
-        images, targets = self._windows(crops, boxes, rng)
+        images, targets = self._windows(crops, index, rng)
         return self.transforms.photograph(images, rng), targets
 
     def __call__(self, point: Floats) -> float:
@@ -191,9 +191,9 @@ class Hiding:
         return np.array(chosen, np.int64)
 
     def _windows(
-        self, crops: Tensor, boxes: Floats, rng: np.random.Generator
+        self, crops: Tensor, index: NDArray[np.int64], rng: np.random.Generator
     ) -> tuple[Tensor, list[Detections]]:
-        """A random window of each crop around its target, and the target in it.
+        """A random window of each view's crop around its target, and the target in it.
 
         Windows start on any pixel, so that the detector's grid lies on the sign in any way.
         """
@@ -201,7 +201,8 @@ class Hiding:
 
         spare = crops.shape[2] - self.window_px
         images, targets = [], []
-        for crop, box in zip(crops, boxes, strict=True):
+        for crop, view in zip(crops, (self.twin.views[i] for i in index), strict=True):
+            box = np.array(view.box)
             low = np.clip(np.ceil(box[2:] + 2) - self.window_px, 0, spare).astype(int)
             high = np.clip(np.floor(box[:2] - 2), 0, spare).astype(int)
             left, top = (
@@ -209,7 +210,7 @@ class Hiding:
             )
             images.append(crop[:, top : top + self.window_px, left : left + self.window_px])
             moved = box - (left, top, left, top)
-            targets.append(Detections(moved[None], np.ones(1), (self.twin.label,)))
+            targets.append(Detections(moved[None], np.ones(1), (view.label,)))
         return torch.stack(images), targets
 
 

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simattack.attacks.sticker import Sticker
 from simattack.calibration import calibrate
 from simattack.detectors.weights import Card, find_weights, read_card, save
 from simattack.detectors.yolo import Yolo
 from simattack.errors import ConfigError
-from simattack.optimize.sticker import WEATHERS
+from simattack.optimize.patch import WEATHERS
+from simattack.prints import Shown, placed
 from simattack.resources import sha256
-from simattack.standpoints import standpoints
+from simattack.standpoints import Survey, before_sign, standpoints
 from simattack.train import recipe as recipes
 from simattack.train import score as scoring
 from simattack.train.adversarial import Adversarial
@@ -33,7 +35,7 @@ from simattack.train.lesson import Lesson, Teaching
 from simattack.train.places import place_of
 from simattack.train.split import held_out, plan_scenes, split
 from simattack.twin import Twin
-from simattack.types import CLASS_NAMES
+from simattack.types import CLASS_NAMES, World
 
 if TYPE_CHECKING:
     from simattack.session import Session
@@ -210,6 +212,17 @@ def _begin(
     return lesson.begin(_twin(lesson, open_session, folder, held, seed, progress), seed)
 
 
+@dataclass(frozen=True)
+class Unbudgeted(Sticker):
+    """To measure where stickers may be, not to attack: as large as the face takes."""
+
+    fill: str = "grey"
+
+    def begin(self, world: World, rng: np.random.Generator) -> Shown:
+        sheet = self.sheet()
+        return Shown(self, world, sheet, [placed(world.surface(self.surface), sheet, 1.0)])
+
+
 def _twin(
     lesson: Lesson,
     open_session: Callable[[], Session],
@@ -219,7 +232,6 @@ def _twin(
     progress: Progress,
 ) -> Twin:
     """Views of stop signs at training places, with room for stickers of the lesson's size."""
-    size_m = (lesson.size_m, lesson.size_m)
     path = folder / f"twin_{lesson.needs_views}_{lesson.size_m:g}m.npz"
     if not path.is_file():
         with open_session() as session:
@@ -230,11 +242,13 @@ def _twin(
                 if place_of(stage.places, *map(float, sign.corners_m.mean(0)[:2])).name not in held
             ]
             rng = np.random.default_rng([seed, 6])
-            stands = standpoints(session, sites, lesson.needs_views, len(WEATHERS), rng, DISTANCE_M)
+            settings = [before_sign(Unbudgeted(size_m=lesson.size_m), site) for site in sites]
+            stands = standpoints(sites, lesson.needs_views, len(WEATHERS), rng, DISTANCE_M)
             calibrate(
-                session, stands, WEATHERS, size_m,
+                session,
+                Survey(settings, stands, WEATHERS),
                 progress=lambda stage, done, of: progress(stage, done, of, {}),
-            ).save(path)  # fmt: skip
+            ).save(path)
     return Twin.load(path)  # as a resumed training would see it
 
 

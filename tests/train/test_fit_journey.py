@@ -8,12 +8,13 @@ from pinhole import PinholeScene
 from simattack.calibration import calibrate
 from simattack.detectors.weights import Card, save
 from simattack.detectors.yolo import Yolo
-from simattack.optimize.sticker import WEATHERS
-from simattack.standpoints import standpoints
+from simattack.optimize.patch import WEATHERS
+from simattack.standpoints import Survey, before_sign, standpoints
 from simattack.train.adversarial import Adversarial
 from simattack.train.dataset import Example, Labelled, Record, write_picture
 from simattack.train.distilled import Distilled
 from simattack.train.recipe import Recipe, fit, write_crops
+from simattack.train.run import Unbudgeted
 from simattack.types import CLASS_NAMES
 
 pytestmark = pytest.mark.journey
@@ -38,8 +39,9 @@ def crops(tmp_path_factory):
 def twin():
     scene = PinholeScene()
     rng = np.random.default_rng(0)
-    stands = standpoints(scene, ["sign"], 8, len(WEATHERS), rng, (7.0, 20.0))
-    return calibrate(scene, stands, WEATHERS, (0.5, 0.5))
+    stands = standpoints(["sign"], 8, len(WEATHERS), rng, (7.0, 20.0))
+    settings = [before_sign(Unbudgeted(size_m=0.5), "sign")]
+    return calibrate(scene, Survey(settings, stands, WEATHERS))
 
 
 def recipe(lesson):

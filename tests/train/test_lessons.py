@@ -10,14 +10,15 @@ from pinhole import PinholeScene, sign
 from simattack.calibration import calibrate
 from simattack.errors import ConfigError
 from simattack.optimize.layout import Inset, Layout
-from simattack.optimize.sticker import WEATHERS
+from simattack.optimize.patch import WEATHERS
 from simattack.placement import MAX_SHARE, place
-from simattack.standpoints import standpoints
+from simattack.standpoints import Survey, before_sign, standpoints
 from simattack.train import adversarial, lesson
 from simattack.train.adversarial import Adversarial, Attacks, divergence, some_layout
 from simattack.train.dataset import Labelled
 from simattack.train.distilled import Distilled
 from simattack.train.recipe import Recipe, plain
+from simattack.train.run import Unbudgeted
 from simattack.train.soiling import SOILS, Soiler
 from simattack.types import CLASS_NAMES
 
@@ -53,10 +54,9 @@ class Reddish(torch.nn.Module):
 @pytest.fixture(scope="module")
 def twin():
     scene = PinholeScene()
-    stands = standpoints(
-        scene, ["sign"], 8, len(WEATHERS), np.random.default_rng(0), (7.0, 20.0)
-    )  # fmt: skip
-    return calibrate(scene, stands, WEATHERS, (0.5, 0.5))
+    stands = standpoints(["sign"], 8, len(WEATHERS), np.random.default_rng(0), (7.0, 20.0))
+    settings = [before_sign(Unbudgeted(size_m=0.5), "sign")]
+    return calibrate(scene, Survey(settings, stands, WEATHERS))
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,30 @@ import numpy as np
 
 from simattack import registry
 from simattack.calibration import calibrate
+from simattack.errors import ConfigError
 from simattack.gap import DISTANCE_M, UNSEEN_WEATHERS, measure_gap, saturated
 from simattack.optimize import runs
-from simattack.optimize.goals import Aim, RawDetector
+from simattack.optimize.goals import GOALS_OF_PRINTS, Aim, RawDetector
 from simattack.optimize.layout import Layout
 from simattack.optimize.objective import LABELS, Asked, Hiding, ScoringDetector
 from simattack.optimize.runs import Report
 from simattack.optimize.transforms import Transforms
 from simattack.patchfile import Patch, PatchCard, save_patch
-from simattack.placement import in_outline, place
+from simattack.placement import in_outline
+from simattack.prints import GREY, MAX_SIZE_M, MIN_SIZE_M, Format, Printed
 from simattack.resources import sha256
-from simattack.standpoints import Scene, Survey, standpoints
+from simattack.standpoints import Scene, Setting, Survey, begin, standpoints
 from simattack.twin import Twin
-from simattack.types import Detections, Differentiable, Floats, Image, Step, Weather
+from simattack.types import (
+    Attack,
+    Detections,
+    Differentiable,
+    Floats,
+    Image,
+    Step,
+    Surface,
+    Weather,
+)
 
 WEATHERS: tuple[Weather, ...] = (
     Weather(sun_azimuth_angle=20.0, sun_altitude_angle=60.0),
@@ -40,34 +52,46 @@ WEATHERS: tuple[Weather, ...] = (
         sun_altitude_angle=50.0,
     ),
 )
-"""That stickers are optimised in."""
+"""That prints are optimised in."""
 _LOSS = (
     "mean of the best scores near the target, half the weight on the worse half of a "
     "batch; non-printability; total variation"
 )
-_CHECKPOINT_VERSION = 2
+_CHECKPOINT_VERSION = 3
 _NOBODY: Any = object()
 """Stands for a detector where only goal and label are looked at."""
+_OF_ATTACK: Any = None
+"""Stands for what the attack's class says."""
 _HELD_OUT_EVERY = 4
 
 
-@dataclass(frozen=True, kw_only=True)
-class StickerPlan:
-    """All that decides the outcome, beside the world and the detector."""
+Scenes = Callable[[Attack], Sequence[Setting]]
+"""Where a print is put up, given the attack that shows it; see ``scenes``."""
 
-    sites: tuple[str, ...]
-    """Surfaces to calibrate at."""
-    size_m: tuple[float, float] = (0.468, 0.468)
-    """Width and height of the sticker, or of the whole set with its gaps."""
-    pieces: int = 3
-    """Stickers of the set along each side; 1 for a single one. Nine small ones hide a sign that
-    one of their area does not."""
-    gap_m: float = 0.048
+
+@dataclass(frozen=True, kw_only=True)
+class PatchPlan:
+    """All that decides the outcome, beside the world, the scenes and the detector.
+
+    What is None is as the attack's class has it: ``prints.Format``, ``USUAL_SIZE_M``, ``GOAL``.
+    """
+
+    attack: str = "sticker"
+    """Kind of print, by its name in the registry."""
+    how: tuple[tuple[str, Any], ...] = ()
+    """Options of it: where it is and on whom; not its picture."""
+    scenes: str = ""
+    """Digest of what decides the scenes; a run goes on only with the same."""
+    size_m: tuple[float, float] = _OF_ATTACK
+    """Width and height of the print, or of the whole set with its gaps."""
+    pieces: int = _OF_ATTACK
+    """Prints of the set along each side; 1 for a single one."""
+    gap_m: float = _OF_ATTACK
     """Between neighbours of a set."""
     centre: tuple[float, float] = (0.5, 0.5)
-    cells: int = 117
+    cells: int = _OF_ATTACK
     """Of the picture, along its longer side."""
-    goal: str = "hide"
+    goal: str = _OF_ATTACK
     """What the detector is to say; see ``goals``."""
     label: str = ""
     """Class to be seen, of a goal that wants one."""
@@ -84,7 +108,7 @@ class StickerPlan:
     """Standpoints to calibrate at; every fourth is held out to choose the best picture by."""
     gap_views: int = 16
     """Other standpoints, to measure the twin's gap at; 0 leaves it out."""
-    distance_m: tuple[float, float] = (7.0, 60.0)
+    distance_m: tuple[float, float] = _OF_ATTACK
     rate: float = 0.03
     """Of a method with gradients."""
     query_views: int = 16
@@ -97,8 +121,9 @@ class StickerPlan:
     transforms: Transforms = field(default_factory=Transforms)
 
     def __post_init__(self) -> None:
-        if not self.sites:
-            raise ValueError("sites needs at least one surface")
+        for name, value in self._usual().items():
+            if getattr(self, name) is _OF_ATTACK:
+                object.__setattr__(self, name, value)
         if self.views < 8 or self.iterations < 1 or self.cells < 2 or self.batch < 1:
             raise ValueError(
                 "views must be at least 8, iterations and batch at least 1, cells at least 2; got "
@@ -108,10 +133,46 @@ class StickerPlan:
             raise ValueError(
                 f"pieces must be at least 1 and gap_m not negative: {self.pieces}, {self.gap_m}"
             )
+        if not 0 < self.distance_m[0] < self.distance_m[1]:
+            raise ValueError(
+                "distance_m needs a nearest above 0 and a farthest beyond it, got "
+                f"{self.distance_m}"
+            )
+        if not all(MIN_SIZE_M <= side_m <= MAX_SIZE_M for side_m in self.size_m):
+            raise ValueError(f"size_m must be {MIN_SIZE_M:g} to {MAX_SIZE_M:g}, got {self.size_m}")
         Aim((_NOBODY,), self.goal, self.label)
         if self.labels not in LABELS:
             raise ValueError(f"labels must be one of {', '.join(LABELS)}, got {self.labels!r}")
         _ = self.layout, self.optimizer
+
+    def _usual(self) -> dict[str, Any]:
+        cls = registry.lookup("attacks", self.attack)
+        usual: Format = getattr(cls, "FORMAT", Format())
+        size_m = usual.size_m or getattr(cls, "USUAL_SIZE_M", Printed.USUAL_SIZE_M)
+        goal = getattr(cls, "GOAL", Printed.GOAL)
+        return {**vars(usual), "size_m": size_m, "goal": goal}
+
+    def recipe(self, folder: Path) -> Attack:
+        """The attack as it will begin with the patch, in plain grey; writes its outline there.
+
+        Raises:
+            ConfigError: there is no such attack, it is no print, or refuses its options.
+        """
+        blank = self.layout.picture(np.zeros(3 * np.prod(self.layout.shape)))
+        width_m, height_m = self.size_m
+        card = PatchCard(width_m=width_m, height_m=height_m, centre=self.centre)
+        path = save_patch(folder, Patch("blank", blank, card))
+        cls = registry.lookup("attacks", self.attack)
+        known = getattr(cls, "__dataclass_fields__", {})
+        if "patch" not in known or "fill" not in known:
+            prints = ", ".join(prints_of_all())
+            raise ConfigError(
+                f"attack {self.attack!r} shows no print that could be optimised; prints are: "
+                f"{prints}"
+            )
+        options = {**dict(self.how), "patch": str(path), "fill": "grey"}
+        made: Attack = registry.build("attacks", self.attack, options, f"attack {self.attack!r}")
+        return made
 
     @property
     def optimizer(self) -> Any:
@@ -139,10 +200,20 @@ class StickerPlan:
         return Layout.of(self.size_m, self.cells, self.pieces, self.gap_m)
 
 
-def optimize_sticker(
+def prints_of_all() -> list[str]:
+    """Kinds of attack that show a print."""
+    fields = {
+        kind: getattr(registry.lookup("attacks", kind), "__dataclass_fields__", {})
+        for kind in registry.kinds("attacks")
+    }
+    return [kind for kind, known in fields.items() if "patch" in known and "fill" in known]
+
+
+def optimize_patch(
     session: Scene,
     detector: ScoringDetector | tuple[RawDetector, ...],
-    plan: StickerPlan,
+    plan: PatchPlan,
+    scenes: Scenes,
     out_dir: Path,
     name: str,
     defense: Differentiable | None = None,
@@ -151,7 +222,7 @@ def optimize_sticker(
     measured: Twin | None = None,
     start: Floats | None = None,
 ) -> Path:
-    """A sticker that reaches the plan's goal; the path of its picture, with the card beside it.
+    """A print that reaches the plan's goal; the path of its picture, with the card beside it.
 
     Several detectors are an ensemble: each of them has to fall for it.
 
@@ -162,48 +233,35 @@ def optimize_sticker(
     picture to begin with, in cells of the plan's layout; grey with some noise if None.
 
     Raises:
+        ConfigError: the attack is no print, or its scenes cannot be set.
         ResultsError: there is a run of that name with other inputs, or a damaged one.
         CalibrationError: the twin cannot be calibrated here.
-        BudgetError: the sticker would be too large.
+        BudgetError: the print may not be put up there.
     """
-    folder = out_dir / f"{name}.run"
-    blank = plan.layout.picture(np.zeros(3 * np.prod(plan.layout.shape)))
-    for site in plan.sites:  # nobody waits for a sticker that may not be stuck on
-        place(session.surface(site), plan.size_m, blank, plan.centre)
-    inputs = _inputs(plan, detector, defense)
-    if start is not None:
-        inputs["start"] = hashlib.sha256(np.asarray(start, float).tobytes()).hexdigest()
-    runs.claim(folder, inputs, resume)
-    members = _members(detector)
-    is_plain = plan.goal == "hide" and len(members) == 1
-    aim: ScoringDetector = members[0] if is_plain else Aim(members, plan.goal, plan.label)
-    twin = measured or _twin(session, plan, folder, report)
-    # Whole rounds over the sites, so that each site has views on both sides.
-    rounds = np.array([view.shot for view in twin.views]) // len(plan.sites)
-    held_out = rounds % _HELD_OUT_EVERY == 1
-    objective = Hiding(
-        twin=twin.select(np.flatnonzero(~held_out)),
-        held_out=twin.select(np.flatnonzero(held_out)),
-        detector=aim,
-        layout=plan.layout,
-        transforms=plan.transforms,
-        printability=plan.printability,
-        smoothness=plan.smoothness,
-        batch=plan.batch,
-        defense=defense,
-        is_bfloat16=has_bfloat16(),
-    )
-    method = plan.optimizer
-    asked = Asked(objective, plan.query_views, plan.labels)
-    has_gradients = runs.has_gradients(method)
-    best = _optimize(objective if has_gradients else asked, method, plan, folder, report, start)
-    picture = plan.layout.picture(best.point)
+    with tempfile.TemporaryDirectory(prefix="simattack_") as blank:
+        plan, settings, kind = _probed(session, plan, scenes, Path(blank))
+        folder = out_dir / f"{name}.run"
+        inputs = _inputs(plan, settings, detector, defense)
+        if start is not None:
+            inputs["start"] = hashlib.sha256(np.asarray(start, float).tobytes()).hexdigest()
+        runs.claim(folder, inputs, resume)
+        members = _members(detector)
+        is_plain = plan.goal == "hide" and len(members) == 1
+        aim: ScoringDetector = members[0] if is_plain else Aim(members, plan.goal, plan.label)
+        twin = measured or _twin(session, plan, settings, folder, report)
+        objective = _objective(twin, len(settings), aim, plan, defense)
+        method = plan.optimizer
+        asked = Asked(objective, plan.query_views, plan.labels)
+        has_gradients = runs.has_gradients(method)
+        best = _optimize(objective if has_gradients else asked, method, plan, folder, report, start)
+        picture = plan.layout.picture(best.point)
+        gap = _gap(session, aim, plan, settings, picture, report)
     scores = objective.buckets(objective.scores(best.point))
-    gap = _gap(session, aim, plan, picture, report)
     card = PatchCard(
         width_m=plan.size_m[0],
         height_m=plan.size_m[1],
-        surface=plan.sites[0].rstrip("0123456789").rstrip("_"),
+        attack=plan.attack,
+        surface=kind,
         centre=plan.centre,
         optimizer=plan.method,
         iterations=best.iteration,
@@ -217,12 +275,67 @@ def optimize_sticker(
         loss=f"{plan.goal}: {_LOSS}"
         if has_gradients
         else f"{plan.goal}: {plan.labels} of {asked.images} views a look",
-        sites=plan.sites,
+        sites=tuple(setting.name for setting in settings),
         eot={key: float(value) for key, value in asdict(plan.transforms).items()},
         scores={f"{near}_m": round(score, 4) for near, score in scores.items()},
         gap=gap,
     )
     return save_patch(out_dir, Patch(name, picture, card))
+
+
+def _probed(
+    session: Scene, plan: PatchPlan, scenes: Scenes, folder: Path
+) -> tuple[PatchPlan, Sequence[Setting], str]:
+    """The plan with the size that the attack prints at, its settings, and its kind of surface.
+
+    Nobody waits for a print that may not be put up: it is, once, in each of the settings.
+    """
+    settings = scenes(plan.recipe(folder))
+    if not settings:
+        raise ConfigError("expected at least one scene to put the print up in, got none")
+    size_m, kind = plan.size_m, plan.attack
+    for setting in settings:
+        setting.enter(session)
+        running = begin(session, setting)
+        surface, placement = running.places[0]
+        running.end()
+        left, top, right, bottom = placement.extent
+        width_m, height_m = surface.size_m
+        size_m = (right - left) * width_m, (bottom - top) * height_m
+        kind = _kind(surface, plan.attack)
+    if not np.allclose(size_m, plan.size_m, rtol=1e-3):  # such as a poster, as large as its face
+        rounded = round(size_m[0], 3), round(size_m[1], 3)
+        plan = replace(plan, size_m=rounded)
+        settings = scenes(plan.recipe(folder))
+    return plan, settings, kind
+
+
+def _kind(surface: Surface, attack: str) -> str:
+    """Such as ``stop_sign``, ``vehicle_rear``, or the attack's own where it puts up a board."""
+    if ":" in surface.name:
+        kind, _, side = surface.name.split(":")
+        return f"{kind}_{side}"
+    return surface.name.rstrip("0123456789").rstrip("_") if surface.object_name else attack
+
+
+def _objective(
+    twin: Twin, sites: int, aim: ScoringDetector, plan: PatchPlan, defense: Differentiable | None
+) -> Hiding:
+    # Whole rounds over the sites, so that each site has views on both sides.
+    rounds = np.array([view.shot for view in twin.views]) // sites
+    held_out = rounds % _HELD_OUT_EVERY == 1
+    return Hiding(
+        twin=twin.select(np.flatnonzero(~held_out)),
+        held_out=twin.select(np.flatnonzero(held_out)),
+        detector=aim,
+        layout=plan.layout,
+        transforms=plan.transforms,
+        printability=plan.printability,
+        smoothness=plan.smoothness,
+        batch=plan.batch,
+        defense=defense,
+        is_bfloat16=has_bfloat16(),
+    )
 
 
 def has_bfloat16() -> bool:
@@ -248,10 +361,13 @@ def scorer_of(detector: ScoringDetector) -> Callable[[Image, Sequence[Detections
     return score
 
 
-def _inputs(plan: StickerPlan, detector: Any, defense: Differentiable | None) -> dict[str, Any]:
+def _inputs(
+    plan: PatchPlan, settings: Sequence[Setting], detector: Any, defense: Differentiable | None
+) -> dict[str, Any]:
     paths = [getattr(member, "path", None) for member in _members(detector)]
     return {
         "plan": json.loads(json.dumps(asdict(plan))),
+        "sites": [setting.name for setting in settings],
         "detector_sha256": "+".join(sha256(path) for path in paths if isinstance(path, Path)),
         "defense": "" if defense is None else str(getattr(defense, "kind", defense)),
         "defense_options": "" if defense is None else repr(defense),
@@ -264,18 +380,34 @@ def _members(detector: Any) -> tuple[Any, ...]:
     return tuple(detector) if isinstance(detector, tuple) else (detector,)
 
 
-def _twin(session: Scene, plan: StickerPlan, folder: Path, report: Report | None) -> Twin:
+def survey(
+    plan: PatchPlan,
+    settings: Sequence[Setting],
+    count: int,
+    weathers: Sequence[Weather],
+    stream: int,
+    distance_m: tuple[float, float] | None = None,
+) -> Survey:
+    """Standpoints before the plan's print, drawn from one of the seed's streams."""
+    rng = np.random.default_rng([plan.seed, stream])
+    names = [setting.name for setting in settings]
+    stands = standpoints(names, count, len(weathers), rng, distance_m or plan.distance_m)
+    return Survey(settings, stands, weathers, plan.goal in GOALS_OF_PRINTS)
+
+
+def _twin(
+    session: Scene,
+    plan: PatchPlan,
+    settings: Sequence[Setting],
+    folder: Path,
+    report: Report | None,
+) -> Twin:
     path = folder / "twin.npz"
     if path.is_file():
         return Twin.load(path)
-    rng = np.random.default_rng([plan.seed, 1])
-    stands = standpoints(session, plan.sites, plan.views, len(WEATHERS), rng, plan.distance_m)
     twin = calibrate(
         session,
-        stands,
-        WEATHERS,
-        plan.size_m,
-        plan.centre,
+        survey(plan, settings, plan.views, WEATHERS, 1),
         last_level=plan.last_level,
         progress=None if report is None else lambda stage, done, all: report(stage, done, all, {}),
     )
@@ -286,18 +418,25 @@ def _twin(session: Scene, plan: StickerPlan, folder: Path, report: Report | None
 def _gap(
     session: Scene,
     detector: ScoringDetector,
-    plan: StickerPlan,
+    plan: PatchPlan,
+    settings: Sequence[Setting],
     picture: Image,
     report: Report | None,
 ) -> dict[str, Any]:
     if not plan.gap_views:
         return {}
-    rng = np.random.default_rng([plan.seed, 2])
-    stands = standpoints(session, plan.sites, plan.gap_views, len(UNSEEN_WEATHERS), rng, DISTANCE_M)
+    near_m, far_m = max(DISTANCE_M[0], plan.distance_m[0]), min(DISTANCE_M[1], plan.distance_m[1])
+    looks = survey(plan, settings, plan.gap_views, UNSEEN_WEATHERS, 2, (near_m, far_m))
+    rng = np.random.default_rng([plan.seed, 5])
+    grey = np.full((1, 1, 3), GREY, np.uint8)
     found = measure_gap(
         session,
-        Survey(stands, UNSEEN_WEATHERS, plan.size_m, plan.centre),
-        {"patch": picture, "random": in_outline(saturated(rng), picture)},
+        looks,
+        {
+            "patch": picture,
+            "random": in_outline(saturated(rng), picture),
+            "control": in_outline(grey, picture),
+        },
         scorer_of(detector),
         plan.last_level,
         progress=None
@@ -310,7 +449,7 @@ def _gap(
 def _optimize(
     objective: Hiding | Asked,
     method: Any,
-    plan: StickerPlan,
+    plan: PatchPlan,
     folder: Path,
     report: Report | None,
     start: Floats | None,
