@@ -54,6 +54,7 @@ SIBLINGS = {
     ("session", "connection"), ("connection", "server_process"),
     ("types", "optimizer"), ("types", "sensors"),
     ("emplacement", "geometry"), ("emplacement", "radio"), ("emplacement", "laser"),
+    ("emplacement", "reading"), ("emplacement", "timing"),
     ("laser", "beam"),
     ("radarlink", "radio"),
     ("timing", "reading"), ("places", "reading"), ("places", "resources"),
