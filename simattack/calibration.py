@@ -19,9 +19,10 @@ from scipy.ndimage import binary_dilation, binary_erosion
 from simattack.carrier import GAP_M, printed, side_by_side
 from simattack.errors import CalibrationError
 from simattack.geometry import apply_homography, homography, project
+from simattack.mips import Face
 from simattack.placement import Placement
 from simattack.standpoints import Progress, Scene, Shot, Survey, facing, record
-from simattack.twin import DECODE, KNOTS, Face, Twin, View
+from simattack.twin import DECODE, KNOTS, Twin, View
 from simattack.types import Camera, Floats, Image, Surface
 
 GREYS: Mapping[str, int] = {"black": 0, "dark": 32, "grey": 96, "light": 160, "white": 255}

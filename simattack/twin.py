@@ -29,10 +29,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as Pictures
 
 from simattack.errors import CalibrationError
-from simattack.placement import Placement
+from simattack.mips import Face, Level, level_of_detail, tensor
 from simattack.types import Detections, Floats, Image
 
 if TYPE_CHECKING:
@@ -64,54 +63,6 @@ class View:
     """Which of the calibration's shots it came from."""
     label: str = "stop sign"
     """What a detector should call the target; empty where that is the print itself."""
-
-
-@dataclass(frozen=True, eq=False)
-class Face:
-    """One texture that shows a print, or a part of it."""
-
-    texture: Image
-    """(H, W, 3) the surface's own: what shows where a painted sticker is cut out."""
-    extent: tuple[float, float, float, float]
-    """The print's left, top, right, bottom in the surface's u, v."""
-    last_level: int
-    """Of its mip levels; 0 where the server has none."""
-    window: tuple[float, float, float, float] | None = None
-    """Left, top, right, bottom of the part of the surface that a carrier shows (``carrier``);
-    nothing is there where the print is cut out. None: the surface itself is painted."""
-
-    @property
-    def texture_px(self) -> tuple[int, int]:
-        """Height and width of the texture that is shown."""
-        height, width = self.texture.shape[:2]
-        if self.window is None:
-            return height, width
-        left, top, right, bottom = self.window
-        return max(1, round((bottom - top) * height)), max(1, round((right - left) * width))
-
-    def placed(self, printed: Floats) -> Placement:
-        """The placement of a picture, (h, w) of it printed, on the texture that is shown."""
-        whole = Placement.over(self.texture.shape, self.extent, printed)
-        if self.window is None:
-            return whole
-        left, top, right, bottom = self.window
-        height, width = self.texture_px
-        # A carrier's texels show the print alone, however little of them it covers.
-        rows = _excerpt(_alone(whole.rows), top, bottom, height)
-        columns = _excerpt(_alone(whole.columns), left, right, width)
-        return Placement(rows, columns, whole.printed, whole.extent)
-
-    def is_like(self, other: Face) -> bool:
-        """Whether a picture looks the same on both."""
-        if (self.window is None) != (other.window is None):
-            return False
-        one, two = ((*f.extent, *(f.window or ())) for f in (self, other))
-        return (
-            self.texture.shape == other.texture.shape
-            and self.last_level == other.last_level
-            and np.allclose(one, two, atol=1e-4)
-            and (self.window is not None or np.array_equal(self.texture, other.texture))
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,24 +245,24 @@ class Twin:
 
     @cached_property
     def _background(self) -> Tensor:
-        return _tensor(self.background)
+        return tensor(self.background)
 
     @cached_property
     def _homography(self) -> Tensor:
-        return _tensor(self.homography).float()
+        return tensor(self.homography).float()
 
     @cached_property
     def _mixing(self) -> Tensor | None:
         plain = np.abs(self.mixing - np.eye(3)).max(initial=0.0) < 1e-6
-        return None if plain else _tensor(self.mixing).float()
+        return None if plain else tensor(self.mixing).float()
 
     @cached_property
     def _pixel(self) -> Tensor:
-        return _tensor(self.pixel).long()
+        return tensor(self.pixel).long()
 
     @cached_property
     def _response(self) -> Tensor:
-        return _tensor(self.response)
+        return tensor(self.response)
 
     @cached_property
     def _starts(self) -> NDArray[np.int64]:
@@ -329,7 +280,7 @@ class Twin:
             if len(mine):
                 where = np.column_stack([mine[:, 2:0:-1] + 0.5, np.ones(len(mine))])
                 texels = self._grids[0][number : number + 1].double()
-                level = _level(_tensor(where), _tensor(self.homography[mine[:, 0]]), texels)
+                level = level_of_detail(tensor(where), tensor(self.homography[mine[:, 0]]), texels)
                 low = min(low, int(np.floor(float(level.min()) - edge)))
                 high = int(np.ceil(float(level.max()) + edge)) + 1
             low = max(low, 0)
@@ -342,12 +293,12 @@ class Twin:
         windows = np.array([face.window or (0.0, 0.0, 1.0, 1.0) for face in self.faces])
         shown = np.array([face.texture_px[::-1] for face in self.faces], float)
         return (
-            _tensor(shown / (windows[:, 2:] - windows[:, :2])).float(),
-            _tensor(windows).float(),
+            tensor(shown / (windows[:, 2:] - windows[:, :2])).float(),
+            tensor(windows).float(),
         )
 
     @cached_property
-    def _placements(self) -> dict[bytes, list[_Level]]:
+    def _placements(self) -> dict[bytes, list[Level]]:
         return {}
 
     def _pixels_of(self, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -359,25 +310,11 @@ class Twin:
         owner = [torch.full((len(part),), k) for k, part in enumerate(rows)]
         return torch.cat(rows), torch.cat(owner)
 
-    def _pyramid(self, number: int, printed: Floats) -> list[_Level]:
+    def _pyramid(self, number: int, printed: Floats) -> list[Level]:
         """The print's place on each mip level of a face, halved level by level; (h, w) printed."""
         key = repr((number, printed.shape)).encode() + printed.tobytes()
         if key not in self._placements:
-            face = self.faces[number]
-            placement = face.placed(printed)
-            low, high = self._levels[number]
-            rows, columns = placement.rows, placement.columns
-            own = np.zeros((len(rows), len(columns), 3))
-            if face.window is None:
-                bare = np.outer(rows.sum(1), columns.sum(1)) - placement.coverage
-                own = face.texture / 255 * bare[:, :, None]
-            found = []
-            for level in range(high + 1):
-                if level >= low:
-                    found.append(_Level(*(_tensor(a).float() for a in (rows, columns, own))))
-                rows, columns = _halved(rows), _halved(columns)
-                own = _halved(_halved(own).swapaxes(0, 1)).swapaxes(0, 1)
-            self._placements[key] = found
+            self._placements[key] = self.faces[number].pyramid(printed, *self._levels[number])
         return self._placements[key]
 
     def _sample(
@@ -420,7 +357,7 @@ class Twin:
         first = torch.tensor(firsts)[face]
         q = (transform @ where[:, :, None])[:, :, 0]
         uv = (q[:, :2] / q[:, 2:] - window[:, :2]) / (window[:, 2:] - window[:, :2])
-        level = _level(where, transform, grid).clamp(low, high)
+        level = level_of_detail(where, transform, grid).clamp(low, high)
         fine = level.floor()
         part = level - fine
         taps, weights = [], []
@@ -456,62 +393,3 @@ class Twin:
         curve = self._response[rows]
         before, after = curve.gather(2, knot)[:, :, 0], curve.gather(2, knot + 1)[:, :, 0]
         return before + (after - before) * (spot - knot[:, :, 0])
-
-
-@dataclass(frozen=True, eq=False)
-class _Level:
-    """A placement on one mip level."""
-
-    rows: Tensor
-    """(H_l, h)"""
-    columns: Tensor
-    """(W_l, w)"""
-    own: Tensor
-    """(H_l, W_l, 3) what the surface shows through the cut-outs."""
-
-
-def _alone(axis: Floats) -> Floats:
-    """One axis of a placement as if the print covered whole texels."""
-    return np.asarray(axis / np.maximum(axis.sum(1, keepdims=True), 1e-9), float)
-
-
-def _excerpt(axis: Floats, low: float, high: float, texels: int) -> Floats:
-    """One axis of a placement (H, h) on a part of it, sampled as ``carrier.excerpt`` does."""
-    count = len(axis)
-    start, end = low * count, high * count
-    pad = max(0, int(np.ceil(-start)), int(np.ceil(end - count)))
-    padded = np.ascontiguousarray(np.pad(axis, ((pad, pad), (0, 0)), "edge"), np.float32)
-    box = (0.0, start + pad, float(axis.shape[1]), end + pad)
-    size = axis.shape[1], texels
-    return np.asarray(Pictures.fromarray(padded).resize(size, Pictures.Resampling.BOX, box), float)
-
-
-def _level(where: Tensor, transform: Tensor, texels: Tensor) -> Tensor:
-    """Level of detail (P,) at positions (P, 3) under maps (P, 3, 3) to u, v.
-
-    ``texels`` (P or 1, 2) along the whole surface's u and v.
-    """
-    import torch
-
-    q = (transform @ where[:, :, None])[:, :, 0]
-    uv, depth = q[:, :2] / q[:, 2:], q[:, 2]
-    steps = []
-    for axis in (0, 1):
-        # d(uv)/dx of a projective map, by the quotient rule.
-        step = (transform[:, :2, axis] - uv * transform[:, 2, axis, None]) / depth[:, None]
-        steps.append((step * texels).square().sum(1))
-    return 0.5 * torch.log2(torch.maximum(*steps).clamp(min=1e-12))
-
-
-def _halved(axis: Floats) -> Floats:
-    """One axis of a placement on the next mip level: means of two texels."""
-    if len(axis) == 1:
-        return axis
-    even = axis[: len(axis) // 2 * 2]
-    return np.asarray((even[0::2] + even[1::2]) / 2, float)
-
-
-def _tensor(array: NDArray[Any]) -> Tensor:
-    import torch
-
-    return torch.from_numpy(np.array(array))

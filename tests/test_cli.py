@@ -282,9 +282,9 @@ def test_output_into_a_closed_pipe_ends_quietly():
     assert done.stderr == ""
 
 
-def test_a_sticker_for_a_scenario_without_a_sign_is_one_line(go):
+def test_a_print_for_a_scenario_without_one_is_one_line(go):
     code, _, err = go("optimize", "curve", "--name", "z")
-    assert code == 1 and "scenario 'curve' is about no sign" in err and "--on drives" in err
+    assert code == 1 and "scenario 'curve' has no print" in err and "--on drives" in err
 
 
 @pytest.mark.parametrize(

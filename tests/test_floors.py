@@ -29,7 +29,7 @@ FLOORS = {
     "connection": 2, "standpoints": 2, "printing": 2, "scenario": 2, "actors": 2,
     "insight": 1, "adversary": 1, "actor": 1,
     "raster": 1, "lens": 1, "onlens": 1, "onsensor": 1,
-    "config": 3, "imports": 3, "twin": 3, "stack": 3,
+    "config": 3, "imports": 3, "twin": 3, "mips": 2, "stack": 3,
     "casting": 3,
     "staging": 4, "envs": 4, "calibration": 4, "overrides": 4,
     "episode": 5, "gap": 5,

@@ -173,7 +173,7 @@ def test_a_student_learns_its_teacher_s_scores():
     total = lambda batch, found: (torch.ones(3), {})  # noqa: E731
     same, _ = student.loss(answer, batch, total)
     other, _ = student.loss(lambda images: answer(images, 2.0), batch, total)
-    assert float(same[1]) == pytest.approx(0.0, abs=1e-2) and float(other[1]) > 1.0
+    assert float(same[1]) == pytest.approx(0.0, abs=1e-2) and float(other[1]) > 0.3
 
 
 @pytest.mark.parametrize(
