@@ -194,12 +194,10 @@ class Eyes:
         words = _words(self._signals.lights(image, boxes), LIGHTS)
         self._lights_at.update(boxes, words, odometry)
         lost = self._lights_at.overlooked(odometry)
-        looks = np.array([box for _, box in lost]).reshape(-1, 4)
-        for (post, _), word in zip(
-            lost, _words(self._signals.lights(image, looks), LIGHTS), strict=True
-        ):
-            if word != LIGHTS[-1]:
-                post.read(word)
+        for post, box in lost:
+            shares = self._signals.lights(image, _around(box))[:, :-1].max(0)
+            if shares.max() >= SURE:
+                post.read(LIGHTS[int(shares.argmax())])
         posts = [p for p in self._lights_at.posts if p.word is not None and p.stale <= STALE]
         places = np.array([post.place for post in posts]).reshape(-1, 2)
         world = self._localiser.world_from_odometry(places) if len(places) else places
@@ -245,6 +243,15 @@ class Eyes:
     def _widths(self) -> Floats:
         n = len(self._path.s_m)
         return self._width_m[:n] if len(self._width_m) >= n else np.full(n, 3.5)
+
+
+def _around(box: Floats) -> Floats:
+    """(3, 4): a box and larger ones around it.
+
+    Where something must be is known less well than where a detector has just found it.
+    """
+    middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
+    return np.array([[*(middle - k * half), *(middle + k * half)] for k in (1.0, 1.2, 1.4)])
 
 
 def _with(boxes: Floats, more: Floats) -> Floats:

@@ -37,8 +37,8 @@ class SignalRules:
     14 m, at the far corner of the junction."""
     keep_s: float = 3.0
     """What a light showed last is held for so long when it is out of sight."""
-    keep_red_s: float = 10.0
-    """And red for so long."""
+    keep_red_s: float = 40.0
+    """And red for so long, or yellow, which turns red: about as long as red lasts."""
     farthest_back_m: float = 6.0
     """The car stands at most so far before a line, to keep its light in the picture."""
     look_m: float = 40.0
@@ -174,7 +174,7 @@ class Lights:
     def shown(self, line_s_m: float, time_s: float) -> str | None:
         """What the lights of a line show, as far as is known."""
         word, since_s = self._shown.get(line_s_m, (None, -np.inf))
-        keep_s = self._rules.keep_red_s if word == "red" else self._rules.keep_s
+        keep_s = self._rules.keep_s if word == "green" else self._rules.keep_red_s
         return word if time_s - since_s <= keep_s else None
 
     def _ahead(self, bumper_s_m: float) -> list[float]:
