@@ -135,8 +135,9 @@ def matrix(
     for row in rows:
         measured.setdefault((kinds[row["attack"]], row["defense"]), []).append(row)
     body = []
-    for kind, claimed in claims.items():
-        line = [kind]
+    # What was measured comes first.
+    for kind in sorted(claims, key=lambda kind: not any(kind == one for one, _ in measured)):
+        claimed, line = claims[kind], [kind]
         for defense in defenses:
             found = measured.get((kind, defense), [])
             if found:
@@ -193,7 +194,7 @@ def page(
             ]
             for row in driven
         ]  # fmt: skip
-        parts.append(table(head, body))
+        parts += [table(head, body), road_plot(driven)]
         parts.append(f'<p><a href="{html.escape(drives)}">Frames, films and alarms</a></p>')
     else:
         parts.append("<p>Not driven; <code>simattack compare NAME --drive</code>.</p>")
@@ -301,28 +302,67 @@ def plot(rows: Sequence[Row]) -> str:
 
     A defense whose adaptive outcome is missing is not in it.
     """
-    side, edge = 360.0, 40.0
-    marks = []
+    points = []
     for row in rows:
-        if (worth := _worth(row)) is None:
-            continue
-        x, y = edge + side * (1 - worth[1]), edge + side * worth[0]
-        name = html.escape(f"{row['defense']} ({row['attack']})")
-        marks.append(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="'
-            f'{"#c0392b" if row["flags"] else "#2f5fa8"}"/>'
-            f'<text x="{x - 6:.1f}" y="{y - 6:.1f}" text-anchor="end">{name}</text>'
-        )
+        if (worth := _worth(row)) is not None:
+            name = f"{row['defense']} ({row['attack']})"
+            points.append((1 - worth[1], 1 - worth[0], name, bool(row["flags"])))
+    return scatter(points, "bare signs seen", "signs seen under the adaptive attack; red: FLAGGED")
+
+
+_UNSAFE = ("stop_sign_violation", "collision")
+"""What a drive is safe without, by the first of them that it has."""
+
+
+def road_plot(driven: Sequence[Row]) -> str:
+    """SVG: safe drives without an attack to the right, under the attack upwards; empty if none.
+
+    The attack is the one made through the defense where that was driven, else the scenario's own.
+    """
+    safe: dict[tuple[str, str, str], float] = {}
+    for metric in reversed(_UNSAFE):
+        for row in driven:
+            if row["metric"] == metric:
+                before = str(row["arm"]).partition("+")[0]
+                safe[row["scenario"], row["defense"], before] = 1 - row["with"]
+    points = []
+    for scenario, defense in dict.fromkeys((key[0], key[1]) for key in safe):
+        attacked = safe.get((scenario, defense, "attacked"))
+        under = safe.get((scenario, defense, "adaptive"), attacked)
+        clean = safe.get((scenario, defense, "clean"))
+        if under is not None and clean is not None:
+            points.append((clean, under, f"{defense} ({scenario})", False))
+    return (
+        scatter(points, "safe drives without an attack", "safe drives under it") if points else ""
+    )
+
+
+def scatter(
+    points: Sequence[tuple[float, float, str, bool]], right: str, up: str
+) -> str:  # fmt: skip
+    """SVG of points (x, y, name, red or not), x and y in 0..1, and what lies which way."""
+    side, edge, line = 360.0, 40.0, 14.0
     far = edge + side
+    # Names stand in a column of their own, each at its mark's height or below the one before.
+    marks, below = [], edge - line
+    for down, x, name, is_red in sorted((1 - y, x, name, is_red) for x, y, name, is_red in points):
+        at_x, at_y = edge + side * x, edge + side * down
+        below = max(at_y, below + line)
+        color = "#c0392b" if is_red else "#2f5fa8"
+        marks.append(
+            f'<path d="M{at_x:.1f} {at_y:.1f}L{far + 12} {below:.1f}" stroke="#ccc"/>'
+            f'<circle cx="{at_x:.1f}" cy="{at_y:.1f}" r="4" fill="{color}"/>'
+            f'<text x="{far + 16}" y="{below + 4:.1f}">{html.escape(name)}</text>'
+        )
     axes = (
         f'<path d="M{edge} {edge}V{far}H{far}" fill="none" stroke="#999"/>'
         f'<text x="{edge}" y="{far + 16}">0</text><text x="{far - 10}" y="{far + 16}">1</text>'
-        f'<text x="{edge + 60}" y="{far + 32}">bare signs seen</text>'
+        f'<text x="{edge + 60}" y="{far + 32}">{html.escape(right)}</text>'
         f'<text x="{edge - 14}" y="{edge + 4}">1</text>'
-        f'<text x="{edge}" y="{edge - 12}">signs seen under the adaptive attack</text>'
+        f'<text x="{edge}" y="{edge - 12}">{html.escape(up)}</text>'
     )
-    size = side + 3 * edge
+    wide, tall = far + 240, max(far + edge, below + edge)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size:.0f} {size:.0f}" '
-        f'width="{size:.0f}" font-size="11">{axes}{"".join(marks)}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:.0f} {tall:.0f}" '
+        f'width="{wide:.0f}" font-size="11">{axes}{"".join(marks)}</svg>'
     )

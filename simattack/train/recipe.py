@@ -7,6 +7,7 @@ Frames are never shrunk for training: a far sign is a dozen pixels wide. So the 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -82,16 +83,25 @@ def write_crops(
 ) -> dict[str, int]:
     """Cut the training windows into a data set for ultralytics (``folder/data.yaml``).
 
+    What was cut before of the same frames by the same recipe stays.
+
     Returns:
         Objects by class over all windows.
     """
+    n_soiled = 0 if recipe.lesson is None else recipe.lesson.soiled
+    how = (recipe.crops_a_frame, recipe.crop_px, recipe.wide_share, recipe.seed, n_soiled)
+    token = hashlib.sha256(repr((how, list(examples))).encode()).hexdigest()
+    marker = folder / "counts.json"
+    if marker.exists():
+        known = json.loads(marker.read_text())
+        if known["token"] == token and known["folder"] == str(folder.resolve()):
+            return dict(known["counts"])
     shutil.rmtree(folder, ignore_errors=True)
     for kind in ("images", "labels"):
         (folder / kind / "train").mkdir(parents=True)
     rng = np.random.default_rng([recipe.seed, 1])
     soil = Soiler(recipe.seed)
     counts = dict.fromkeys(CLASS_NAMES, 0)
-    n_soiled = 0 if recipe.lesson is None else recipe.lesson.soiled
     for done, example in enumerate(examples):
         clean = (read_picture(source, example.record), list(example.objects))
         views = [clean] * recipe.crops_a_frame
@@ -127,6 +137,8 @@ def write_crops(
             }
         )
     )
+    told = {"token": token, "folder": str(folder.resolve()), "counts": counts}
+    marker.write_text(json.dumps(told))  # last, so that half a set is cut anew
     return counts
 
 

@@ -169,7 +169,11 @@ def train(
         lambda done, of: progress("cutting windows", done, of, {}),
     )  # fmt: skip
     state = recipes.fit(
-        crops, folder / fit_folder(plan.recipe), plan.recipe, partial(progress, "training"), begin
+        crops,
+        folder / _fit_folder(lesson, weights),
+        plan.recipe,
+        partial(progress, "training"),
+        begin,
     )
     card = Card(
         architecture=plan.recipe.architecture,
@@ -193,9 +197,9 @@ def train(
     return evaluate(folder, weights, plan, card, say, progress)
 
 
-def fit_folder(recipe: recipes.Recipe) -> str:
+def _fit_folder(lesson: Lesson | None, weights: Path) -> str:
     """Where in a training's folder its checkpoints lie: lessons share the frames, not these."""
-    return "fit" if recipe.lesson is None else f"fit_{type(recipe.lesson).__name__.lower()}"
+    return "fit" if lesson is None else f"fit_{weights.stem}"
 
 
 def _begin(
