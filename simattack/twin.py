@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,8 +72,12 @@ class Face:
 
     texture: Image
     """(H, W, 3) the surface's own: what shows where a painted sticker is cut out."""
+    size_m: tuple[float, float]
+    """Width and height of the surface."""
     extent: tuple[float, float, float, float]
     """The print's left, top, right, bottom in the surface's u, v."""
+    measured: tuple[float, float, float, float]
+    """That of the paint that the responses were measured with; the print lies inside."""
     last_level: int
     """Of its mip levels; 0 where the server has none."""
     window: tuple[float, float, float, float] | None = None
@@ -101,6 +105,19 @@ class Face:
         columns = _excerpt(_alone(whole.columns), left, right, width)
         return Placement(rows, columns, whole.printed, whole.extent)
 
+    @property
+    def least_cover(self) -> float:
+        """A pixel that sees less of the print than this shows the background."""
+        # Carriers are cut where a print covers half of a texel; others mix with what is beside.
+        is_cut = self.window is not None and self.extent != self.measured
+        return 0.5 if is_cut else _LEAST_COVER
+
+    def moved(self, size_m: tuple[float, float], centre: tuple[float, float]) -> Face:
+        """The same with another print, of that width and height and with its middle at u, v."""
+        half_u, half_v = (side / whole / 2 for side, whole in zip(size_m, self.size_m, strict=True))
+        u, v = centre
+        return replace(self, extent=(u - half_u, v - half_v, u + half_u, v + half_v))
+
     def is_like(self, other: Face) -> bool:
         """Whether a picture looks the same on both."""
         if (self.window is None) != (other.window is None):
@@ -119,7 +136,7 @@ class Twin:
     """N recorded views; ``render`` shows a picture in any of them.
 
     Arrays:
-        background (N, S, S, 3) uint8: the crop with a grey sticker.
+        background (N, S, S, 3) uint8: the crop with a grey print, or with none.
         homography (N, 3, 3): crop position [px] to u, v.
         mixing (N, 3, 3): light of the texture's channels to the camera's, rows sum to 1.
         pixel (M, 4) int32: view, row, column, face of each pixel that sees the print, views in
@@ -181,7 +198,8 @@ class Twin:
         seen, cover = self._sample(picture, where, transform, face)
         shown = self._respond(seen, rows, view)
         behind = crops[owner, :, place[:, 0], place[:, 1]]
-        shown = torch.where((cover > _LEAST_COVER)[:, None], shown, behind)
+        least = cover.new_tensor([known.least_cover for known in self.faces])[face]
+        shown = torch.where((cover > least)[:, None], shown, behind)
         flat = crops.permute(0, 2, 3, 1).reshape(-1, 3)
         spot = (owner * side + place[:, 0]) * side + place[:, 1]
         flat = flat.index_copy(0, spot, shown)
@@ -212,14 +230,18 @@ class Twin:
             core=self.core[rows],
         )
 
+    def moved(self, size_m: tuple[float, float], centre: tuple[float, float]) -> Twin:
+        """Of another print inside the rectangle that this one was measured for."""
+        return replace(self, faces=tuple(face.moved(size_m, centre) for face in self.faces))
+
     def save(self, path: Path) -> None:
         """Write a .npz file."""
         notes = {
             "version": VERSION,
             "views": [asdict(view) for view in self.views],
             "faces": [
-                {"extent": f.extent, "last_level": f.last_level, "window": f.window}
-                for f in self.faces
+                {key: value for key, value in vars(face).items() if key != "texture"}
+                for face in self.faces
             ],
         }
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -261,7 +283,9 @@ class Twin:
                     faces=tuple(
                         Face(
                             file[f"texture_{i}"],
+                            tuple(face["size_m"]),
                             tuple(face["extent"]),
+                            tuple(face["measured"]),
                             int(face["last_level"]),
                             None if face["window"] is None else tuple(face["window"]),
                         )
@@ -357,16 +381,20 @@ class Twin:
             placement = face.placed(printed)
             low, high = self._levels[number]
             rows, columns = placement.rows, placement.columns
-            own = np.zeros((len(rows), len(columns), 3))
+            cover, own = placement.coverage, np.zeros((len(rows), len(columns), 3))
             if face.window is None:
-                bare = np.outer(rows.sum(1), columns.sum(1)) - placement.coverage
-                own = face.texture / 255 * bare[:, :, None]
+                paint = Placement.over(face.texture_px, face.measured, np.ones((1, 1)))
+                bare = paint.coverage - cover
+                cover, own = paint.coverage, face.texture / 255 * bare[:, :, None]
             found = []
             for level in range(high + 1):
                 if level >= low:
-                    found.append(_Level(*(_tensor(a).float() for a in (rows, columns, own))))
+                    parts = rows, columns, np.dstack([own, cover])
+                    found.append(_Level(*(_tensor(a).float() for a in parts)))
                 rows, columns = _halved(rows), _halved(columns)
-                own = _halved(_halved(own).swapaxes(0, 1)).swapaxes(0, 1)
+                own, cover = (
+                    _halved(_halved(a).swapaxes(0, 1)).swapaxes(0, 1) for a in (own, cover)
+                )
             self._placements[key] = found
         return self._placements[key]
 
@@ -393,15 +421,12 @@ class Twin:
         tables, firsts = [], []
         shapes: list[tuple[int, int]] = []
         offsets = [0]
-        for number, known in enumerate(self.faces):
+        for number in range(len(self.faces)):
             firsts.append(len(shapes))
             for at in self._pyramid(number, matter.double().numpy()):
-                spread = torch.einsum("Hh,chw,Ww->HWc", at.rows, colours, at.columns) + at.own
-                if known.window is None:
-                    cover = torch.outer(at.rows.sum(1), at.columns.sum(1))
-                else:
-                    cover = at.rows @ matter @ at.columns.T
-                tables.append(torch.cat([spread, cover[..., None]], 2).reshape(-1, 4))
+                spread = torch.einsum("Hh,chw,Ww->HWc", at.rows, colours, at.columns)
+                own, cover = at.own[..., :3], at.own[..., 3:]
+                tables.append(torch.cat([spread + own, cover], 2).reshape(-1, 4))
                 shapes.append((len(at.rows), len(at.columns)))
                 offsets.append(offsets[-1] + len(tables[-1]))
         table = torch.cat(tables)
@@ -457,7 +482,7 @@ class _Level:
     columns: Tensor
     """(W_l, w)"""
     own: Tensor
-    """(H_l, W_l, 3) what the surface shows through the cut-outs."""
+    """(H_l, W_l, 4) what the surface shows beside the print, and the share of both in a texel."""
 
 
 def _alone(axis: Floats) -> Floats:
