@@ -67,7 +67,7 @@ def calibrate(
     Raises:
         CalibrationError: see ``record`` and ``measure``.
     """
-    paints = constant_paints() | (BARE if survey.is_whole else {})
+    paints = {**constant_paints(), **(BARE if survey.is_whole else {})}
     shots = record(scene, survey, paints, progress, camera, PRIMARIES)
     return measure(shots, side_px, last_level, camera)
 
@@ -194,7 +194,7 @@ def _faces(surface: Surface, placement: Placement, last_level: int | None) -> li
 
 def _front(where: NDArray[np.int64], to_uv: Floats, faces: Sequence[Face]) -> NDArray[np.int64]:
     """(P,) which of some faces a pixel (row, column) sees: the last that reaches so far."""
-    uv = apply_homography(to_uv, where[:, ::-1] + 0.5)
+    uv = apply_homography(to_uv, np.asarray(where[:, ::-1] + 0.5, float))
     off = np.array([_off(uv, face.window or (-9.0, -9.0, 9.0, 9.0)) for face in faces])
     # The nearest; of several at no distance the last.
     return np.asarray(len(faces) - 1 - off[::-1].argmin(0), np.int64)
@@ -204,7 +204,7 @@ def _off(uv: Floats, window: tuple[float, float, float, float]) -> Floats:
     """(P,) how far positions (P, 2) lie outside of a rectangle, in u or v."""
     left, top, right, bottom = window
     u, v = uv.T
-    return np.max([left - u, u - right, top - v, v - bottom, 0 * u], axis=0)
+    return np.asarray(np.max([left - u, u - right, top - v, v - bottom, 0 * u], axis=0), float)
 
 
 def _known(faces: list[Face], face: Face) -> int:

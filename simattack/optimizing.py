@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -193,8 +194,21 @@ def _on_twin(
                 session, targets, plan, at, place_count, out, name, guard, resume, stages.show
             )
         return patch.optimize_patch(
-            session, targets, plan, at, out, name, guard, resume, stages.show
-        )
+            session, targets, plan, at, out, name, guard, resume, stages.show,
+            command=command_of(sys.argv[1:]),
+        )  # fmt: skip
+
+
+def command_of(argv: Sequence[str]) -> str:
+    """What makes the same patch again, wherever it is written and whoever serves."""
+    kept, words = [], iter(argv)
+    for word in words:
+        flag = word.split("=")[0]
+        if flag in ("--out", "--host", "--port") and "=" not in word:
+            next(words, None)
+        elif flag not in ("--out", "--host", "--port", "--restart"):
+            kept.append(word)
+    return shlex.join(["simattack", *kept])
 
 
 _OF_THE_PICTURE = ("patch", "fill", "size_m", "cells", "code", "seed", "goal")

@@ -188,8 +188,8 @@ class Twin:
         side = self.side_px
         crops = self._background[index].permute(0, 3, 1, 2).float() / 255
         rows, owner = self._pixels_of(index)
-        view, place, face = self._pixel[rows].split((1, 2, 1), 1)
-        view, face = view[:, 0], face[:, 0]
+        mine = self._pixel[rows]
+        view, place, face = mine[:, 0], mine[:, 1:3], mine[:, 3]
         where = place.flip(1).float() + 0.5
         where = torch.cat([where, torch.ones_like(where[:, :1])], 1)
         transform = self._homography[view]

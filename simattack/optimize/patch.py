@@ -226,6 +226,7 @@ def optimize_patch(
     resume: bool = True,
     report: Report | None = None,
     measured: Twin | None = None,
+    command: str = "",
 ) -> Path:
     """A print that reaches the plan's goal; the path of its picture, with the card beside it.
 
@@ -234,7 +235,8 @@ def optimize_patch(
     The twin, checkpoints and TensorBoard's curves lie in ``out_dir/<name>.run``. An interrupted
     run goes on from its last checkpoint and ends with the same picture.
 
-    Several runs with one plan may share a twin, ``measured`` before.
+    Several runs with one plan may share a twin, ``measured`` before. ``command`` stands on the
+    card.
 
     Raises:
         ConfigError: the attack is no print, or its scenes cannot be set.
@@ -274,6 +276,7 @@ def optimize_patch(
         if isinstance(asked, Asked)
         else f"{plan.goal}: {_LOSS}",
         sites=tuple(setting.name for setting in settings),
+        command=command,
         eot={key: float(value) for key, value in asdict(plan.transforms).items()},
         scores={f"{near}_m": round(score, 4) for near, score in scores.items()},
         gap=gap,

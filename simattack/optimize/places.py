@@ -138,14 +138,20 @@ def search(
         tried = done.get(spot)
         if tried is None:
             words = is_refused(spot)
-            numbers = (float("nan"),) * 4 if words else trial(spot)
-            tried = Tried(*asdict(spot).values(), words, *(round(n, 4) for n in numbers))
+            grey, mean, worst, value = (float("nan"),) * 4 if words else map(_rounded, trial(spot))
+            tried = Tried(
+                **asdict(spot), refused=words, grey=grey, mean=mean, worst=worst, value=value
+            )
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(tried)) + "\n")
         found.append(tried)
         if report is not None:
             report(number, len(candidates), tried)
     return found
+
+
+def _rounded(number: float) -> float:
+    return round(number, 4)
 
 
 def best(found: Sequence[Tried]) -> Tried:

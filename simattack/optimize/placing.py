@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,10 @@ class _Trials:
         value = objective(last.point)
         return float(grey.mean()), float(scores.mean()), float(scores.max()), float(value)
 
+    def _told(self, stage: str, done: int, whole: int) -> None:
+        if self._report is not None:
+            self._report(stage, done, whole, {})
+
     def tell(self, done: int, whole: int, tried: Tried) -> None:
         """A line about the newest place."""
         if self._report is not None:
@@ -151,7 +155,7 @@ class _Trials:
             for spot in self._candidates:
                 if not words[spot]:
                     here = self._scenes(self._at(spot).recipe(self._blank))[number]
-                    words[spot] = begun(lambda here=here, spot=spot: self._begin(here, spot))
+                    words[spot] = begun(partial(self._begin, here, spot))
         return words
 
     def _begin(self, setting: Setting, spot: Spot) -> None:
@@ -176,8 +180,6 @@ class _Trials:
                 self._session,
                 whole,
                 last_level=self._plan.last_level,
-                progress=None
-                if self._report is None
-                else lambda stage, done, of: self._report(stage, done, of, {}),
+                progress=self._told,
             ).save(path)
         return Twin.load(path)  # as a resumed run would see it
