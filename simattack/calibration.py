@@ -43,6 +43,10 @@ _LEAST_IN_FRAME = 0.5
 """Of the target's box that lies inside the frame; a car that passes a sign sees it cut."""
 
 
+BARE: Mapping[str, Image] = {"bare": np.zeros((1, 1, 4), np.uint8)}
+"""The picture that leaves a surface as it is."""
+
+
 def constant_paints() -> dict[str, Image]:
     """The calibration's pictures, (1, 1, 3) each, by name."""
     colours = {name: (grey, grey, grey) for name, grey in GREYS.items()} | dict(PRIMARIES)
@@ -59,10 +63,13 @@ def calibrate(
 ) -> Twin:
     """Record the constant paints at every standpoint and measure the twin from them.
 
+    Where whole surfaces are painted, they are also recorded bare: a smaller print shows them.
+
     Raises:
         CalibrationError: see ``record`` and ``measure``.
     """
-    shots = record(scene, survey, constant_paints(), progress, camera, PRIMARIES)
+    paints = {**constant_paints(), **(BARE if survey.is_whole else {})}
+    shots = record(scene, survey, paints, progress, camera, PRIMARIES)
     return measure(shots, side_px, last_level, camera)
 
 
@@ -113,6 +120,8 @@ def measure(
             name: frame[top : top + side_px, left : left + side_px]
             for name, frame in shot.frames.items()
         }
+        # A carrier shades what is behind it, so without one more than the print may change.
+        bare = cut.pop("bare", cut["grey"])
         to_uv = homography(local, np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]]))
         painted = [project(s.corners_m, camera, eye) - (left, top) for s, _ in shot.places]
         _check_still(cut, painted, shot)
@@ -137,7 +146,7 @@ def measure(
         pixels.append(np.column_stack([np.full(len(where), len(views) - 1), where, seen]))
         curves.append(curve)
         cores.append(binary_erosion(mask)[mask])
-        crops.append(cut["grey"])
+        crops.append(bare)
         maps.append(to_uv)
         mixes.append(_mixing(cut, mask, curve))
     if len(views) * 2 < len(shots):
@@ -178,7 +187,7 @@ def _faces(surface: Surface, placement: Placement, last_level: int | None) -> li
             windows = [(s.left, s.top, s.right, s.bottom) for s in squares]
     found = []
     for window in windows:
-        face = Face(surface.texture, placement.extent, 0, window)
+        face = Face(surface.texture, surface.size_m, placement.extent, placement.extent, 0, window)
         deepest = int(np.log2(max(face.texture_px))) if last_level is None else last_level
         found.append(replace(face, last_level=deepest))
     return found

@@ -6,7 +6,7 @@ display-coded texels (see twin.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,9 @@ from simattack.types import Floats, Image
 if TYPE_CHECKING:
     from torch import Tensor
 
+_LEAST_COVER = 0.02
+"""A pixel that sees less of the sticker than this shows the background."""
+
 
 @dataclass(frozen=True, eq=False)
 class Face:
@@ -26,8 +29,12 @@ class Face:
 
     texture: Image
     """(H, W, 3) the surface's own: what shows where a painted sticker is cut out."""
+    size_m: tuple[float, float]
+    """Width and height of the surface."""
     extent: tuple[float, float, float, float]
     """The print's left, top, right, bottom in the surface's u, v."""
+    measured: tuple[float, float, float, float]
+    """That of the paint that the responses were measured with; the print lies inside."""
     last_level: int
     """Of its mip levels; 0 where the server has none."""
     window: tuple[float, float, float, float] | None = None
@@ -55,6 +62,19 @@ class Face:
         columns = _excerpt(_alone(whole.columns), left, right, width)
         return Placement(rows, columns, whole.printed, whole.extent)
 
+    @property
+    def least_cover(self) -> float:
+        """A pixel that sees less of the print than this shows the background."""
+        # Carriers are cut where a print covers half of a texel; others mix with what is beside.
+        is_cut = self.window is not None and self.extent != self.measured
+        return 0.5 if is_cut else _LEAST_COVER
+
+    def moved(self, size_m: tuple[float, float], centre: tuple[float, float]) -> Face:
+        """The same with another print, of that width and height and with its middle at u, v."""
+        half_u, half_v = (side / whole / 2 for side, whole in zip(size_m, self.size_m, strict=True))
+        u, v = centre
+        return replace(self, extent=(u - half_u, v - half_v, u + half_u, v + half_v))
+
     def is_like(self, other: Face) -> bool:
         """Whether a picture looks the same on both."""
         if (self.window is None) != (other.window is None):
@@ -71,16 +91,18 @@ class Face:
         """A print's place on the mip levels ``low`` to ``high``; (h, w) of it printed."""
         placement = self.placed(printed)
         rows, columns = placement.rows, placement.columns
-        own = np.zeros((len(rows), len(columns), 3))
+        cover, own = placement.coverage, np.zeros((len(rows), len(columns), 3))
         if self.window is None:
-            bare = np.outer(rows.sum(1), columns.sum(1)) - placement.coverage
-            own = self.texture / 255 * bare[:, :, None]
+            paint = Placement.over(self.texture_px, self.measured, np.ones((1, 1)))
+            bare = paint.coverage - cover
+            cover, own = paint.coverage, self.texture / 255 * bare[:, :, None]
         found = []
         for level in range(high + 1):
             if level >= low:
-                found.append(Level(*(tensor(a).float() for a in (rows, columns, own))))
+                parts = rows, columns, np.dstack([own, cover])
+                found.append(Level(*(tensor(a).float() for a in parts)))
             rows, columns = _halved(rows), _halved(columns)
-            own = _halved(_halved(own).swapaxes(0, 1)).swapaxes(0, 1)
+            own, cover = (_halved(_halved(a).swapaxes(0, 1)).swapaxes(0, 1) for a in (own, cover))
         return found
 
 
@@ -93,7 +115,7 @@ class Level:
     columns: Tensor
     """(W_l, w)"""
     own: Tensor
-    """(H_l, W_l, 3) what the surface shows through the cut-outs."""
+    """(H_l, W_l, 4) what the surface shows beside the print, and the share of both in a texel."""
 
 
 def _alone(axis: Floats) -> Floats:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,6 +38,7 @@ def optimize(
     gap_m: float | None = None,
     sites: tuple[str, ...] | None = None,
     scene_count: int | None = None,
+    places: int = 0,
     views: int | None = None,
     gap_views: int | None = None,
     distance_m: tuple[float, float] | None = None,
@@ -77,6 +80,8 @@ def optimize(
         gap_m: Between neighbours of a set.
         sites: Signs or places to make it for; by default the scenario's.
         scene_count: Drawn scenes to make it for, unless it is for signs.
+        places: Places on the surface to try first, each in two sizes; the print is made for the
+            best of them. Their map is <out>/<name>_places.csv and .png.
         views: Standpoints to measure the camera at.
         gap_views: Others, to measure at how far the twin is from the simulator; 0 leaves it out.
         distance_m: Nearest and farthest distance of the camera that it is made for.
@@ -128,8 +133,8 @@ def optimize(
     part = print_of(chosen, attack, sites)
     chosen = scenes.on_sites(chosen, sites)
     path = _on_twin(
-        chosen, name, out or Path("patches"), part, given, scene_count, seed, defense, also,
-        not restart, open_session,
+        chosen, name, out or Path("patches"), part, given, scene_count, places, seed, defense,
+        also, not restart, open_session,
     )  # fmt: skip
     sys.stdout.write(f"patch: {path}\ncard: {path.with_suffix('.json')}\n")
     return 0
@@ -142,6 +147,7 @@ def _on_twin(
     attack: Part,
     given: Mapping[str, Any],
     scene_count: int | None,
+    place_count: int,
     seed: int,
     defense: str | None,
     also: tuple[str, ...],
@@ -149,7 +155,7 @@ def _on_twin(
     open_session: Callable[[], Session],
 ) -> Path:
     from simattack.config import Part
-    from simattack.optimize import patch, scenes
+    from simattack.optimize import patch, placing, scenes
 
     network = scenario.detector.build("detectors", f"scenario {scenario.name!r}: field 'detector'")
     if getattr(network, "is_privileged", False):
@@ -166,7 +172,8 @@ def _on_twin(
         raise ConfigError(f"--defense {defense}: has no surrogate that gradients go through")
     options = {key: value for key, value in given.items() if value is not None}
     how = {key: value for key, value in attack.options.items() if key not in _OF_THE_PICTURE}
-    options["centre"] = how.get("centre") or (0.5, 0.5)
+    # A card says where on its surface a print goes, so the option is for the card.
+    options["centre"] = how.pop("centre", None) or (0.5, 0.5)
     try:
         plan = patch.PatchPlan(
             attack=attack.kind, how=tuple(sorted(how.items())), scenes=scenario.digest(),
@@ -177,14 +184,31 @@ def _on_twin(
     chosen = getattr(guard, "network", network)  # a defense that looks for itself is the target
     if not hasattr(chosen, "loss"):
         chosen = _black_box(chosen, scenario.detector.kind, plan, networks)
-    places = partial(
-        scenes.settings_of, scenario, count=scene_count or 8, reach_m=plan.distance_m[1]
-    )
+    at = partial(scenes.settings_of, scenario, count=scene_count or 8, reach_m=plan.distance_m[1])
+    targets = (chosen, *networks) if networks else chosen
+    with tempfile.TemporaryDirectory(prefix="simattack_") as blank:
+        at(plan.recipe(Path(blank)))  # told before a server is started, if it cannot be
     with open_session() as session, Stages() as stages:
+        if place_count:
+            plan = placing.place(
+                session, targets, plan, at, place_count, out, name, guard, resume, stages.show
+            )
         return patch.optimize_patch(
-            session, (chosen, *networks) if networks else chosen, plan, places, out, name, guard,
-            resume, stages.show,
+            session, targets, plan, at, out, name, guard, resume, stages.show,
+            command=command_of(sys.argv[1:]),
         )  # fmt: skip
+
+
+def command_of(argv: Sequence[str]) -> str:
+    """What makes the same patch again, wherever it is written and whoever serves."""
+    kept, words = [], iter(argv)
+    for word in words:
+        flag = word.split("=")[0]
+        if flag in ("--out", "--host", "--port") and "=" not in word:
+            next(words, None)
+        elif flag not in ("--out", "--host", "--port", "--restart"):
+            kept.append(word)
+    return shlex.join(["simattack", *kept])
 
 
 _OF_THE_PICTURE = ("patch", "fill", "size_m", "cells", "code", "seed", "goal")

@@ -154,9 +154,8 @@ class Session:
             self._apply_settings()
         self._painting.forget()
         self.roles.clear()
-        self.route = None
         self._states.clear()
-        self._tick = 0
+        self.route, self._tick = None, 0
 
     def set_weather(self, weather: Weather) -> None:
         """From the next tick on."""
@@ -237,8 +236,9 @@ class Session:
 
     def freeze(self) -> None:
         """Hold everybody but the ego where they were put, until they are placed anew."""
+        ego_id = None if self._ego is None else self._ego.id
         for actor_id, (_, pose) in self._actors.placed().items():
-            if self._ego is None or actor_id != self._ego.id:
+            if actor_id != ego_id:
                 self.place(actor_id, pose, freeze=True)
 
     def actor_pose(self, actor_id: int) -> Pose:
@@ -468,8 +468,8 @@ class Session:
     def _load(self, opendrive: str) -> None:
         if self._world.get_map().to_opendrive() != opendrive:
             # The map as it is written: CARLA's own walls would hide signs and billboards.
-            bare = {"wall_height": 0.0, "additional_width": 0.0}
-            as_written = self._carla.OpendriveGenerationParameters(**bare)
+            walls = {"wall_height": 0.0, "additional_width": 0.0}
+            as_written = self._carla.OpendriveGenerationParameters(**walls)
             with self._line.patience():
                 self._world = self._client.generate_opendrive_world(opendrive, as_written)
         self._apply_settings()
@@ -483,7 +483,7 @@ class Session:
     def _let_lights_go(self) -> None:
         if self._lights is not None:
             self._lights.release()
-        self._lights = None
+            self._lights = None
 
     def _drop_actors(self) -> None:
         self._line.hurry_if_gone()

@@ -127,6 +127,9 @@ class Survey:
     """That the standpoints name by number."""
     is_of_print: bool = False
     """Whether the target is the print itself, not the thing that it is on."""
+    is_whole: bool = False
+    """Whether the whole surface is painted, to learn of every place on it what a smaller print
+    would do there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -292,17 +295,20 @@ def _record(
                 f"expected a print on some surface at {setting.name!r}, got none"
             )
         scene.tick()  # from now on the server tells where everybody is
-        corners = [surface.corners_m for surface, _ in _lying(scene, running)]
+        corners = [surface.corners_m for surface, _ in _lying(scene, running, survey.is_whole)]
         middle = np.concatenate(corners).mean(0)
         poses = [pose_at(stand, route, middle, camera) for stand in stands]
         # Painting is by far the slowest step, so it is the outermost loop.
         for number, (name, picture) in enumerate(pictures.items()):
             for surface, placement in running.places:
                 shown = picture
-                if not surface.object_name and picture.shape[2] == 3:
+                where = placement
+                if survey.is_whole:
+                    where = _whole(surface)
+                elif not surface.object_name and picture.shape[2] == 3:
                     # What is cut out of a carrier is not there: it has no colour to measure.
                     shown = in_outline(picture, running.sheet.image)
-                scene.paint(surface, texture_of(surface, placement.fit(shown), shown))
+                scene.paint(surface, texture_of(surface, where.fit(shown), shown))
             weather, ticks = None, 0
             for i, (stand, pose) in enumerate(zip(stands, poses, strict=True)):
                 if name in rare and i % _RARELY:
@@ -317,7 +323,7 @@ def _record(
                     for _ in range(ticks):
                         frame = scene.tick()
                 frames[i][name] = np.array(scene.observe()["camera"])
-                places = tuple(_lying(scene, running))
+                places = tuple(_lying(scene, running, survey.is_whole))
                 look = _Look(scene.camera_pose(), places, frame)
                 if number:
                     _same(seen[i], look, stand)
@@ -341,8 +347,12 @@ class _Look:
     frame: Frame
 
 
-def _lying(scene: Scene, running: Showing) -> list[tuple[Surface, Placement]]:
-    """What the attack has painted, corners in the world as of now."""
+def _whole(surface: Surface) -> Placement:
+    return Placement.over(surface.texture.shape, (0.0, 0.0, 1.0, 1.0), np.ones((1, 1)))
+
+
+def _lying(scene: Scene, running: Showing, is_whole: bool) -> list[tuple[Surface, Placement]]:
+    """What has been painted, corners in the world as of now."""
     return [
         (
             surface
@@ -350,7 +360,7 @@ def _lying(scene: Scene, running: Showing) -> list[tuple[Surface, Placement]]:
             else dataclasses.replace(
                 surface, corners_m=to_world(surface.corners_m, scene.actor_pose(surface.actor_id))
             ),
-            placement,
+            _whole(surface) if is_whole else placement,
         )
         for surface, placement in running.places
     ]

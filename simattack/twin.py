@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,8 +42,6 @@ KNOTS = 17
 """Places along display code 0..255 at which a pixel's response is stored."""
 DECODE = 2.2
 """Exponent from display code to light, used only where channels mix."""
-_LEAST_COVER = 0.02
-"""A pixel that sees less of the sticker than this shows the background."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class Twin:
     """N recorded views; ``render`` shows a picture in any of them.
 
     Arrays:
-        background (N, S, S, 3) uint8: the crop with a grey sticker.
+        background (N, S, S, 3) uint8: the crop with a grey print, or with none.
         homography (N, 3, 3): crop position [px] to u, v.
         mixing (N, 3, 3): light of the texture's channels to the camera's, rows sum to 1.
         pixel (M, 4) int32: view, row, column, face of each pixel that sees the print, views in
@@ -132,8 +130,8 @@ class Twin:
         side = self.side_px
         crops = self._background[index].permute(0, 3, 1, 2).float() / 255
         rows, owner = self._pixels_of(index)
-        pixel = self._pixel[rows]
-        view, place, face = pixel[:, 0], pixel[:, 1:3], pixel[:, 3]
+        mine = self._pixel[rows]
+        view, place, face = mine[:, 0], mine[:, 1:3], mine[:, 3]
         where = place.flip(1).float() + 0.5
         where = torch.cat([where, torch.ones_like(where[:, :1])], 1)
         transform = self._homography[view]
@@ -142,7 +140,8 @@ class Twin:
         seen, cover = self._sample(picture, where, transform, face)
         shown = self._respond(seen, rows, view)
         behind = crops[owner, :, place[:, 0], place[:, 1]]
-        shown = torch.where((cover > _LEAST_COVER)[:, None], shown, behind)
+        least = cover.new_tensor([known.least_cover for known in self.faces])[face]
+        shown = torch.where((cover > least)[:, None], shown, behind)
         flat = crops.permute(0, 2, 3, 1).reshape(-1, 3)
         spot = (owner * side + place[:, 0]) * side + place[:, 1]
         flat = flat.index_copy(0, spot, shown)
@@ -173,14 +172,18 @@ class Twin:
             core=self.core[rows],
         )
 
+    def moved(self, size_m: tuple[float, float], centre: tuple[float, float]) -> Twin:
+        """Of another print inside the rectangle that this one was measured for."""
+        return replace(self, faces=tuple(face.moved(size_m, centre) for face in self.faces))
+
     def save(self, path: Path) -> None:
         """Write a .npz file."""
         notes = {
             "version": VERSION,
             "views": [asdict(view) for view in self.views],
             "faces": [
-                {"extent": f.extent, "last_level": f.last_level, "window": f.window}
-                for f in self.faces
+                {key: value for key, value in vars(face).items() if key != "texture"}
+                for face in self.faces
             ],
         }
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -222,7 +225,9 @@ class Twin:
                     faces=tuple(
                         Face(
                             file[f"texture_{i}"],
+                            tuple(face["size_m"]),
                             tuple(face["extent"]),
+                            tuple(face["measured"]),
                             int(face["last_level"]),
                             None if face["window"] is None else tuple(face["window"]),
                         )
@@ -340,15 +345,12 @@ class Twin:
         tables, firsts = [], []
         shapes: list[tuple[int, int]] = []
         offsets = [0]
-        for number, known in enumerate(self.faces):
+        for number in range(len(self.faces)):
             firsts.append(len(shapes))
             for at in self._pyramid(number, matter.double().numpy()):
-                spread = torch.einsum("Hh,chw,Ww->HWc", at.rows, colours, at.columns) + at.own
-                if known.window is None:
-                    cover = torch.outer(at.rows.sum(1), at.columns.sum(1))
-                else:
-                    cover = at.rows @ matter @ at.columns.T
-                tables.append(torch.cat([spread, cover[..., None]], 2).reshape(-1, 4))
+                spread = torch.einsum("Hh,chw,Ww->HWc", at.rows, colours, at.columns)
+                own, cover = at.own[..., :3], at.own[..., 3:]
+                tables.append(torch.cat([spread + own, cover], 2).reshape(-1, 4))
                 shapes.append((len(at.rows), len(at.columns)))
                 offsets.append(offsets[-1] + len(tables[-1]))
         table = torch.cat(tables)

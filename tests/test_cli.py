@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -282,9 +283,29 @@ def test_output_into_a_closed_pipe_ends_quietly():
     assert done.stderr == ""
 
 
-def test_a_print_for_a_scenario_without_one_is_one_line(go):
-    code, _, err = go("optimize", "curve", "--name", "z")
-    assert code == 1 and "scenario 'curve' has no print" in err and "--on drives" in err
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ([], r"'curve' has no print to optimise; name one by --attack \(billboard, .*--on drives"),
+        (["--attack", "gnss_jamming"], r"an attack that shows a print, got 'gnss_jamming'; prints"),
+        (["--attack", "decals"], r"got 'decals'; did you mean 'decal'\?"),
+        (["--attack", "{kind: decal"], r"--attack: expected a kind or a mapping, got '{kind: d"),
+        (["--attack", "{kind: decal, hwo: x}"], r"'decal' has no option 'hwo'; did you mean 'who'"),
+        (["--attack", "sticker"], r"site 'curve_1' is a place without a sign to put a sticker on"),
+        (["--attack", "billboard"], r"label \(of goal 'appear'\) must be one of person, "),
+        (["--attack", "decal", "--size-m", "1", "2", "3"], r"--size-m: expected a width and a h"),
+        (["--attack", "decal", "--distance-m", "9", "3"], r"distance_m needs a nearest above 0"),
+    ],
+)
+def test_what_cannot_be_optimised_is_told_in_one_line_before_anything_starts(
+    go, flags, told, monkeypatch
+):
+    def refuse(*_):
+        raise AssertionError("nothing may be launched")
+
+    monkeypatch.setattr("simattack.session.Session.launch", refuse)
+    code, _, err = go("optimize", "curve", "--name", "z", *flags)
+    assert code == 1 and err.count("\n") == 1 and re.search(told, err), err
 
 
 @pytest.mark.parametrize(

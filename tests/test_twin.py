@@ -4,10 +4,18 @@ import numpy as np
 import pytest
 import torch
 
+from simattack.attacks.sticker import Sticker
 from simattack.calibration import calibrate, constant_paints
 from simattack.errors import BudgetError, CalibrationError
 from simattack.placement import place
-from simattack.standpoints import Standpoint, pose_at, record, standpoints
+from simattack.standpoints import (
+    Standpoint,
+    Survey,
+    before_sign,
+    pose_at,
+    record,
+    standpoints,
+)
 from simattack.twin import Twin
 from simattack.types import Weather
 from tests.pinhole import PinholeScene, survey
@@ -87,6 +95,22 @@ def test_mixed_channels_are_unmixed():
     twin = calibrate(scene, survey(where, WEATHERS))
     assert np.abs(twin.mixing - mixing).max() < 0.08
     assert min(psnr(error) for error, _ in errors_of(scene, where, twin, squares(3))) > 28
+
+
+def test_a_twin_of_the_whole_face_tells_of_a_print_anywhere_on_it():
+    scene, where = PinholeScene(), stands(4)
+    whole = dataclasses.replace(survey(where, WEATHERS), is_whole=True)
+    twin = calibrate(scene, whole).moved((0.3, 0.2), (0.4, 0.6))
+    sticker = Sticker(fill="grey", size_m=(0.3, 0.2), centre=(0.4, 0.6))
+    there = Survey([before_sign(sticker, "sign")], where, WEATHERS)
+    picture = squares(1)
+    for i, shot in enumerate(record(scene, there, {"it": picture})):
+        left, top = twin.views[i].corner_px
+        true = shot.frames["it"][top : top + 256, left : left + 256] / 255
+        shown = twin.render(as_tensor(picture), torch.tensor([i]))[0].permute(1, 2, 0).numpy()
+        face = twin.mask(i)  # of the whole sign: what is not sticker shows the sign itself
+        error = psnr(shown[face] - true[face])
+        assert error > 38 and error - psnr(true[face] - true[face].mean(0)) > 10
 
 
 def test_gradients_reach_every_cell_of_the_picture(measured):

@@ -161,7 +161,8 @@ class PatchPlan:
         blank = self.layout.picture(np.zeros(3 * np.prod(self.layout.shape)))
         width_m, height_m = self.size_m
         card = PatchCard(width_m=width_m, height_m=height_m, centre=self.centre)
-        path = save_patch(folder, Patch("blank", blank, card))
+        name = "_".join(f"{value:g}" for value in (width_m, height_m, *self.centre))
+        path = save_patch(folder, Patch(name, blank, card))
         cls = registry.lookup("attacks", self.attack)
         known = getattr(cls, "__dataclass_fields__", {})
         if "patch" not in known or "fill" not in known:
@@ -195,6 +196,12 @@ class PatchPlan:
         options |= dict(self.options)
         return registry.build("optimize", self.method, options, f"method {self.method!r}")
 
+    def asked(self, objective: Hiding) -> Hiding | Asked:
+        """What the method is told of an objective: its gradients, or answers to queries."""
+        if runs.has_gradients(self.optimizer):
+            return objective
+        return Asked(objective, self.query_views, self.labels)
+
     @property
     def layout(self) -> Layout:
         return Layout.of(self.size_m, self.cells, self.pieces, self.gap_m)
@@ -221,6 +228,7 @@ def optimize_patch(
     report: Report | None = None,
     measured: Twin | None = None,
     start: Floats | None = None,
+    command: str = "",
 ) -> Path:
     """A print that reaches the plan's goal; the path of its picture, with the card beside it.
 
@@ -230,7 +238,8 @@ def optimize_patch(
     run goes on from its last checkpoint and ends with the same picture.
 
     Several runs with one plan may share a twin, ``measured`` before. ``start`` (3 h w,) is the
-    picture to begin with, in cells of the plan's layout; grey with some noise if None.
+    picture to begin with, in cells of the plan's layout; ``start_of`` if None. ``command`` stands
+    on the card.
 
     Raises:
         ConfigError: the attack is no print, or its scenes cannot be set.
@@ -239,21 +248,17 @@ def optimize_patch(
         BudgetError: the print may not be put up there.
     """
     with tempfile.TemporaryDirectory(prefix="simattack_") as blank:
-        plan, settings, kind = _probed(session, plan, scenes, Path(blank))
+        plan, settings, kind = probed(session, plan, scenes, Path(blank))
         folder = out_dir / f"{name}.run"
-        inputs = _inputs(plan, settings, detector, defense)
+        inputs = decided(plan, settings, detector, defense)
         if start is not None:
             inputs["start"] = hashlib.sha256(np.asarray(start, float).tobytes()).hexdigest()
         runs.claim(folder, inputs, resume)
-        members = _members(detector)
-        is_plain = plan.goal == "hide" and len(members) == 1
-        aim: ScoringDetector = members[0] if is_plain else Aim(members, plan.goal, plan.label)
+        aim = aim_of(detector, plan)
         twin = measured or _twin(session, plan, settings, folder, report)
-        objective = _objective(twin, len(settings), aim, plan, defense)
-        method = plan.optimizer
-        asked = Asked(objective, plan.query_views, plan.labels)
-        has_gradients = runs.has_gradients(method)
-        best = _optimize(objective if has_gradients else asked, method, plan, folder, report, start)
+        objective = objective_of(twin, len(settings), aim, plan, defense)
+        asked = plan.asked(objective)
+        best = _optimize(asked, plan, folder, report, start)
         picture = plan.layout.picture(best.point)
         gap = _gap(session, aim, plan, settings, picture, report)
     scores = objective.buckets(objective.scores(best.point))
@@ -265,17 +270,18 @@ def optimize_patch(
         centre=plan.centre,
         optimizer=plan.method,
         iterations=best.iteration,
-        queries=0 if has_gradients else best.iteration * asked.images,
+        queries=best.iteration * asked.images if isinstance(asked, Asked) else 0,
         seed=plan.seed,
-        detector="+".join(str(getattr(m, "weights", type(m).__name__)) for m in members),
+        detector="+".join(str(getattr(m, "weights", type(m).__name__)) for m in _members(detector)),
         detector_sha256=inputs["detector_sha256"],
         defense=inputs["defense"],
         goal=plan.goal,
         label=plan.label,
-        loss=f"{plan.goal}: {_LOSS}"
-        if has_gradients
-        else f"{plan.goal}: {plan.labels} of {asked.images} views a look",
+        loss=f"{plan.goal}: {plan.labels} of {asked.images} views a look"
+        if isinstance(asked, Asked)
+        else f"{plan.goal}: {_LOSS}",
         sites=tuple(setting.name for setting in settings),
+        command=command,
         eot={key: float(value) for key, value in asdict(plan.transforms).items()},
         scores={f"{near}_m": round(score, 4) for near, score in scores.items()},
         gap=gap,
@@ -283,7 +289,7 @@ def optimize_patch(
     return save_patch(out_dir, Patch(name, picture, card))
 
 
-def _probed(
+def probed(
     session: Scene, plan: PatchPlan, scenes: Scenes, folder: Path
 ) -> tuple[PatchPlan, Sequence[Setting], str]:
     """The plan with the size that the attack prints at, its settings, and its kind of surface.
@@ -318,9 +324,10 @@ def _kind(surface: Surface, attack: str) -> str:
     return surface.name.rstrip("0123456789").rstrip("_") if surface.object_name else attack
 
 
-def _objective(
+def objective_of(
     twin: Twin, sites: int, aim: ScoringDetector, plan: PatchPlan, defense: Differentiable | None
 ) -> Hiding:
+    """What the plan is after, on a twin whose views are of so many settings in turn."""
     # Whole rounds over the sites, so that each site has views on both sides.
     rounds = np.array([view.shot for view in twin.views]) // sites
     held_out = rounds % _HELD_OUT_EVERY == 1
@@ -361,9 +368,10 @@ def scorer_of(detector: ScoringDetector) -> Callable[[Image, Sequence[Detections
     return score
 
 
-def _inputs(
+def decided(
     plan: PatchPlan, settings: Sequence[Setting], detector: Any, defense: Differentiable | None
 ) -> dict[str, Any]:
+    """All that decides what a run makes, as plain values."""
     paths = [getattr(member, "path", None) for member in _members(detector)]
     return {
         "plan": json.loads(json.dumps(asdict(plan))),
@@ -373,6 +381,15 @@ def _inputs(
         "defense_options": "" if defense is None else repr(defense),
         "version": _CHECKPOINT_VERSION,
     }
+
+
+def aim_of(detector: Any, plan: PatchPlan) -> ScoringDetector:
+    """The plan's goal held against a detector, or against each of several."""
+    members = _members(detector)
+    if plan.goal == "hide" and len(members) == 1:
+        lone: ScoringDetector = members[0]
+        return lone
+    return Aim(members, plan.goal, plan.label)
 
 
 def _members(detector: Any) -> tuple[Any, ...]:
@@ -446,18 +463,23 @@ def _gap(
     return {name: gap.plain() for name, gap in found.items()}
 
 
+def start_of(plan: PatchPlan) -> Floats:
+    """Nearly grey, flat (3 h w,)."""
+    count = 3 * plan.layout.shape[0] * plan.layout.shape[1]
+    start = 0.5 + 0.05 * np.random.default_rng([plan.seed, 4]).standard_normal(count)
+    return np.asarray(start.clip(0, 1), float)
+
+
 def _optimize(
     objective: Hiding | Asked,
-    method: Any,
     plan: PatchPlan,
     folder: Path,
     report: Report | None,
     start: Floats | None,
 ) -> Step:
     """The last step; its point is the best of the run."""
+    method = plan.optimizer
     rng = np.random.default_rng([plan.seed, 3])
-    if start is None:
-        count = 3 * plan.layout.shape[0] * plan.layout.shape[1]
-        start = 0.5 + 0.05 * np.random.default_rng([plan.seed, 4]).standard_normal(count)
     every = getattr(method, "check_every", 50)
-    return runs.drive(method, objective, start.clip(0, 1), rng, folder, report, every)
+    begin = start_of(plan) if start is None else start.clip(0, 1)
+    return runs.drive(method, objective, begin, rng, folder, report, every)
