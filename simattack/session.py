@@ -142,8 +142,6 @@ class Session:
         """Of our own embedded server; None when it is somebody else's."""
         return None if self._server is None else self._server.pid
 
-    # -- the world -----------------------------------------------------------------------------
-
     def clear(self) -> None:
         """An empty world again: no actors of ours, base textures, actor ids from the start."""
         with self._line.talking("resetting the world"):
