@@ -26,6 +26,9 @@ LIGHT_M, LIMIT_M, YIELD_M = 1.3, 0.65, 0.8
 """Heights of a housing with its shield, a limit's disc and a yield's triangle."""
 SURE = 0.6
 """A picture reads a word only if it has this share."""
+GLIMPSE = 0.3
+"""And the least share where a light that was lit must be and no detector sees it."""
+LIT = LIGHTS[:-1]
 CERTAIN = 0.9
 """From this share on a sign is believed against the detector: stickers on a stop sign do not get
 there (docs/results.md)."""
@@ -196,7 +199,9 @@ class Eyes:
         lost = self._lights_at.overlooked(odometry)
         for post, box in lost:
             shares = self._signals.lights(image, _around(box))[:, :-1].max(0)
-            if shares.max() >= SURE:
+            # One that was lit is still lit: what counts is which lamp.
+            sure = shares.max() / max(shares.sum(), 1.0 if post.word not in LIT else 1e-9)
+            if shares.max() >= GLIMPSE and sure >= SURE:
                 post.read(LIGHTS[int(shares.argmax())])
         posts = [p for p in self._lights_at.posts if p.word is not None and p.stale <= STALE]
         places = np.array([post.place for post in posts]).reshape(-1, 2)
@@ -246,12 +251,19 @@ class Eyes:
 
 
 def _around(box: Floats) -> Floats:
-    """(3, 4): a box and larger ones around it.
+    """(6, 4): a box, larger ones, and those a little higher.
 
     Where something must be is known less well than where a detector has just found it.
     """
     middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
-    return np.array([[*(middle - k * half), *(middle + k * half)] for k in (1.0, 1.2, 1.4)])
+    lift = np.array([0.0, 0.2 * half[1]])
+    return np.array(
+        [
+            [*(middle - up * lift - k * half), *(middle - up * lift + k * half)]
+            for k in (1.0, 1.2, 1.4)
+            for up in (0.0, 1.0)
+        ]
+    )
 
 
 def _with(boxes: Floats, more: Floats) -> Floats:

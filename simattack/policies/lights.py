@@ -142,8 +142,7 @@ class Lights:
         found = []
         for line in self._ahead(bumper_s_m):
             word = self.shown(line, time_s)
-            gap = max(line - bumper_s_m, 0.01)
-            needed = speed_mps**2 / (2 * gap)
+            needed = speed_mps**2 / (2 * max(line - self._back_m(line) - bumper_s_m, 0.01))
             if word == "yellow" and (line in self._running or needed > self._rules.yellow_mps2):
                 # What was begun is finished, unless it turns red with room to stop.
                 self._running.add(line)
@@ -155,10 +154,13 @@ class Lights:
 
     def _stand(self, line_s_m: float, bumper_s_m: float, speed_mps: float) -> float:
         """What to take for a closed line, so that the car stands where it sees the light."""
-        back_m = max(self._before_m.get(line_s_m, 0.0) - self._rules.aim_m, 0.0)
-        # Not nearer than where it can stand in comfort: it was seen late, or is past that.
-        near = bumper_s_m + speed_mps**2 / (2 * self._rules.braking_mps2) + self._rules.aim_m
-        return max(line_s_m - back_m, min(line_s_m, near))
+        # Not nearer than where it can come to stand: it was seen late, or is past that.
+        near = bumper_s_m + speed_mps**2 / (2 * self._rules.yellow_mps2)
+        return max(line_s_m - self._back_m(line_s_m), min(line_s_m, near))
+
+    def _back_m(self, line_s_m: float) -> float:
+        """How much farther back than usual the car must stand to see a line's light."""
+        return max(self._before_m.get(line_s_m, 0.0) - self._rules.aim_m, 0.0)
 
     def limit_mps(self, time_s: float, bumper_s_m: float) -> float:
         """The speed at which a line that says nothing yet may be neared."""

@@ -49,6 +49,14 @@ def test_yellow_is_stopped_for_only_with_room():
     assert late.closed(0.6, LINE_M - 10.0, 10.0) == []
 
 
+def test_yellow_is_not_stopped_for_where_the_light_would_be_out_of_sight():
+    rule = Lights(PATH, np.array([LINE_M]), RULES, VIEW)
+    rule.see(0.0, np.array([[100.0, 0.0]]), ["yellow"], np.array([3.0]))
+    # It would stand 3.67 m before the line, 2.17 m farther back than usual.
+    assert rule.closed(0.1, LINE_M - 17.0 - 2.2, 10.0) == [pytest.approx(LINE_M - 2.17, abs=0.01)]
+    assert rule.closed(0.1, LINE_M - 17.0, 10.0) == []
+
+
 def test_a_light_out_of_sight_is_held_for_a_while_and_then_neared_slowly():
     rule = lights("red")
     assert rule.closed(RULES.keep_red_s, 95.0, 0.0) == [LINE_M]
@@ -86,16 +94,16 @@ def test_a_car_stands_where_it_still_sees_its_light():
 
 
 def test_a_light_seen_late_is_stopped_for_nearer_its_line_and_never_beyond_it():
-    # 8 m/s take 16 m in comfort, and 1.5 m are to be left: that is more than the 17 m there are.
-    assert stands_at([(100, 0)], [3.0], bumper_s_m=83.0) == pytest.approx(RULES.aim_m)
-    # 15.5 m in comfort from 17.5 m leave 2, which is nearer than 3.67.
-    late = stands_at([(100, 0)], [3.0], bumper_s_m=82.0, speed_mps=7.874)
-    assert RULES.aim_m < late < 3.5 / 0.75 - 1
+    # 8 m/s take 10.67 m at 3 m/s2: that is more than the 10 m there are.
+    assert stands_at([(100, 0)], [3.0], bumper_s_m=90.0) == RULES.aim_m
+    # From 11.5 m they leave 0.83 m, which is nearer than 3.67 less the usual 1.5.
+    late = stands_at([(100, 0)], [3.0], bumper_s_m=88.5)
+    assert late == pytest.approx(0.83 + RULES.aim_m, abs=0.01)
     # It stands past there already: it does not go back, nor on.
     rule = Lights(PATH, np.array([LINE_M]), RULES, VIEW)
     rule.see(0.0, np.array([[100.0, 0.0]]), ["red"], np.array([3.0]))
-    assert rule.closed(0.1, 97.0, 0.0) == [pytest.approx(98.5)]
-    assert rule.closed(0.1, 99.5, 0.0) == [LINE_M]
+    assert rule.closed(0.1, 97.0, 0.0) == [pytest.approx(97.83, abs=0.01)]
+    assert rule.closed(0.1, 99.5, 0.0) == [99.5]
 
 
 def test_a_line_that_nothing_is_known_of_slows_the_car_but_from_afar_it_does_not():
