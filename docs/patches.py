@@ -23,11 +23,10 @@ HEAD = """# The shipped patches
 What a scenario calls `patch: NAME`; `python docs/patches.py` writes this page from the cards in
 `patches/`. A *score* is how much of the goal is missing: for `hide` and `misclassify` the best
 score that the detector gives the thing, for `appear` one minus that of the class that is to be
-seen. 0 is a full success of the attack. *Twin* is the highest score in views of the twin that
-were held out, *simulator* the mean score of photographs in weathers and views that no
-optimisation saw, beside that of plain grey in the same place; *gap* the median PSNR between twin
-and photograph. How they are made:
-[attacks](attacks.md#making-a-print).
+seen. 0 is a full success of the attack. *Twin* is the highest score in views of the twin that were
+held out, *simulator* the mean score of photographs in weathers and views that no optimisation saw,
+beside that of plain grey in the same place; *gap* the median PSNR between twin and photograph. How
+they are made: [attacks](attacks.md#making-a-print).
 """
 
 

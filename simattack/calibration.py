@@ -123,7 +123,7 @@ def measure(
         # A carrier shades what is behind it, so without one more than the print may change.
         bare = cut.pop("bare", cut["grey"])
         to_uv = homography(local, np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]]))
-        painted = [project(s.corners_m, camera, eye) - (left, top) for s, _ in shot.places]
+        painted = [project(_shown_at(s), camera, eye) - (left, top) for s, _ in shot.places]
         _check_still(cut, painted, shot)
         mask, curve = _responses(cut, to_uv, placement.extent)
         if not binary_erosion(mask).any():

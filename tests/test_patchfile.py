@@ -1,11 +1,13 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image as Pictures
 
 from simattack.errors import PatchError
-from simattack.patchfile import Patch, PatchCard, load_patch, save_patch
+from simattack.patchfile import Patch, PatchCard, find_patch, load_patch, save_patch
+from simattack.resources import shipped
 
 IMAGE = np.arange(6 * 12 * 3, dtype=np.uint8).reshape(6, 12, 3)
 CARD = PatchCard(width_m=0.4, height_m=0.2, seed=3, sites=("a", "b"), eot={"noise": 0.01})
@@ -84,3 +86,13 @@ def test_a_wrong_card_is_one_line(saved, change, message):
 def test_a_missing_patch_names_what_there_is():
     with pytest.raises(PatchError, match="which does not exist; shipped:"):
         load_patch("no_such_patch")
+
+
+@pytest.mark.parametrize("name", shipped("patches", ".png"))
+def test_a_shipped_patch_is_small_belongs_to_its_card_and_stands_on_the_page(name):
+    patch = load_patch(name)
+    assert find_patch(name).stat().st_size < 60_000
+    page = (Path(__file__).resolve().parents[1] / "docs" / "patches.md").read_text()
+    assert f"`{name}`" in page, "run python docs/patches.py"
+    if patch.card.gap:
+        assert patch.card.gap["random"]["median_db"] > patch.card.gap["random"]["mean_colour_db"]
