@@ -87,8 +87,9 @@ class Hiding:
         boxes = np.array([self.twin.views[i].box for i in index])
         warps = torch.from_numpy(self.transforms.warps(boxes, rng)).float()
         printed = self.layout.expand(self.transforms.print(picture, rng))
-        crops = self.twin.render(printed, torch.from_numpy(index), warps)
-        images, targets = self._windows(crops, boxes, rng)
+        corners, targets = self._windows(boxes, rng)
+        window = (corners, self.window_px)
+        images = self.twin.render(printed, torch.from_numpy(index), warps, window)
         images = self.transforms.photograph(images, rng)
         if self.defense is not None:
             images = self.defense.surrogate(images, rng)
@@ -174,26 +175,24 @@ class Hiding:
         return np.array(chosen, np.int64)
 
     def _windows(
-        self, crops: Tensor, boxes: Floats, rng: np.random.Generator
-    ) -> tuple[Tensor, list[Detections]]:
-        """A random window of each crop around its target, and the target in it.
+        self, boxes: Floats, rng: np.random.Generator
+    ) -> tuple[NDArray[np.int64], list[Detections]]:
+        """Left and top (B, 2) of a random window of each crop around its target, and the target.
 
         Windows start on any pixel, so that the detector's grid lies on the sign in any way.
         """
-        import torch
-
-        spare = crops.shape[2] - self.window_px
-        images, targets = [], []
-        for crop, box in zip(crops, boxes, strict=True):
+        spare = self.twin.side_px - self.window_px
+        corners, targets = [], []
+        for box in boxes:
             low = np.clip(np.ceil(box[2:] + 2) - self.window_px, 0, spare).astype(int)
             high = np.clip(np.floor(box[:2] - 2), 0, spare).astype(int)
             left, top = (
                 int(rng.integers(min(a, b), max(a, b) + 1)) for a, b in zip(low, high, strict=True)
             )
-            images.append(crop[:, top : top + self.window_px, left : left + self.window_px])
+            corners.append((left, top))
             moved = box - (left, top, left, top)
             targets.append(Detections(moved[None], np.ones(1), (self.twin.label,)))
-        return torch.stack(images), targets
+        return np.array(corners, np.int64), targets
 
 
 LABELS = ("scores", "hard")

@@ -172,13 +172,10 @@ def optimize_sticker(
     members = _members(detector)
     is_plain = plan.goal == "hide" and len(members) == 1
     aim: ScoringDetector = members[0] if is_plain else Aim(members, plan.goal, plan.label)
-    twin = measured or _twin(session, plan, folder, report)
-    # Whole rounds over the sites, so that each site has views on both sides.
-    rounds = np.array([view.shot for view in twin.views]) // len(plan.sites)
-    held_out = rounds % _HELD_OUT_EVERY == 1
+    learnt, held_out = halves(measured or twin_of(session, plan, folder, report), len(plan.sites))
     objective = Hiding(
-        twin=twin.select(np.flatnonzero(~held_out)),
-        held_out=twin.select(np.flatnonzero(held_out)),
+        twin=learnt,
+        held_out=held_out,
         detector=aim,
         layout=plan.layout,
         transforms=plan.transforms,
@@ -259,7 +256,12 @@ def _members(detector: Any) -> tuple[Any, ...]:
     return tuple(detector) if isinstance(detector, tuple) else (detector,)
 
 
-def _twin(session: Scene, plan: StickerPlan, folder: Path, report: Report | None) -> Twin:
+def twin_of(session: Scene, plan: StickerPlan, folder: Path, report: Report | None = None) -> Twin:
+    """The twin of a plan, measured in that folder now or before.
+
+    Raises:
+        CalibrationError: it cannot be calibrated here, or the file is damaged.
+    """
     path = folder / "twin.npz"
     if path.is_file():
         return Twin.load(path)
@@ -276,6 +278,19 @@ def _twin(session: Scene, plan: StickerPlan, folder: Path, report: Report | None
     )
     twin.save(path)
     return Twin.load(path)  # as a resumed run would see it
+
+
+def halves(twin: Twin, sites: int) -> tuple[Twin, Twin]:
+    """The views to learn from, and those held out to choose and to judge by: every fourth.
+
+    Args:
+        twin: made by a plan.
+        sites: how many surfaces the plan has.
+    """
+    # Whole rounds over the sites, so that each site has views on both sides.
+    rounds = np.array([view.shot for view in twin.views]) // sites
+    held_out = rounds % _HELD_OUT_EVERY == 1
+    return twin.select(np.flatnonzero(~held_out)), twin.select(np.flatnonzero(held_out))
 
 
 def _gap(
