@@ -17,8 +17,7 @@ demo: setup
 	$(BIN)/simattack run demo --patch $(DEMO)/patches/demo.png --workers 2 --out $(DEMO)/drives
 
 test: setup
-	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest -m journey
+	@sh .ci/test
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -15,13 +15,14 @@ from contextlib import contextmanager
 import numpy as np
 from acceptance.work import serving
 
+from simattack.attacks.sticker import Sticker
 from simattack.carrier import Rectangle, excerpt
 from simattack.detectors.yolo import Yolo
 from simattack.geometry import project
 from simattack.patchfile import load_patch
 from simattack.placement import extent, in_outline
 from simattack.session import Session
-from simattack.standpoints import Shot, Survey, record, standpoints
+from simattack.standpoints import Shot, Survey, before_sign, record, standpoints
 from simattack.terminal import columns
 from simattack.types import Camera, Detections, Floats, Image, Surface, Weather
 
@@ -41,8 +42,8 @@ def connected(*flags: str) -> Iterator[Session]:
         yield session
 
 
-def pictures(sign: Surface) -> tuple[dict[str, Image], tuple[float, float]]:
-    """By name, in the shipped patch's outline but for the sign's own; and the patch's size."""
+def pictures(sign: Surface) -> dict[str, Image]:
+    """By name, in the shipped patch's outline but for the sign's own."""
     patch = load_patch("stop_sign", None)
     noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     grey = np.full((1, 1, 3), 128, np.uint8)
@@ -51,7 +52,7 @@ def pictures(sign: Surface) -> tuple[dict[str, Image], tuple[float, float]]:
         "sticker": patch.image,
         "grey": in_outline(grey, patch.image),
         "noise": in_outline(noise, patch.image),
-    }, patch.size_m
+    }
 
 
 def scores(session: Session, shots: Sequence[Shot], detector: Yolo) -> dict[str, Floats]:
@@ -61,7 +62,7 @@ def scores(session: Session, shots: Sequence[Shot], detector: Yolo) -> dict[str,
     out: dict[str, list[float]] = {}
     for shot in shots:
         corners = project(
-            session.surface(shot.standpoint.surface).corners_m, Camera(), shot.camera_pose
+            session.surface(shot.standpoint.site).corners_m, Camera(), shot.camera_pose
         )
         box = np.concatenate([corners.min(0), corners.max(0)])[None]
         target = Detections(box, np.ones(1), ("stop sign",))
@@ -76,14 +77,16 @@ def scores(session: Session, shots: Sequence[Shot], detector: Yolo) -> dict[str,
 def main() -> None:
     detector = Yolo()
     with connected() as session:
-        painted, size_m = pictures(session.surface(SITES[0]))
-        stands = standpoints(session, SITES, COUNT, 1, np.random.default_rng(SEED), DISTANCE_M)
-        survey = Survey(stands, [Weather()], size_m)
+        painted = pictures(session.surface(SITES[0]))
+        stands = standpoints(SITES, COUNT, 1, np.random.default_rng(SEED), DISTANCE_M)
+        sticker = Sticker(patch="stop_sign")
+        settings = [before_sign(sticker, site) for site in SITES]
+        survey = Survey(settings, stands, [Weather()])
         shots = record(session, survey, painted)
         away = np.array(
             [
                 np.linalg.norm(
-                    session.surface(s.standpoint.surface).corners_m.mean(0)
+                    session.surface(s.standpoint.site).corners_m.mean(0)
                     - (s.camera_pose.x_m, s.camera_pose.y_m, s.camera_pose.z_m)
                 )
                 for s in shots

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shlex
@@ -15,10 +14,11 @@ import tyro
 
 from simattack.compare.command import compare
 from simattack.digital.command import baselines
-from simattack.errors import ConfigError, SimattackError
+from simattack.errors import SimattackError
 from simattack.optimizing import optimize
 from simattack.reinforcing import train_adversary
-from simattack.terminal import Stages, columns
+from simattack.terminal import columns
+from simattack.train.command import train
 
 # Only what the flags need is imported above: `simattack --help` is to be instant.
 
@@ -84,6 +84,7 @@ def run(
     max_ticks: int | None = None,
     maps: Path | None = None,
     retry_errors: bool = False,
+    renew: bool = False,
 ) -> int:
     """Run a scenario or suite in all its arms, and write the report.
 
@@ -104,6 +105,7 @@ def run(
         max_ticks: End every episode after so many ticks of 0.05 s.
         maps: A folder of your own whose .xodr files scenarios may name as their map.
         retry_errors: Drive those episodes again that ended in an error.
+        renew: Give up what the folder holds of scenarios whose inputs changed since.
     """
     from simattack import config, overrides, publication, suite
 
@@ -119,6 +121,7 @@ def run(
         workers,
         is_remote=host is not None,
         retry_errors=retry_errors,
+        renew=renew,
         command=shlex.join(["simattack", *sys.argv[1:]]),
     )
     page = publication.publish(finished.folder.path)
@@ -159,79 +162,6 @@ def import_(
         _tell(note)
     path = foreign.write(scenario, out, file, notes)
     sys.stdout.write(f"{path}\n")
-    return 0
-
-
-def train(
-    name: _Name,
-    out: Path = Path("runs/train"),
-    what: Literal["detector", "signals"] = "detector",
-    frames: int | None = None,
-    epochs: int | None = None,
-    architecture: Literal["yolov8n", "yolo11n", "yolo12n", "yolo26n"] = "yolo11n",
-    seed: int = 0,
-    map: str = "town",
-    more_maps: tuple[str, ...] = (),
-    host: str | None = None,
-    port: int = 2000,
-) -> int:
-    """Train on frames gathered in the simulator, score in places never seen.
-
-    Writes <out>/<name>.safetensors and its card; an interrupted run goes on where it stopped.
-
-    Args:
-        name: Of the new weights.
-        out: Folder for them, for the frames and for checkpoints.
-        what: The detector of objects, or the classifier that reads lights and signs.
-        frames: To gather, of each map for signals; 30 % of them, or of the places, for scoring.
-        epochs: Passes over the training windows.
-        architecture: Of the network.
-        seed: Of every random draw.
-        map: A shipped map's name or an OpenDRIVE file.
-        more_maps: Besides it, for signals: such maps as the embedded server can load.
-        host: Use a running CARLA server instead of an embedded one; not for signals.
-        port: Of that server.
-    """
-    from simattack.session import Session
-
-    path = out / f"{name}.safetensors"
-    if what == "signals":
-        from simattack.train import signals
-
-        if host is not None:
-            raise ConfigError(
-                "--what signals changes the signs of maps, which a running server does not let "
-                "it do; leave --host away"
-            )
-        lesson = signals.Recipe(seed=seed)
-        if epochs is not None:
-            lesson = dataclasses.replace(lesson, epochs=epochs)
-        readings = signals.Plan(maps=(map, *more_maps), seed=seed, recipe=lesson)
-        if frames is not None:
-            readings = dataclasses.replace(readings, frames=frames)
-        with Stages() as stages:
-            signals.train(Session.launch, out, path, readings, _result, stages.show)
-        sys.stdout.write(f"weights: {path}\ncard: {path.with_suffix('.json')}\n")
-        return 0
-    if more_maps:
-        raise ConfigError(
-            f"--more-maps goes with --what signals, got {', '.join(more_maps)} for a detector; "
-            "give it one --map"
-        )
-    from simattack.train import recipe, run
-
-    plan = run.Plan(seed=seed, recipe=recipe.Recipe(f"{architecture}.yaml", seed=seed))
-    if frames is not None:
-        plan = dataclasses.replace(plan, frames=frames)
-    if epochs is not None:
-        plan = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, epochs=epochs))
-
-    def open_session() -> Session:
-        return Session.launch(map) if host is None else Session.connect(host, port, map)
-
-    with Stages() as stages:
-        run.train(open_session, out, path, plan, _result, stages.show)
-    sys.stdout.write(f"weights: {path}\ncard: {path.with_suffix('.json')}\n")
     return 0
 
 
@@ -451,11 +381,6 @@ def main() -> int:
         # The reader of our output went away, as `| head` does; say nothing at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-
-
-def _result(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 def _tell(message: str) -> None:

@@ -84,6 +84,8 @@ class Effort:
     queries: int = 60
     """Looks without gradients, for the checks; each shows ``query_views`` images."""
     query_views: int = 16
+    blackbox: int = 120
+    """Looks of the attack on a defense that gradients have no way through; 0: nobody makes it."""
     views: int = 64
     """To learn from."""
     judged_views: int = 32

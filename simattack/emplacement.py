@@ -1,4 +1,7 @@
-"""Where an adversary's device stands, and where a sensor of the car sees it."""
+"""Where an adversary's device stands, and where a sensor of the car sees it.
+
+``Emplaced`` and ``Beamed`` hold the options that attacks by such a device share.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ import numpy as np
 
 from simattack.checks import choice, number
 from simattack.geometry import to_body, to_world
+from simattack.laser import Beam, Receiver
 from simattack.radio import triple
+from simattack.reading import option
+from simattack.timing import Timing
 from simattack.types import ActorState, Floats, Frame, Pose, World
 
 PLACES = ("car", "surface", "place", "actor")
@@ -88,6 +94,68 @@ class Emplacement:
         level_m = math.hypot(x, y)
         distance_m = max(math.hypot(level_m, z), CLOSEST_M)
         return Sight(math.atan2(y, x), math.atan2(z, level_m), distance_m)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Emplaced:
+    """The options of an attack whose device stands somewhere and acts for a time.
+
+    Raises:
+        ValueError: at construction: a value makes no sense.
+    """
+
+    at: str = "car"
+    """``car``: moves along, seen from the sensor at ``distance_m`` and ``bearing_deg``;
+    ``surface``; ``place``; ``actor``: on the nearest one in the path ahead."""
+    distance_m: float = 10.0
+    """Of the device from the sensor."""
+    bearing_deg: float = 0.0
+    """Right positive."""
+    place_m: tuple[float, float, float] | None = None
+    """World frame, for ``place``."""
+    surface: str = ""
+    """For ``at: surface`` and for timing's ``near``; empty for the episode's own sign."""
+    timing: Timing = Timing()  # noqa: RUF009  it is frozen
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place_m", self.emplacement.place_m)
+        object.__setattr__(self, "timing", Timing.of(self.timing))
+
+    @property
+    def emplacement(self) -> Emplacement:
+        return Emplacement(self.at, self.distance_m, self.bearing_deg, self.place_m)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beamed(Emplaced):
+    """The options of a device that shines at a LiDAR.
+
+    Raises:
+        ValueError: at construction: a value makes no sense.
+    """
+
+    power_w: float = 20.0
+    """Peak of its pulses, or of a steady light; of light, not of current."""
+    divergence_mrad: float = 10.0
+    """Full angle."""
+    aperture_mm: float = 10.0
+    """Of the beam where it leaves."""
+    off_axis_deg: float = 0.0
+    """Error of its aim."""
+    receiver: Receiver = Receiver()  # noqa: RUF009  it is frozen
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.beam
+        object.__setattr__(self, "receiver", option(self.receiver, Receiver, "receiver"))
+
+    @property
+    def beam(self) -> Beam:
+        return Beam(self.power_w, self.divergence_mrad, self.aperture_mm, self.off_axis_deg)
+
+    def collected_w(self, distance_m: float) -> float:
+        """By a firing straight at the device, at its peak."""
+        return self.beam.irradiance_w_m2(distance_m) * self.receiver.area_m2
 
 
 def actor_ahead(frame: Frame, name: str = "") -> ActorState | None:

@@ -34,6 +34,21 @@ def against_distance(traces: Mapping[str, Sequence[Trace]], column: str, label: 
         return _draw(traces, column, label)
 
 
+def alarms(traces: Mapping[str, Sequence[Trace]], sensors: Sequence[str]) -> list[tuple[str, str]]:
+    """(sensor, plot over distance or time) of every sensor that any trace has an alarm for."""
+    found = []
+    for sensor in sensors:
+        column = f"alarm_{sensor}"
+        # Traces of older versions have no alarms.
+        having = {
+            arm: [trace for trace in seeds if column in trace] for arm, seeds in traces.items()
+        }
+        having = {arm: seeds for arm, seeds in having.items() if seeds}
+        if any(trace[column].max(initial=0.0) > 0 for seeds in having.values() for trace in seeds):
+            found.append((sensor, against_distance(having, column, f"alarm for the {sensor}")))
+    return found
+
+
 def median_line(traces: Sequence[Trace], column: str) -> tuple[Floats, Floats]:
     """Distances (B,) and medians (B,) of all seeds' values in bins 2 m wide; empty bins left out.
 

@@ -8,12 +8,12 @@ at the sticker's pixels, mask eroded by one pixel.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from simattack.calibration import constant_paints, measure
+from simattack.calibration import PRIMARIES, constant_paints, measure
 from simattack.errors import CalibrationError
 from simattack.standpoints import Progress, Scene, Shot, Survey, record
 from simattack.twin import Twin
@@ -54,6 +54,10 @@ class Gap:
     """90th percentile of the absolute difference of the detector's scores; NaN without one."""
     close_scores: float
     """Share of frames in which the scores differ by at most 0.1; NaN without a detector."""
+    twin_score: float
+    """Mean of the scores through the twin; NaN without a detector."""
+    simulator_score: float
+    """The same of the photographed frames."""
 
     def plain(self) -> dict[str, Any]:
         """For a card or a report: rounded, NaN as None."""
@@ -82,15 +86,12 @@ def measure_gap(
     twice = set(paints) & set(pictures)
     if twice:
         raise CalibrationError(f"a picture must not be called {', '.join(sorted(twice))}")
-    shots = record(scene, survey, paints | dict(pictures), progress)
-    surfaces = {stand.surface: scene.surface(stand.surface) for stand in survey.stands}
+    shots = record(scene, survey, paints | dict(pictures), progress, camera, PRIMARIES)
     plain = [
-        Shot(shot.standpoint, shot.camera_pose, {name: shot.frames[name] for name in paints})
+        replace(shot, frames={name: shot.frames[name] for name in paints if name in shot.frames})
         for shot in shots
     ]
-    twin = measure(
-        plain, surfaces, survey.size_m, survey.centre, last_level=last_level, camera=camera
-    )
+    twin = measure(plain, last_level=last_level, camera=camera)
     seen = [shots[view.shot] for view in twin.views]
     return {name: _gap(twin, seen, name, pictures[name], scorer) for name in pictures}
 
@@ -132,11 +133,12 @@ def _gap(
         twins.append(_psnr(frame[window][core] - true))
         means.append(_psnr(true - true.mean(0)))
         box = np.array(view.box) + np.array([left, top, left, top])
-        targets.append(Detections(box[None], np.ones(1), (twin.label,)))
-    difference = np.full(1, np.nan)
+        targets.append(Detections(box[None], np.ones(1), (view.label,)))
+    scores = true_scores = np.full(1, np.nan)
     if scorer is not None:
         true_scores = scorer(np.stack([shot.frames[name] for shot in shots]), targets)
-        difference = np.abs(scorer(np.stack(predicted), targets) - true_scores)
+        scores = scorer(np.stack(predicted), targets)
+    difference = np.abs(scores - true_scores)
     return Gap(
         frames=len(shots),
         median_db=float(np.median(twins)),
@@ -144,6 +146,8 @@ def _gap(
         mean_colour_db=float(np.median(means)),
         score_difference=float(np.percentile(difference, 90)),
         close_scores=float((difference <= 0.1).mean()) if scorer is not None else float("nan"),
+        twin_score=float(scores.mean()),
+        simulator_score=float(true_scores.mean()),
     )
 
 

@@ -32,7 +32,7 @@ SOILING = ThreatModel(
     Frequency.ONE_SHOT,
     Target.DEGRADE,
     Scope.UNIVERSAL,
-    countermeasures=("lens_check",),
+    countermeasures=("lens_check", "retrained"),
 )
 """Of a deposit that somebody leaves on the window and knows nothing for."""
 _COARSE = 4

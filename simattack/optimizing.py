@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+import shlex
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +17,7 @@ from simattack.errors import ConfigError
 from simattack.terminal import Stages
 
 if TYPE_CHECKING:
-    from simattack.scenario import Scenario
+    from simattack.scenario import Part, Scenario
     from simattack.session import Session
 
 
@@ -21,6 +25,7 @@ def optimize(
     scenario: tyro.conf.Positional[str],
     name: str,
     out: Path | None = None,
+    attack: str | None = None,
     on: Literal["twin", "drives"] = "twin",
     goal: str | None = None,
     label: str | None = None,
@@ -28,11 +33,15 @@ def optimize(
     iterations: int | None = None,
     labels: str | None = None,
     cells: int | None = None,
-    size_m: float | None = None,
+    size_m: tuple[float, ...] | None = None,
     pieces: int | None = None,
     gap_m: float | None = None,
     sites: tuple[str, ...] | None = None,
+    scene_count: int | None = None,
+    places: int = 0,
     views: int | None = None,
+    gap_views: int | None = None,
+    distance_m: tuple[float, float] | None = None,
     seed: int = 0,
     drives: tuple[int, ...] = (1000, 1001, 1002),
     defense: str | None = None,
@@ -45,17 +54,20 @@ def optimize(
 ) -> int:
     """Find the worst that a scenario's attack may be within its budget.
 
-    On the twin: a sticker for the scenario's signs that fools its detector, through the measured
-    camera. On drives: whatever numbers the attack leaves free, by what happens to the car.
+    On the twin: a print (a sticker, a decal, a garment, a billboard, ...) that fools the
+    scenario's detector, through the measured camera. On drives: whatever numbers the attack leaves
+    free, by what happens to the car.
 
     Writes <out>/<name>.png and its card, or the design <out>/<name>.json; an interrupted run goes
     on from its last checkpoint.
     Curves for TensorBoard lie in <out>/<name>.run.
 
     Args:
-        scenario: Says which signs, which detector and which map.
+        scenario: Says where, on whom, which detector and which map.
         name: Of the new patch or design.
         out: Folder for it; patches, or designs on drives.
+        attack: The print, by its kind or with options as in YAML, such as "{kind: billboard,
+            ahead_m: 60}"; by default the scenario's own.
         on: What to learn from: the twin, or drives.
         goal: hide, appear, misclassify or overload.
         label: Class to be seen, for appear and misclassify.
@@ -63,22 +75,28 @@ def optimize(
         iterations: Steps of the optimiser, or looks of one without gradients.
         labels: What a method without gradients is told: scores, or hard labels only.
         cells: Of the picture, along its longer side; fewer make a smaller search.
-        size_m: Side of the square sticker, or of the whole set, in metres.
-        pieces: Stickers of the set along each side; 1 for a single one.
+        size_m: Width and height of the print or of the whole set [m], or the side of a square.
+        pieces: Prints of a set along each side; 1 for a single one.
         gap_m: Between neighbours of a set.
-        sites: Signs to make it for; by default the scenario's.
+        sites: Signs or places to make it for; by default the scenario's.
+        scene_count: Drawn scenes to make it for, unless it is for signs.
+        places: Places on the surface to try first, each in two sizes; the print is made for the
+            best of them. Their map is <out>/<name>_places.csv and .png.
         views: Standpoints to measure the camera at.
+        gap_views: Others, to measure at how far the twin is from the simulator; 0 leaves it out.
+        distance_m: Nearest and farthest distance of the camera that it is made for.
         seed: Of every random draw.
         drives: Seeds driven in every look on drives.
         defense: Make it get past this defense, too.
         detector: Weights of your own (.safetensors, .pt) instead of the scenario's.
-        also: More weights; the sticker has to fool all of them.
+        also: More weights; the print has to fool all of them.
         trust_pickle: Load a .pt file, which can run any code that is in it.
         host: Use a running CARLA server instead of an embedded one.
         port: Of that server.
         restart: Forget what an interrupted run of that name has done.
     """
     from simattack import config, overrides
+    from simattack.optimize import scenes
 
     change = overrides.changes(detector=detector, trust_pickle=trust_pickle)
     chosen = change(config.read_scenario(scenario))
@@ -105,14 +123,18 @@ def optimize(
         "iterations": iterations,
         "labels": labels,
         "cells": cells,
-        "size_m": None if size_m is None else (size_m, size_m),
+        "size_m": None if size_m is None else _pair("--size-m", size_m),
         "pieces": pieces,
         "gap_m": gap_m,
         "views": views,
+        "gap_views": gap_views,
+        "distance_m": distance_m,
     }
+    part = print_of(chosen, attack, sites)
+    chosen = scenes.on_sites(chosen, sites)
     path = _on_twin(
-        chosen, name, out or Path("patches"), given, sites, seed, defense, also, not restart,
-        open_session,
+        chosen, name, out or Path("patches"), part, given, scene_count, places, seed, defense,
+        also, not restart, open_session,
     )  # fmt: skip
     sys.stdout.write(f"patch: {path}\ncard: {path.with_suffix('.json')}\n")
     return 0
@@ -122,8 +144,10 @@ def _on_twin(
     scenario: Scenario,
     name: str,
     out: Path,
+    attack: Part,
     given: Mapping[str, Any],
-    sites: tuple[str, ...] | None,
+    scene_count: int | None,
+    place_count: int,
     seed: int,
     defense: str | None,
     also: tuple[str, ...],
@@ -131,15 +155,9 @@ def _on_twin(
     open_session: Callable[[], Session],
 ) -> Path:
     from simattack.config import Part
-    from simattack.optimize import sticker
+    from simattack.optimize import patch, placing, scenes
 
-    where = f"scenario {scenario.name!r}"
-    if sites is None and any(scenario.place(site) is not None for site in scenario.sites):
-        raise ConfigError(
-            f"{where} is about no sign that a sticker could go on; name signs by --sites, or "
-            "search its attack's numbers by --on drives"
-        )
-    network = scenario.detector.build("detectors", f"{where}: field 'detector'")
+    network = scenario.detector.build("detectors", f"scenario {scenario.name!r}: field 'detector'")
     if getattr(network, "is_privileged", False):
         raise ConfigError(
             f"optimising on the twin needs a detector that looks at pictures, such as yolo; got "
@@ -153,18 +171,97 @@ def _on_twin(
     if guard is not None and not hasattr(guard, "surrogate"):
         raise ConfigError(f"--defense {defense}: has no surrogate that gradients go through")
     options = {key: value for key, value in given.items() if value is not None}
+    how = {key: value for key, value in attack.options.items() if key not in _OF_THE_PICTURE}
+    # A card says where on its surface a print goes, so the option is for the card.
+    options["centre"] = how.pop("centre", None) or (0.5, 0.5)
     try:
-        plan = sticker.StickerPlan(sites=sites or scenario.sites, seed=seed, **options)
+        plan = patch.PatchPlan(
+            attack=attack.kind, how=tuple(sorted(how.items())), scenes=scenario.digest(),
+            seed=seed, **options,
+        )  # fmt: skip
     except ValueError as error:
         raise ConfigError(str(error)) from error
     chosen = getattr(guard, "network", network)  # a defense that looks for itself is the target
     if not hasattr(chosen, "loss"):
         chosen = _black_box(chosen, scenario.detector.kind, plan, networks)
+    at = partial(scenes.settings_of, scenario, count=scene_count or 8, reach_m=plan.distance_m[1])
+    targets = (chosen, *networks) if networks else chosen
+    with tempfile.TemporaryDirectory(prefix="simattack_") as blank:
+        at(plan.recipe(Path(blank)))  # told before a server is started, if it cannot be
     with open_session() as session, Stages() as stages:
-        return sticker.optimize_sticker(
-            session, (chosen, *networks) if networks else chosen, plan, out, name, guard,
-            resume, stages.show,
+        if place_count:
+            plan = placing.place(
+                session, targets, plan, at, place_count, out, name, guard, resume, stages.show
+            )
+        return patch.optimize_patch(
+            session, targets, plan, at, out, name, guard, resume, stages.show,
+            command=command_of(sys.argv[1:]),
         )  # fmt: skip
+
+
+def command_of(argv: Sequence[str]) -> str:
+    """What makes the same patch again, wherever it is written and whoever serves."""
+    kept, words = [], iter(argv)
+    for word in words:
+        flag = word.split("=")[0]
+        if flag in ("--out", "--host", "--port") and "=" not in word:
+            next(words, None)
+        elif flag not in ("--out", "--host", "--port", "--restart"):
+            kept.append(word)
+    return shlex.join(["simattack", *kept])
+
+
+_OF_THE_PICTURE = ("patch", "fill", "size_m", "cells", "code", "seed", "goal")
+"""Options of a print that say what is printed, not where."""
+
+
+def _pair(flag: str, values: tuple[float, ...]) -> tuple[float, float]:
+    if len(values) not in (1, 2):
+        raise ConfigError(f"{flag}: expected a width and a height, or one side, got {values}")
+    return values[0], values[-1]
+
+
+def print_of(scenario: Scenario, told: str | None, sites: tuple[str, ...] | None) -> Part:
+    """The print to optimise: ``--attack``, else the scenario's own, else a sticker on --sites.
+
+    Raises:
+        ConfigError: none of these, or what is told is no attack that shows a print.
+    """
+    from simattack import reading
+    from simattack.config import Part, read_part
+    from simattack.optimize import patch
+
+    known = patch.prints_of_all()
+    own = scenario.attack
+    if told is None:
+        if own is not None and own.kind in known:
+            return own
+        if sites is not None:
+            return Part("sticker")
+        raise ConfigError(
+            f"scenario {scenario.name!r} has no print to optimise; name one by --attack "
+            f"({', '.join(known)}), or search its attack's numbers by --on drives"
+        )
+    part = read_part(reading.Reader("--attack"), _yaml(told), "")
+    if part.kind == getattr(own, "kind", None) and own is not None:
+        part = Part(part.kind, {**own.options, **part.options})
+    if ":" not in part.kind and part.kind not in known:
+        near = difflib.get_close_matches(part.kind, known, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"prints are: {', '.join(known)}"
+        raise ConfigError(f"--attack: expected an attack that shows a print, got {told!r}; {hint}")
+    return part
+
+
+def _yaml(text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        line = " ".join(str(error).split())
+        raise ConfigError(
+            f"--attack: expected a kind or a mapping, got {text!r}: {line}"
+        ) from error
 
 
 def _black_box(detector: Any, kind: str, plan: Any, others: tuple[Any, ...]) -> Any:

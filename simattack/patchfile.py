@@ -34,6 +34,8 @@ class PatchCard:
     height_m: float
     sha256: str = ""
     """Of the PNG file; empty for a picture that has no card."""
+    attack: str = ""
+    """Kind of attack it was made for, such as ``decal``."""
     surface: str = ""
     """Kind of surface it was made for, such as ``stop_sign``."""
     goal: str = ""
@@ -55,7 +57,9 @@ class PatchCard:
     """Kind of the defense it was made to get past; empty for none."""
     loss: str = ""
     sites: tuple[str, ...] = ()
-    """Surfaces the twin was calibrated at."""
+    """Where the twin was calibrated: signs, or drawn scenes by place and seed."""
+    command: str = ""
+    """That makes it."""
     eot: Mapping[str, float] = field(default_factory=dict)
     """Ranges of the random transforms."""
     scores: Mapping[str, float] = field(default_factory=dict)

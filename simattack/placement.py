@@ -36,6 +36,28 @@ class Placement:
     columns: Floats
     printed: Floats
     """(h, w) in 0..1: how much of each cell is printed matter."""
+    extent: tuple[float, float, float, float]
+    """Left, top, right, bottom of the whole picture in u, v, u, v."""
+
+    @classmethod
+    def over(
+        cls,
+        texture_px: tuple[int, ...],
+        extent: tuple[float, float, float, float],
+        matter: Floats,
+    ) -> Placement:
+        """Of cells (h, w) on so much of a texture of that height and width."""
+        left, top, right, bottom = extent
+        return cls(
+            rows=overlaps(texture_px[0], top, bottom, matter.shape[0]),
+            columns=overlaps(texture_px[1], left, right, matter.shape[1]),
+            printed=matter,
+            extent=extent,
+        )
+
+    def fit(self, picture: Image) -> Placement:
+        """The placement of another picture (h, w, 3 or 4) in the same rectangle."""
+        return Placement.over((len(self.rows), len(self.columns)), self.extent, printed(picture))
 
     @property
     def coverage(self) -> Floats:
@@ -118,11 +140,7 @@ def place(
     left, top, right, bottom = extent(surface, size_m, centre)
     height, width = surface.texture.shape[:2]
     matter = printed(sticker)
-    placement = Placement(
-        rows=overlaps(height, top, bottom, matter.shape[0]),
-        columns=overlaps(width, left, right, matter.shape[1]),
-        printed=matter,
-    )
+    placement = Placement.over((height, width), (left, top, right, bottom), matter)
     area = (right - left) * width * (bottom - top) * height * max(float(matter.mean()), 1e-9)
     cut = 1 - placement.coverage.sum() / area
     on_face = float((placement.coverage * surface.face).sum())

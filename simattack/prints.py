@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from simattack.errors import BudgetError, ConfigError
 from simattack.patchfile import load_patch
 from simattack.placement import Placement, in_outline, place
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
-from simattack.types import Floats, Frame, Image, Observation, Surface, World
+from simattack.types import Floats, Frame, Image, Observation, Running, Surface, World
 
 FILLS = ("image", "grey", "noise", "code")
 GOALS = {
@@ -32,7 +32,7 @@ GREY = 128
 MIN_SIZE_M, MAX_SIZE_M = 0.001, 100.0
 IMAGE_DEFENSES = (
     "jpeg", "bit_depth", "median", "noise", "resizing", "smoothing", "entropy", "squeezing",
-    "persistence", "masking",
+    "persistence", "masking", "retrained",
 )  # fmt: skip
 """That claim to answer what a camera is shown."""
 
@@ -54,6 +54,40 @@ class Sheet:
 
 
 @dataclass(frozen=True)
+class Format:
+    """What an optimiser makes for an attack where nobody says otherwise."""
+
+    size_m: tuple[float, float] | None = None
+    """Width and height of the whole picture; None for ``USUAL_SIZE_M``."""
+    pieces: int = 1
+    """Equal pictures along each side; 1 for a single one."""
+    gap_m: float = 0.0
+    """Between neighbours of a set."""
+    cells: int = 64
+    """Of the picture, along its longer side."""
+    distance_m: tuple[float, float] = (7.0, 60.0)
+    """From the camera, nearest and farthest, that it is made for."""
+
+
+@runtime_checkable
+class Showing(Running, Protocol):
+    """One run of a print, as ``optimize`` asks for it: any attack that offers this can be made for.
+
+    Its recipe takes ``patch`` and ``fill`` as ``Printed`` does.
+    """
+
+    @property
+    def sheet(self) -> Sheet:
+        """What is printed."""
+        ...
+
+    @property
+    def places(self) -> Sequence[tuple[Surface, Placement]]:
+        """The surfaces that show it, each with where it lies on them."""
+        ...
+
+
+@dataclass(frozen=True)
 class Printed:
     """The options of every print.
 
@@ -65,6 +99,7 @@ class Printed:
     USUAL_SIZE_M: ClassVar[tuple[float, float]] = (0.37, 0.37)
     """Of a control that has neither patch nor size."""
     GOAL: ClassVar[str] = "hide"
+    FORMAT: ClassVar[Format] = Format()
     needs: ClassVar[tuple[str, ...]] = ("camera",)
 
     patch: str | None = None
@@ -192,6 +227,16 @@ class Shown:
         for surface, texture in self._others:
             world.paint(surface, texture)
         self.show(sheet.image)
+
+    @property
+    def sheet(self) -> Sheet:
+        """What is printed."""
+        return self._sheet
+
+    @property
+    def places(self) -> tuple[tuple[Surface, Placement], ...]:
+        """The surfaces that show it, each with where it lies on them."""
+        return self._places
 
     def show(self, picture: Image) -> None:
         """Print another picture (h, w, 3 or 4) on all surfaces."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from simattack import geometry, video
+from simattack.sensors import SENSORS
 from simattack.types import (
     ActorState,
     Camera,
@@ -31,6 +32,8 @@ PICTURES_AT_M = (20.0, 10.0)
 """Distances to the stop line at which a picture of every arm is kept, to be set side by side."""
 PICTURES_AT_S = (3.0, 6.0)
 """Times at which a picture is kept instead, where there is no line."""
+ALARM = "alarm_"
+"""Before a sensor's name: its column in a trace."""
 _MATCH_IOU = 0.2
 _OLDEST_IMAGE_TICKS = 40
 
@@ -55,7 +58,8 @@ class Recording:
     none there, NaN where it looked at no new image or the sign is out of view;
     ``sign_height_px``: of the sign's projection; ``x_m``, ``y_m``, ``yaw_rad``: where the car is;
     ``believed_x_m``, ``believed_y_m``, ``believed_yaw_rad``: where it holds itself to be, NaN
-    where it does not say.
+    where it does not say; ``alarm_camera`` and so on for every sensor: the defense's alarm in 0..1,
+    0 where it raises none.
     """
 
     def __init__(self, place: Place, car: CarInfo, title: str, film: Path | None = None) -> None:
@@ -98,6 +102,7 @@ class Recording:
                 ego.pose.y_m,
                 ego.pose.yaw_rad,
                 *(float(value) for value in belief),
+                *(float(tick.verdict.alarm.get(sensor, 0.0)) for sensor in SENSORS),
             )
         )
         if self._film is not None and tick.is_new_image:
@@ -128,6 +133,7 @@ class Recording:
             "believed_x_m",
             "believed_y_m",
             "believed_yaw_rad",
+            *(ALARM + sensor for sensor in SENSORS),
         )
         table = np.array(self._rows, np.float32).reshape(-1, len(names))
         buffer = io.BytesIO()

@@ -20,6 +20,7 @@ from simattack.placement import printed
 from simattack.places import catalogue
 from simattack.recording import PICTURES_AT_M, PICTURES_AT_S, load_trace
 from simattack.results import Folder, Manifest, Plain, Row
+from simattack.sensors import SENSORS
 from simattack.summary import summarise
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -320,7 +321,7 @@ def _pictures(folder: Folder, scenario: _Scenario, seeds: Sequence[int]) -> list
                 media = folder.media(scenario.name, arm, seed)
                 path = media.with_name(f"{media.name}_{ending}.png")
                 if path.is_file():
-                    shown.append({"arm": arm, "seed": seed, "image": _photo(path)})
+                    shown.append({"arm": arm, "seed": seed, "image": photo(path)})
                     break
         if shown:
             # Clean beside attacked; the others follow.
@@ -343,9 +344,14 @@ def _plots(folder: Folder, scenario: _Scenario, seeds: Sequence[int]) -> list[Pl
     if _has_sign(scenario):
         title = "What the detector makes of the sign (0: no box on it)"
         kinds.insert(0, ("sign_score", "score of the sign", title))
-    return [
+    plots = [
         {"title": title, "svg": figures.against_distance(traces, column, label)}
         for column, label, title in kinds
+    ]
+    defended = {arm: found for arm, found in traces.items() if "+" in arm}
+    return plots + [
+        {"title": f"Alarms of the defenses for the {sensor}", "svg": svg}
+        for sensor, svg in figures.alarms(defended, SENSORS)
     ]
 
 
@@ -387,8 +393,13 @@ def _data(path: Path, kind: str) -> str:
     return _inline(path.read_bytes(), kind)
 
 
-def _photo(path: Path) -> str:
-    """A camera picture as JPEG: a quarter of its size, and nobody measures on this page."""
+def photo(path: Path) -> str:
+    """A camera picture as the content of an ``img``: a JPEG, a quarter of the size of a PNG.
+
+    Nobody measures on a page.
+    """
+    if path.suffix == ".jpg":
+        return _data(path, "image/jpeg")
     buffer = io.BytesIO()
     with Pictures.open(path) as picture:
         picture.convert("RGB").save(buffer, format="JPEG", quality=88)

@@ -22,9 +22,10 @@ import hashlib
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,7 @@ class Folder:
             if differs:
                 raise ResultsError(
                     f"{self.path} holds results of other inputs ({'; '.join(differs)}); "
-                    "give another --out, or remove the folder"
+                    "give another --out, or --renew to drive those scenarios anew"
                 )
         elif self.final.exists() or self.partial.exists():
             raise ResultsError(
@@ -170,6 +171,31 @@ class Folder:
                 "give another --out, or remove the folder"
             )
         write_json(self.manifest_path, asdict(manifest))
+
+    def renew(self, inputs: Mapping[str, Any]) -> list[str]:
+        """Give up what is of other inputs than these, and keep the rest; the scenarios given up.
+
+        Raises:
+            ResultsError: the manifest or a row is damaged.
+        """
+        if not self.manifest_path.exists():
+            return []
+        before, now = self.manifest(), tidy(dict(inputs))
+        is_same = before.inputs["versions"] == now["versions"]
+        known = before.inputs["scenarios"]
+        stale = sorted(
+            name
+            for name, content in known.items()
+            if not is_same or now["scenarios"].get(name) != content
+        )
+        rows, _ = self.rows()
+        self.finish([row for row in rows if row.result.scenario not in stale])
+        for name in stale:
+            for kind in ("traces", "media"):
+                shutil.rmtree(self.path / kind / name, ignore_errors=True)
+        plan = {name: told for name, told in before.plan.items() if name not in stale}
+        write_json(self.manifest_path, asdict(replace(before, inputs=now, plan=plan)))
+        return stale
 
     def manifest(self) -> Manifest:
         """What the folder says it was run with.

@@ -142,8 +142,6 @@ class Session:
         """Of our own embedded server; None when it is somebody else's."""
         return None if self._server is None else self._server.pid
 
-    # -- the world -----------------------------------------------------------------------------
-
     def clear(self) -> None:
         """An empty world again: no actors of ours, base textures, actor ids from the start."""
         with self._line.talking("resetting the world"):
@@ -154,9 +152,8 @@ class Session:
             self._apply_settings()
         self._painting.forget()
         self.roles.clear()
-        self.route = None
         self._states.clear()
-        self._tick = 0
+        self.route, self._tick = None, 0
 
     def set_weather(self, weather: Weather) -> None:
         """From the next tick on."""
@@ -167,11 +164,6 @@ class Session:
                 setattr(parameters, name, float(value))
             self._world.set_weather(parameters)
 
-    @property
-    def spawn_points(self) -> list[Pose]:
-        """The map's own, on driving lanes."""
-        return self.road.spawn_points
-
     def object_positions(self, kind: str) -> Floats:
         """World centres (N, 3) of the map's own ``stop sign`` or ``traffic light`` actors."""
         if kind == "stop sign":
@@ -179,9 +171,9 @@ class Session:
             centres = [a.surface.corners_m.mean(0) for a in approaches(self._map_name).values()]
             return np.array(centres).reshape(-1, 3)
         with self._line.talking("listing actors"):
-            actors = self._world.get_actors().filter("traffic.traffic_light*")
-            places = [actor.get_transform().location for actor in actors]
-        return np.array([[p.x, p.y, p.z] for p in places]).reshape(-1, 3)
+            lights = self._world.get_actors().filter("traffic.traffic_light*")
+            places = [list(vars(pose_of(one.get_transform())).values())[:3] for one in lights]
+        return np.array(places, float).reshape(-1, 3)
 
     # -- actors --------------------------------------------------------------------------------
 
@@ -239,6 +231,17 @@ class Session:
         actor = self._ego if actor_id is None else self._actors[actor_id]
         with self._line.talking("placing an actor"):
             self._actors.place(actor, pose, speed_mps, freeze)
+
+    def freeze(self) -> None:
+        """Hold everybody but the ego where they were put, until they are placed anew."""
+        ego_id = None if self._ego is None else self._ego.id
+        for actor_id, (_, pose) in self._actors.placed().items():
+            if actor_id != ego_id:
+                self.place(actor_id, pose, freeze=True)
+
+    def actor_pose(self, actor_id: int) -> Pose:
+        """Where an actor or a prop is, as the server told at the last tick."""
+        return pose_of(self._actor(actor_id).get_transform())
 
     def cruise(self, actor_id: int, speed_mps: float) -> None:
         """Let a vehicle hold a forward speed, straight on, by itself."""
@@ -350,8 +353,7 @@ class Session:
         """
         if self._ego is None:
             raise ConfigError("expected a car whose lane to follow; call spawn_ego first")
-        pose = self._where()[self._ego.id][1]
-        place = np.array([pose.x_m, pose.y_m, pose.z_m])
+        place = np.array(list(vars(self._where()[self._ego.id][1]).values())[:3])
         if self.route is not None:
             return beside(self.route.points, place, ahead_m, right_m)
         with self._line.talking("reading the map"):
@@ -372,8 +374,7 @@ class Session:
 
     def take(self, actor_id: int) -> None:
         """Take away what was ``put``; nothing happens where it is gone."""
-        prop = self._props.pop(actor_id, None)
-        if prop is not None:
+        if (prop := self._props.pop(actor_id, None)) is not None:
             with self._line.talking("taking a prop away"):
                 prop.destroy()
 
@@ -465,18 +466,16 @@ class Session:
     def _load(self, opendrive: str) -> None:
         if self._world.get_map().to_opendrive() != opendrive:
             # The map as it is written: CARLA's own walls would hide signs and billboards.
-            as_written = self._carla.OpendriveGenerationParameters(
-                wall_height=0.0, additional_width=0.0
-            )
+            walls = {"wall_height": 0.0, "additional_width": 0.0}
+            as_written = self._carla.OpendriveGenerationParameters(**walls)
             with self._line.patience():
                 self._world = self._client.generate_opendrive_world(opendrive, as_written)
         self._apply_settings()
 
     def _apply_settings(self) -> None:
         settings = self._world.get_settings()
-        settings.synchronous_mode = True
+        settings.synchronous_mode = settings.deterministic_ragdolls = True
         settings.fixed_delta_seconds = self.tick_s
-        settings.deterministic_ragdolls = True
         self._world.apply_settings(settings)
 
     def _let_lights_go(self) -> None:

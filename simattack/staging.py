@@ -90,7 +90,8 @@ def stage(
     route = replace(route, speed_limit_mps=np.minimum(route.speed_limit_mps, conditions.speed_mps))
     session.route = route
     start = session.start_pose(route)
-    session.spawn_ego(start, car=car, seed=seed)
+    every = round(car.camera_period_s / car.tick_s)
+    session.spawn_ego(start, car=car, camera_every=every, seed=seed)
     session.place(None, start, speed_mps=conditions.speed_mps)
     lights = session.watch(route)
     if conditions.red_s is not None:

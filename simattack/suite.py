@@ -53,6 +53,7 @@ def run(
     workers: int = 1,
     is_remote: bool = False,
     retry_errors: bool = False,
+    renew: bool = False,
     say: Callable[[str], None] | None = None,
     command: str | None = None,
 ) -> Finished:
@@ -65,6 +66,7 @@ def run(
         workers: processes side by side, each with a server of its own.
         is_remote: whether ``tools`` connect to somebody else's server.
         retry_errors: drive those again that ended in an error.
+        renew: give up what the folder holds of other inputs, instead of refusing it.
         say: told what went wrong on the way; stderr if None.
         command: what somebody types to get the same; the manifest keeps it.
 
@@ -87,6 +89,7 @@ def run(
     folder = Folder(out)
     known = inputs.of_run(scenarios)
     with folder.locked():
+        stale = folder.renew(known) if renew else []
         before = folder.manifest() if folder.manifest_path.exists() else Manifest({}, {})
         commands = dict.fromkeys([*before.commands, *([command] if command else [])])
         plan = _plan(suite, before.plan)
@@ -100,6 +103,8 @@ def run(
         jobs = [job for job in jobs if job.key not in finished]
         drives = sharing.once(jobs)
         with _progress(len(drives), say) as progress:
+            if stale:
+                progress.say(f"given up, as their inputs changed: {', '.join(stale)}")
             for note in notes:
                 progress.say(note)
             if len(drives) < len(jobs):
@@ -111,7 +116,7 @@ def run(
         rows, _ = folder.rows()
         folder.finish(rows)
         results.write_json(folder.summary, summarise(rows))
-    return Finished(folder, tuple(rows), len(jobs))
+    return Finished(folder, tuple(rows), len(drives))
 
 
 def rehearse(scenario: Scenario) -> None:

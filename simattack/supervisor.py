@@ -26,6 +26,8 @@ _START_S = 120.0
 """A worker that is not ready by then never will be."""
 _STOP_S = 15.0
 _TRIES = 2
+_SLOWEST = 10.0
+"""Real seconds that a second of driving may take, on a machine that does other things as well."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Supervisor:
     say: Callable[[str], None] = print
     """Told, in one line each, what went wrong and what is done about it."""
     episode_limit_s: float = 900.0
-    """Real seconds after which an episode counts as hung."""
+    """Real seconds after which an episode counts as hung, if it is not a long one."""
     _tries: dict[str, int] = field(default_factory=dict, init=False)
     _running: list[_Worker] = field(default_factory=list, init=False)
 
@@ -83,11 +85,14 @@ class Supervisor:
         finally:
             self._stop()
 
+    def _limit_s(self, job: Job) -> float:
+        return max(self.episode_limit_s, _SLOWEST * job.scenario.max_time_s)
+
     def _hand_out(self, waiting: deque[Job]) -> None:
         for worker in self._running:
             if worker.is_ready and worker.job is None and waiting:
                 job = waiting.popleft()
-                worker.deadline_s = time.monotonic() + self.episode_limit_s
+                worker.deadline_s = time.monotonic() + self._limit_s(job)
                 try:
                     worker.pipe.send(job)
                 except (BrokenPipeError, ConnectionResetError):
@@ -142,7 +147,7 @@ class Supervisor:
         if worker.job is None:
             return None
         why = (
-            f"worker hung for {self.episode_limit_s:.0f} s"
+            f"worker hung for {self._limit_s(worker.job):.0f} s"
             if is_hung
             else f"worker died (exit code {worker.process.exitcode})"
         )

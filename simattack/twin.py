@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,19 +31,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simattack.errors import CalibrationError
-from simattack.placement import Placement, overlaps
+from simattack.mips import Face, Level, level_of_detail, tensor
 from simattack.types import Detections, Floats, Image
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-VERSION = 2
+VERSION = 3
 KNOTS = 17
 """Places along display code 0..255 at which a pixel's response is stored."""
 DECODE = 2.2
 """Exponent from display code to light, used only where channels mix."""
-_LEAST_COVER = 0.02
-"""A pixel that sees less of the sticker than this shows the background."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,8 @@ class View:
     """Of the target, xyxy in the crop [px]."""
     shot: int = 0
     """Which of the calibration's shots it came from."""
+    label: str = "stop sign"
+    """What a detector should call the target; empty where that is the print itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +68,11 @@ class Twin:
     """N recorded views; ``render`` shows a picture in any of them.
 
     Arrays:
-        background (N, S, S, 3) uint8: the crop with a grey sticker.
+        background (N, S, S, 3) uint8: the crop with a grey print, or with none.
         homography (N, 3, 3): crop position [px] to u, v.
         mixing (N, 3, 3): light of the texture's channels to the camera's, rows sum to 1.
-        pixel (M, 3) int32: view, row, column of each pixel that sees the sticker, views in order.
+        pixel (M, 4) int32: view, row, column, face of each pixel that sees the print, views in
+            order.
         response (M, 3, KNOTS) float32 in 0..1: what it shows for each channel of the sticker,
             at evenly spaced codes.
         core (M,) bool: not at the edge of those pixels.
@@ -80,21 +81,13 @@ class Twin:
     """
 
     views: tuple[View, ...]
-    size_m: tuple[float, float]
-    extent: tuple[float, float, float, float]
-    """The sticker's left, top, right, bottom in u, v."""
-    texture: Image
-    """(H, W, 3) the surface's own: what shows where a sticker is cut out."""
-    last_level: int
-    """Of the texture's mip levels; 0 where the server has none."""
+    faces: tuple[Face, ...]
     background: Image
     homography: Floats
     mixing: Floats
     pixel: NDArray[np.int32]
     response: NDArray[np.float32]
     core: NDArray[np.bool_]
-    label: str = "stop sign"
-    """What a detector should call the target."""
 
     def __len__(self) -> int:
         return len(self.views)
@@ -104,18 +97,24 @@ class Twin:
         return int(self.background.shape[1])
 
     @property
-    def texture_px(self) -> tuple[int, int]:
-        """Height and width of the surface's texture."""
-        return self.texture.shape[0], self.texture.shape[1]
-
-    @property
     def distances_m(self) -> Floats:
         """(N,)"""
         return np.array([view.distance_m for view in self.views])
 
+    @property
+    def bare(self) -> Image:
+        """(h, w, 3): the part of its one face's own texture that prints lie on."""
+        (face,) = self.faces
+        height, width = face.texture.shape[:2]
+        left, top, right, bottom = face.extent
+        rows = slice(max(0, round(top * height)), round(bottom * height))
+        columns = slice(max(0, round(left * width)), round(right * width))
+        return np.ascontiguousarray(face.texture[rows, columns, :3])
+
     def target(self, index: int) -> Detections:
         """What a detector should find in the crop of a view."""
-        return Detections(np.array([self.views[index].box]), np.ones(1), (self.label,))
+        view = self.views[index]
+        return Detections(np.array([view.box]), np.ones(1), (view.label,))
 
     def render(
         self,
@@ -138,7 +137,8 @@ class Twin:
         import torch
 
         rows, owner = self._pixels_of(index)
-        place, view = self._pixel[rows, 1:], self._pixel[rows, 0]
+        mine = self._pixel[rows]
+        view, place, face = mine[:, 0], mine[:, 1:3], mine[:, 3]
         if window is None:
             side, crops = self.side_px, self._background[index]
         else:
@@ -155,14 +155,16 @@ class Twin:
         transform = self._homography[view]
         if warp is not None:
             transform = transform @ warp.to(transform)[owner]
-        seen, cover = self._sample(picture, where, transform)
+        seen, cover = self._sample(picture, where, transform, face)
         shown = self._respond(seen, rows, view)
+        least = cover.new_tensor([known.least_cover for known in self.faces])[face]
         if window is not None:
             place = place - corner.flip(1)[owner]
             inside = ((place >= 0) & (place < side)).all(1)
-            place, owner, shown, cover = place[inside], owner[inside], shown[inside], cover[inside]
+            place, owner, shown = place[inside], owner[inside], shown[inside]
+            cover, least = cover[inside], least[inside]
         spot = (owner * side + place[:, 0]) * side + place[:, 1]
-        shown = torch.where((cover > _LEAST_COVER)[:, None], shown, flat[spot])
+        shown = torch.where((cover > least)[:, None], shown, flat[spot])
         flat = flat.index_copy(0, spot, shown)
         return flat.reshape(len(index), side, side, 3).permute(0, 3, 1, 2)
 
@@ -182,36 +184,37 @@ class Twin:
         rows = np.concatenate(kept) if kept else np.zeros(0, int)
         return Twin(
             views=tuple(self.views[int(i)] for i in index),
-            size_m=self.size_m,
-            extent=self.extent,
-            texture=self.texture,
-            last_level=self.last_level,
+            faces=self.faces,
             background=self.background[list(index)],
             homography=self.homography[list(index)],
             mixing=self.mixing[list(index)],
             pixel=np.concatenate(pixel) if pixel else self.pixel[:0],
             response=self.response[rows],
             core=self.core[rows],
-            label=self.label,
         )
+
+    def moved(self, size_m: tuple[float, float], centre: tuple[float, float]) -> Twin:
+        """Of another print inside the rectangle that this one was measured for."""
+        return replace(self, faces=tuple(face.moved(size_m, centre) for face in self.faces))
 
     def save(self, path: Path) -> None:
         """Write a .npz file."""
         notes = {
             "version": VERSION,
             "views": [asdict(view) for view in self.views],
-            "size_m": self.size_m,
-            "extent": self.extent,
-            "last_level": self.last_level,
-            "label": self.label,
+            "faces": [
+                {key: value for key, value in vars(face).items() if key != "texture"}
+                for face in self.faces
+            ],
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
+        textures: dict[str, Any] = {f"texture_{i}": f.texture for i, f in enumerate(self.faces)}
         with part.open("wb") as file:
             np.savez_compressed(
                 file,
                 notes=np.array(json.dumps(notes)),
-                texture=self.texture,
+                **textures,
                 background=self.background,
                 homography=self.homography,
                 mixing=self.mixing,
@@ -240,17 +243,23 @@ class Twin:
                 )
                 return cls(
                     views=views,
-                    size_m=tuple(notes["size_m"]),
-                    extent=tuple(notes["extent"]),
-                    texture=file["texture"],
-                    last_level=int(notes["last_level"]),
+                    faces=tuple(
+                        Face(
+                            file[f"texture_{i}"],
+                            tuple(face["size_m"]),
+                            tuple(face["extent"]),
+                            tuple(face["measured"]),
+                            int(face["last_level"]),
+                            None if face["window"] is None else tuple(face["window"]),
+                        )
+                        for i, face in enumerate(notes["faces"])
+                    ),
                     background=file["background"],
                     homography=file["homography"],
                     mixing=file["mixing"],
                     pixel=file["pixel"],
                     response=file["response"].astype(np.float32),
                     core=file["core"],
-                    label=str(notes["label"]),
                 )
         except Exception as error:  # a damaged archive can fail in any way
             raise CalibrationError(
@@ -262,24 +271,24 @@ class Twin:
 
     @cached_property
     def _background(self) -> Tensor:
-        return _tensor(self.background)
+        return tensor(self.background)
 
     @cached_property
     def _homography(self) -> Tensor:
-        return _tensor(self.homography).float()
+        return tensor(self.homography).float()
 
     @cached_property
     def _mixing(self) -> Tensor | None:
         plain = np.abs(self.mixing - np.eye(3)).max(initial=0.0) < 1e-6
-        return None if plain else _tensor(self.mixing).float()
+        return None if plain else tensor(self.mixing).float()
 
     @cached_property
     def _pixel(self) -> Tensor:
-        return _tensor(self.pixel).long()
+        return tensor(self.pixel).long()
 
     @cached_property
     def _response(self) -> Tensor:
-        return _tensor(self.response)
+        return tensor(self.response)
 
     @cached_property
     def _starts(self) -> NDArray[np.int64]:
@@ -287,23 +296,35 @@ class Twin:
         return np.searchsorted(self.pixel[:, 0], np.arange(len(self) + 1))
 
     @cached_property
-    def _levels(self) -> tuple[int, int]:
-        """The finest and the coarsest mip level that any view can ask for."""
-        edge = 1.0  # a warp may bring the sticker a little nearer or farther
-        low, high = self.last_level, 0
-        for view in range(len(self)):
-            mine = self.pixel[self.pixel[:, 0] == view][:, 1:]
+    def _levels(self) -> tuple[tuple[int, int], ...]:
+        """The finest and the coarsest mip level of each face that any view can ask for."""
+        edge = 1.0  # a warp may bring the print a little nearer or farther
+        found = []
+        for number, face in enumerate(self.faces):
+            mine = self.pixel[self.pixel[:, 3] == number]
+            low, high = face.last_level, 0
             if len(mine):
-                where = np.column_stack([mine[:, ::-1] + 0.5, np.ones(len(mine))])
-                level = _level(
-                    _tensor(where), _tensor(self.homography[[view] * len(mine)]), self.texture_px
-                )
+                where = np.column_stack([mine[:, 2:0:-1] + 0.5, np.ones(len(mine))])
+                texels = self._grids[0][number : number + 1].double()
+                level = level_of_detail(tensor(where), tensor(self.homography[mine[:, 0]]), texels)
                 low = min(low, int(np.floor(float(level.min()) - edge)))
-                high = max(high, int(np.ceil(float(level.max()) + edge)) + 1)
-        return max(low, 0), min(max(high, low), self.last_level)
+                high = int(np.ceil(float(level.max()) + edge)) + 1
+            low = max(low, 0)
+            found.append((low, max(low, min(high, face.last_level))))
+        return tuple(found)
 
     @cached_property
-    def _placements(self) -> dict[bytes, list[_Level]]:
+    def _grids(self) -> tuple[Tensor, Tensor]:
+        """(F, 2) texels along the whole surface's u and v, and (F, 4) the windows."""
+        windows = np.array([face.window or (0.0, 0.0, 1.0, 1.0) for face in self.faces])
+        shown = np.array([face.texture_px[::-1] for face in self.faces], float)
+        return (
+            tensor(shown / (windows[:, 2:] - windows[:, :2])).float(),
+            tensor(windows).float(),
+        )
+
+    @cached_property
+    def _placements(self) -> dict[bytes, list[Level]]:
         return {}
 
     def _pixels_of(self, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -315,55 +336,58 @@ class Twin:
         owner = [torch.full((len(part),), k) for k, part in enumerate(rows)]
         return torch.cat(rows), torch.cat(owner)
 
-    def _pyramid(self, printed: Floats) -> list[_Level]:
-        """The sticker's place on each mip level, halved level by level; (h, w) printed."""
-        key = repr(printed.shape).encode() + printed.tobytes()
+    def _pyramid(self, number: int, printed: Floats) -> list[Level]:
+        """The print's place on each mip level of a face, halved level by level; (h, w) printed."""
+        key = repr((number, printed.shape)).encode() + printed.tobytes()
         if key not in self._placements:
-            placement = placed(self, printed)
-            low, high = self._levels
-            rows, columns = placement.rows, placement.columns
-            bare = np.outer(rows.sum(1), columns.sum(1)) - placement.coverage
-            own = self.texture / 255 * bare[:, :, None]
-            found = []
-            for level in range(high + 1):
-                if level >= low:
-                    found.append(_Level(*(_tensor(a).float() for a in (rows, columns, own))))
-                rows, columns = _halved(rows), _halved(columns)
-                own = _halved(_halved(own).swapaxes(0, 1)).swapaxes(0, 1)
-            self._placements[key] = found
+            self._placements[key] = self.faces[number].pyramid(printed, *self._levels[number])
         return self._placements[key]
 
-    def _sample(self, picture: Tensor, where: Tensor, transform: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean colour (P, 3) in the sticker's part of each pixel's footprint, and that part (P,).
+    def _sample(
+        self, picture: Tensor, where: Tensor, transform: Tensor, face: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Mean colour (P, 3) in the print's part of each pixel's footprint, and that part (P,).
 
-        Where the sticker is cut out, the colour is the surface's own.
+        Where the print is cut out, the colour is the surface's own; on a carrier there is none.
+
+        Args:
+            picture: (3 or 4, h, w).
+            where: (P, 3) positions in the crop.
+            transform: (P, 3, 3) to u, v.
+            face: (P,) number of what each looks at.
         """
         import torch
         from torch.nn.functional import embedding_bag
 
-        tables, shapes, offsets = [], [], [0]
         colours, matter = picture[:3], torch.ones_like(picture[0])
         if len(picture) == 4:
             matter = picture[3].detach()
             colours = colours * matter
-        for at in self._pyramid(matter.double().numpy()):
-            spread = torch.einsum("Hh,chw,Ww->HWc", at.rows, colours, at.columns) + at.own
-            cover = torch.outer(at.rows.sum(1), at.columns.sum(1))
-            tables.append(torch.cat([spread, cover[..., None]], 2).reshape(-1, 4))
-            shapes.append((len(at.rows), len(at.columns)))
-            offsets.append(offsets[-1] + len(tables[-1]))
+        tables, firsts = [], []
+        shapes: list[tuple[int, int]] = []
+        offsets = [0]
+        for number in range(len(self.faces)):
+            firsts.append(len(shapes))
+            for at in self._pyramid(number, matter.double().numpy()):
+                spread = torch.einsum("Hh,chw,Ww->HWc", at.rows, colours, at.columns)
+                own, cover = at.own[..., :3], at.own[..., 3:]
+                tables.append(torch.cat([spread + own, cover], 2).reshape(-1, 4))
+                shapes.append((len(at.rows), len(at.columns)))
+                offsets.append(offsets[-1] + len(tables[-1]))
         table = torch.cat(tables)
-        low, high = self._levels
+        low, high = torch.tensor(self._levels, dtype=where.dtype)[face].unbind(1)
+        grid, window = (part[face] for part in self._grids)
+        first = torch.tensor(firsts)[face]
         q = (transform @ where[:, :, None])[:, :, 0]
-        uv = q[:, :2] / q[:, 2:]
-        level = _level(where, transform, self.texture_px).clamp(low, high)
+        uv = (q[:, :2] / q[:, 2:] - window[:, :2]) / (window[:, 2:] - window[:, :2])
+        level = level_of_detail(where, transform, grid).clamp(low, high)
         fine = level.floor()
         part = level - fine
         taps, weights = [], []
         sizes, starts = torch.tensor(shapes), torch.tensor(offsets)
         for step, share in ((0, 1 - part), (1, part)):
-            number = (fine.long() + step - low).clamp(max=len(shapes) - 1)
-            size = sizes[number]
+            rung = first + (fine + step).minimum(high).long() - low.long()
+            size = sizes[rung]
             spot = uv * size.flip(1) - 0.5
             corner = spot.floor()
             rest = spot - corner
@@ -373,7 +397,7 @@ class Twin:
                     y = (corner[:, 1].long() + down).clamp(min=0).minimum(size[:, 0] - 1)
                     wx = rest[:, 0] if right else 1 - rest[:, 0]
                     wy = rest[:, 1] if down else 1 - rest[:, 1]
-                    taps.append(starts[number] + y * size[:, 1] + x)
+                    taps.append(starts[rung] + y * size[:, 1] + x)
                     weights.append(share * wx * wy)
         mixed = embedding_bag(
             torch.stack(taps, 1), table, per_sample_weights=torch.stack(weights, 1), mode="sum"
@@ -392,54 +416,3 @@ class Twin:
         curve = self._response[rows]
         before, after = curve.gather(2, knot)[:, :, 0], curve.gather(2, knot + 1)[:, :, 0]
         return before + (after - before) * (spot - knot[:, :, 0])
-
-
-@dataclass(frozen=True, eq=False)
-class _Level:
-    """A placement on one mip level."""
-
-    rows: Tensor
-    """(H_l, h)"""
-    columns: Tensor
-    """(W_l, w)"""
-    own: Tensor
-    """(H_l, W_l, 3) what the surface shows through the cut-outs."""
-
-
-def placed(twin: Twin, printed: Floats) -> Placement:
-    """The placement of a picture, (h, w) of it printed, on the twin's texture."""
-    left, top, right, bottom = twin.extent
-    height, width = twin.texture_px
-    rows, columns = printed.shape
-    return Placement(
-        overlaps(height, top, bottom, rows), overlaps(width, left, right, columns), printed
-    )
-
-
-def _level(where: Tensor, transform: Tensor, texture_px: tuple[int, int]) -> Tensor:
-    """Level of detail (P,) at positions (P, 3) under maps (P, 3, 3) to u, v."""
-    import torch
-
-    q = (transform @ where[:, :, None])[:, :, 0]
-    uv, depth = q[:, :2] / q[:, 2:], q[:, 2]
-    texels = uv.new_tensor([texture_px[1], texture_px[0]])
-    steps = []
-    for axis in (0, 1):
-        # d(uv)/dx of a projective map, by the quotient rule.
-        step = (transform[:, :2, axis] - uv * transform[:, 2, axis, None]) / depth[:, None]
-        steps.append((step * texels).square().sum(1))
-    return 0.5 * torch.log2(torch.maximum(*steps).clamp(min=1e-12))
-
-
-def _halved(axis: Floats) -> Floats:
-    """One axis of a placement on the next mip level: means of two texels."""
-    if len(axis) == 1:
-        return axis
-    even = axis[: len(axis) // 2 * 2]
-    return np.asarray((even[0::2] + even[1::2]) / 2, float)
-
-
-def _tensor(array: NDArray[Any]) -> Tensor:
-    import torch
-
-    return torch.from_numpy(np.array(array))

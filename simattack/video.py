@@ -49,6 +49,21 @@ def draw(image: Image, seen: Detections, caption: Caption, sign_box: Floats | No
         caption: what to write.
         sign_box: (4,) xyxy [px] where the sign truly is; shown enlarged, or None.
     """
+    picture = Pictures.fromarray(with_boxes(image, seen))
+    pen = ImageDraw.Draw(picture)
+    if sign_box is not None:
+        _inset(picture, image, sign_box)
+    _write(pen, (6, 6), caption.title, 18, (255, 255, 255), (30, 30, 30))
+    text = f"{3.6 * caption.speed_mps:.0f} km/h"
+    if caption.distance_m is not None:
+        where = "to the line" if caption.distance_m >= 0 else "past the line"
+        text += f"   {abs(caption.distance_m):.1f} m {where}"
+    _write(pen, (6, image.shape[0] - 28), text, 18, (255, 255, 255), (30, 30, 30))
+    return np.asarray(picture)
+
+
+def with_boxes(image: Image, seen: Detections) -> Image:
+    """The image (H, W, 3) with the boxes and scores of detections; the input stays as it is."""
     picture = Pictures.fromarray(image)
     pen = ImageDraw.Draw(picture)
     for box, score, label in zip(seen.boxes, seen.scores, seen.labels, strict=True):
@@ -58,14 +73,6 @@ def draw(image: Image, seen: Detections, caption: Caption, sign_box: Floats | No
             continue
         pen.rectangle((left, top, right, bottom), outline=color, width=2)
         _write(pen, (left, max(top - 15, 0)), f"{label} {score:.2f}", 12, (0, 0, 0), color)
-    if sign_box is not None:
-        _inset(picture, image, sign_box)
-    _write(pen, (6, 6), caption.title, 18, (255, 255, 255), (30, 30, 30))
-    text = f"{3.6 * caption.speed_mps:.0f} km/h"
-    if caption.distance_m is not None:
-        where = "to the line" if caption.distance_m >= 0 else "past the line"
-        text += f"   {abs(caption.distance_m):.1f} m {where}"
-    _write(pen, (6, image.shape[0] - 28), text, 18, (255, 255, 255), (30, 30, 30))
     return np.asarray(picture)
 
 

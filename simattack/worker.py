@@ -6,8 +6,10 @@ closes the pipe, and closes its server first.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -177,6 +179,7 @@ def work(pipe: Connection, tools: Tools) -> None:
     # The supervisor decides when a run ends; Ctrl-C reaches the whole process group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     if tools.prepare is not None:
         tools.prepare()
     with Bench(tools) as bench:
@@ -186,6 +189,13 @@ def work(pipe: Connection, tools: Tools) -> None:
                 pipe.send(bench.run(job))
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return  # the supervisor is gone
+
+
+def _end_with(parent: int) -> None:
+    """End this process, in the middle of an episode if need be, once its parent is gone."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Bench:

@@ -7,11 +7,13 @@ and film are curves of this file's own, by weather.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from simattack.attacks.sticker import Sticker
 from simattack.geometry import compose, homography, project
+from simattack.standpoints import Setting, Standpoint, Survey, before_sign
 from simattack.types import (
     ActorState,
     Camera,
@@ -46,6 +48,18 @@ def sign(name: str = "sign", size_px: int = TEXTURE_PX, side_m: float = 0.75) ->
     return Surface(name, name, np.array(corners, float), texture, octagon(size_px))
 
 
+def before_signs(size_m: float = 0.37, names: Sequence[str] = ("sign",)) -> list[Setting]:
+    """A grey sticker of that side on each of the signs."""
+    return [before_sign(Sticker(fill="grey", size_m=size_m), name) for name in names]
+
+
+def survey(
+    stands: Sequence[Standpoint], weathers: Sequence[Weather], size_m: float = 0.37
+) -> Survey:
+    """Those standpoints before the sign."""
+    return Survey(before_signs(size_m), stands, weathers)
+
+
 class PinholeScene:
     """What the twin needs of a session."""
 
@@ -67,8 +81,15 @@ class PinholeScene:
         noise = np.random.default_rng(5)
         self.backdrop = noise.integers(60, 190, (480, 640, 3)).astype(np.uint8)
 
+    @property
+    def approaches(self) -> Mapping[str, Surface]:
+        return self.signs
+
     def clear(self) -> None:
         self.painted.clear()
+
+    def start_pose(self, route: Route) -> Pose:
+        return Pose(float(route.points[0, 0]))
 
     def set_weather(self, weather: Weather) -> None:
         self.weather = weather

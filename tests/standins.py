@@ -148,6 +148,10 @@ def interrupt():
     time.sleep(30)
 
 
+def dawdle():
+    time.sleep(6)
+
+
 @contextlib.contextmanager
 def own_registry():
     """What is registered inside is forgotten afterwards: other tests go over all there is."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -294,6 +295,48 @@ def test_output_into_a_closed_pipe_ends_quietly():
     assert done.stderr == ""
 
 
-def test_a_sticker_for_a_scenario_without_a_sign_is_one_line(go):
-    code, _, err = go("optimize", "curve", "--name", "z")
-    assert code == 1 and "scenario 'curve' is about no sign" in err and "--on drives" in err
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ([], r"'curve' has no print to optimise; name one by --attack \(billboard, .*--on drives"),
+        (["--attack", "gnss_jamming"], r"an attack that shows a print, got 'gnss_jamming'; prints"),
+        (["--attack", "decals"], r"got 'decals'; did you mean 'decal'\?"),
+        (["--attack", "{kind: decal"], r"--attack: expected a kind or a mapping, got '{kind: d"),
+        (["--attack", "{kind: decal, hwo: x}"], r"'decal' has no option 'hwo'; did you mean 'who'"),
+        (["--attack", "sticker"], r"site 'curve_1' is a place without a sign to put a sticker on"),
+        (["--attack", "billboard"], r"label \(of goal 'appear'\) must be one of person, "),
+        (["--attack", "decal", "--size-m", "1", "2", "3"], r"--size-m: expected a width and a h"),
+        (["--attack", "decal", "--distance-m", "9", "3"], r"distance_m needs a nearest above 0"),
+    ],
+)
+def test_what_cannot_be_optimised_is_told_in_one_line_before_anything_starts(
+    go, flags, told, monkeypatch
+):
+    def refuse(*_):
+        raise AssertionError("nothing may be launched")
+
+    monkeypatch.setattr("simattack.session.Session.launch", refuse)
+    code, _, err = go("optimize", "curve", "--name", "z", *flags)
+    assert code == 1 and err.count("\n") == 1 and re.search(told, err), err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--temperature", "4"], "--temperature goes with --lesson distilled, got --lesson labels"),
+        (
+            ["--lesson", "distilled", "--consistency", "1"],
+            "--consistency goes with --lesson adversarial, got --lesson distilled",
+        ),
+        (
+            ["--lesson", "distilled", "--temperature", "0.5"],
+            "--temperature must be a number, from 1 to 100, got 0.5",
+        ),
+        (["--lesson", "adversarial", "--start", "no_such"], "'no_such', which does not exist"),
+        (["--what", "signals", "--lesson", "distilled"], "go with --what detector"),
+    ],
+)
+def test_a_lesson_s_wrong_flag_is_one_line(go, tmp_path, flags, message):
+    code, _, err = go("train", "x", "--out", str(tmp_path), *flags)
+    assert code == 1 and message in err and err.count("\n") == 1
+    assert not list(tmp_path.iterdir())

@@ -28,7 +28,7 @@ def test_the_drive_environment_meets_gymnasiums_contract(session: Session) -> No
 @pytest.mark.filterwarnings("ignore:.*WARN.*:UserWarning")
 def test_the_attack_environment_meets_gymnasiums_contract(session: Session) -> None:
     check_env(AttackEnv("stop_sign", session, mode="design", max_ticks=6))
-    for knowledge in ("black", "grey", "white"):
+    for knowledge in ("black", "white"):
         env = AttackEnv("curve", session, knowledge=knowledge, sensors=BLIND, max_ticks=21)
         check_env(env, skip_render_check=True)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import subprocess
 
@@ -93,6 +94,17 @@ def test_a_place_without_line_and_sign_is_recorded_as_unknown(tmp_path):
     trace = load_trace(tmp_path / "t.npz")
     assert np.isnan(trace["distance_m"]).all() and np.isnan(trace["sign_score"]).all()
     assert trace["speed_mps"] == pytest.approx([5.0])
+
+
+def test_alarms_are_recorded_by_sensor_and_none_is_zero(tmp_path):
+    recording = Recording(Place(), CarInfo(), "x")
+    recording(tick(0, 0.0), look(0, 0))
+    loud = dataclasses.replace(tick(1, 0.0), verdict=Verdict(Detections.none(), {"gnss": 0.75}))
+    recording(loud, look(0.05, 0))
+    recording.save(tmp_path / "t.npz")
+    trace = load_trace(tmp_path / "t.npz")
+    assert trace["alarm_gnss"].tolist() == [0.0, 0.75]
+    assert trace["alarm_camera"].tolist() == [0.0, 0.0]
 
 
 def test_drawing_marks_the_boxes_and_leaves_the_image_alone():

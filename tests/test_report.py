@@ -210,3 +210,18 @@ def test_the_table_for_the_terminal_has_one_row_an_arm_in_the_plans_order(run):
     assert head[:3] == ["arm", "episodes", "ran the stop sign"]
     assert [row[0] for row in body] == ["clean", "control_grey", "attacked"]
     assert body[2][2] == "5 of 5 (57–100 %)"
+
+
+def test_alarms_are_plotted_for_sensors_that_had_some_and_old_traces_have_none():
+    def trace(**columns):
+        return {"time_s": np.arange(3.0), "distance_m": np.full(3, np.nan), **columns}
+
+    quiet, loud = np.zeros(3), np.array([0.0, 1.0, 1.0])
+    traces = {
+        "attacked+a": [trace(alarm_gnss=loud, alarm_imu=quiet)],
+        "clean+a": [trace(alarm_gnss=quiet, alarm_imu=quiet)],
+        "attacked+old": [trace()],
+    }
+    ((sensor, svg),) = figures.alarms(traces, ("camera", "gnss", "imu"))
+    assert sensor == "gnss" and "clean+a" in svg and "attacked+old" not in svg
+    assert figures.alarms({"attacked+old": [trace()]}, ("gnss",)) == []

@@ -12,7 +12,9 @@ from standins import PARTS, SCENARIO, write_scenario
 from simattack import config, suite
 from simattack.errors import ConfigError, ResultsError, ServerGone, WeightsError
 from simattack.recording import load_trace
-from simattack.worker import Tools
+from simattack.results import Folder
+from simattack.supervisor import Supervisor
+from simattack.worker import Job, Tools
 
 
 @pytest.fixture(autouse=True)
@@ -205,7 +207,7 @@ def test_entries_of_one_scenario_meet_the_same_days_and_share_the_same_drives(
     finished, said = go(two_attacks, out)
     assert said == ["8 episodes want 6 drives: equal ones are driven once"]
     assert len((out / "timing.jsonl").read_text().splitlines()) == 6
-    assert (len(finished.rows), finished.n_new) == (8, 8)
+    assert (len(finished.rows), finished.n_new) == (8, 6)
     lines = [json.loads(line) for line in (out / "episodes.jsonl").read_text().splitlines()]
     rows = {(row["scenario"], row["arm"], row["seed"]): row for row in lines}
     for seed in (0, 1):
@@ -243,3 +245,43 @@ def test_a_car_of_other_sensors_shares_no_drive(two_attacks, tmp_path):
     )
     _, said = go(suite_of, tmp_path / "x")
     assert said == []
+
+
+def test_renewing_gives_up_only_what_is_of_other_inputs(two_attacks, tmp_path):
+    out, few = tmp_path / "x", two_attacks.select(None, 1)
+    go(few, out)
+    before = {(row.result.scenario, row.result.arm): row for row in Folder(out).rows()[0]}
+    entry = few.entries[1]
+    assert entry.scenario.attack is not None
+    stronger = dataclasses.replace(
+        entry.scenario, attack=entry.scenario.attack.with_options(power=3.0)
+    )
+    renewed = config.Entry(stronger, stronger.arms(), entry.seeds)
+    changed = config.Suite("two", (few.entries[0], renewed))
+    with pytest.raises(ResultsError, match="--renew"):
+        go(changed, out)
+    finished, said = go(changed, out, renew=True)
+    assert said == ["given up, as their inputs changed: roll_standin"] and finished.n_new == 1
+    after = {(row.result.scenario, row.result.arm): row for row in finished.rows}
+    assert after.keys() == before.keys()
+    for key, row in after.items():
+        assert (row.key == before[key].key) == (key[0] == "roll")
+    # The clean drive of the changed entry is the other's, and is not driven again.
+    assert len((out / "timing.jsonl").read_text().splitlines()) == 4
+
+
+@pytest.mark.slow
+def test_an_episode_that_hangs_is_repeated_once_and_a_long_one_has_longer(tmp_path):
+    plan = config.read(write_scenario(tmp_path, SCENARIO + "max_time_s: 0.2\n"))
+    scenario = plan.entries[0].scenario
+    attacked = next(arm for arm in scenario.arms() if arm.name == "attacked")
+    job = Job("key", scenario, attacked, 0, scenario.draw(0), tmp_path / "trace.npz")
+    said: list[str] = []
+    hanging = Supervisor(bad(tmp_path, standins.dawdle), say=said.append, episode_limit_s=1.0)
+    (outcome,) = hanging.run([job])
+    assert outcome.result.error == "WorkerHung: in the episode and again when it was repeated"
+    assert "worker hung for 2 s" in said[0] and "again" in said[1]
+    (tmp_path / "tries").unlink()
+    long = dataclasses.replace(job, scenario=dataclasses.replace(scenario, max_time_s=2.0))
+    (outcome,) = dataclasses.replace(hanging).run([long])
+    assert outcome.result.error is None and len(said) == 2

@@ -9,7 +9,7 @@ from simattack.patchfile import Patch, PatchCard
 from simattack.standpoints import standpoints
 from simattack.transfer import knowledge, matrix, table, write
 from simattack.types import Weather
-from tests.pinhole import PinholeScene
+from tests.pinhole import PinholeScene, survey
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -37,8 +37,8 @@ def patch(**card):
 @pytest.fixture(scope="module")
 def cells():
     scene = PinholeScene()
-    stands = standpoints(scene, ["sign"], 4, 1, np.random.default_rng(0))
-    twin = calibrate(scene, stands, [Weather()], (0.37, 0.37))
+    stands = standpoints(["sign"], 4, 1, np.random.default_rng(0))
+    twin = calibrate(scene, survey(stands, [Weather()]))
     detectors = {"red": Channel(0), "blue": Channel(2)}
     return matrix(twin, [patch(detector="red")], detectors, threshold=0.3)
 

@@ -4,13 +4,21 @@ import numpy as np
 import pytest
 import torch
 
+from simattack.attacks.sticker import Sticker
 from simattack.calibration import calibrate, constant_paints
 from simattack.errors import BudgetError, CalibrationError
 from simattack.placement import place
-from simattack.standpoints import Standpoint, Survey, record, standpoints
-from simattack.twin import Twin, placed
-from simattack.types import Pose, Weather
-from tests.pinhole import PinholeScene
+from simattack.standpoints import (
+    Standpoint,
+    Survey,
+    before_sign,
+    pose_at,
+    record,
+    standpoints,
+)
+from simattack.twin import Twin
+from simattack.types import Weather
+from tests.pinhole import PinholeScene, survey
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -19,15 +27,15 @@ SIZE_M = (0.37, 0.37)
 WEATHERS = [Weather(), Weather(fog_density=30.0, sun_altitude_angle=20.0)]
 
 
-def stands(scene, count=6, seed=0):
-    return standpoints(scene, ["sign"], count, len(WEATHERS), np.random.default_rng(seed))
+def stands(count=6, seed=0):
+    return standpoints(["sign"], count, len(WEATHERS), np.random.default_rng(seed))
 
 
 @pytest.fixture(scope="module")
 def measured():
     scene = PinholeScene()
-    where = stands(scene)
-    return scene, where, calibrate(scene, where, WEATHERS, SIZE_M)
+    where = stands()
+    return scene, where, calibrate(scene, survey(where, WEATHERS))
 
 
 def squares(seed, cells=12):
@@ -46,7 +54,7 @@ def psnr(error):
 
 def errors_of(scene, where, twin, picture):
     """Per view: twin minus scene, and scene minus its own mean, at the core pixels (P, 3)."""
-    shots = record(scene, Survey(where, WEATHERS, SIZE_M), {"it": picture})
+    shots = record(scene, survey(where, WEATHERS), {"it": picture})
     shown = twin.render(as_tensor(picture), torch.arange(len(twin))).permute(0, 2, 3, 1).numpy()
     for i, shot in enumerate(shots):
         left, top = twin.views[i].corner_px
@@ -83,10 +91,26 @@ def test_a_wrong_homography_shows_at_once(measured):
 def test_mixed_channels_are_unmixed():
     mixing = np.array([[0.8, 0.15, 0.05], [0.1, 0.8, 0.1], [0.0, 0.2, 0.8]])
     scene = PinholeScene(mixing)
-    where = stands(scene, 3)
-    twin = calibrate(scene, where, WEATHERS, SIZE_M)
+    where = stands(3)
+    twin = calibrate(scene, survey(where, WEATHERS))
     assert np.abs(twin.mixing - mixing).max() < 0.08
     assert min(psnr(error) for error, _ in errors_of(scene, where, twin, squares(3))) > 28
+
+
+def test_a_twin_of_the_whole_face_tells_of_a_print_anywhere_on_it():
+    scene, where = PinholeScene(), stands(4)
+    whole = dataclasses.replace(survey(where, WEATHERS), is_whole=True)
+    twin = calibrate(scene, whole).moved((0.3, 0.2), (0.4, 0.6))
+    sticker = Sticker(fill="grey", size_m=(0.3, 0.2), centre=(0.4, 0.6))
+    there = Survey([before_sign(sticker, "sign")], where, WEATHERS)
+    picture = squares(1)
+    for i, shot in enumerate(record(scene, there, {"it": picture})):
+        left, top = twin.views[i].corner_px
+        true = shot.frames["it"][top : top + 256, left : left + 256] / 255
+        shown = twin.render(as_tensor(picture), torch.tensor([i]))[0].permute(1, 2, 0).numpy()
+        face = twin.mask(i)  # of the whole sign: what is not sticker shows the sign itself
+        error = psnr(shown[face] - true[face])
+        assert error > 38 and error - psnr(true[face] - true[face].mean(0)) > 10
 
 
 def test_gradients_reach_every_cell_of_the_picture(measured):
@@ -173,8 +197,9 @@ def test_a_sign_cut_by_the_frame_is_a_view_while_half_of_it_is_seen():
         np.array([300, 314]), scene.camera.focal_px
     )  # of 320 px; the mount adds 13
     yaws = np.arctan2(3.0, 10.0) - bearings
-    cut, gone = (Standpoint("sign", Pose(49.1, yaw_rad=float(yaw)), 0) for yaw in yaws)
-    twin = calibrate(scene, [cut, gone], [Weather()], SIZE_M)
+    away = float(np.hypot(np.hypot(10.0, 3.0), 0.7))
+    cut, gone = (Standpoint("sign", away, 0.0, float(yaw), 0) for yaw in yaws)
+    twin = calibrate(scene, survey([cut, gone], [Weather()]))
     assert len(twin) == 1
     view = twin.views[0]
     assert view.corner_px[0] + view.box[2] == 640
@@ -185,38 +210,40 @@ def test_a_sign_cut_by_the_frame_is_a_view_while_half_of_it_is_seen():
 def test_a_flickering_background_is_refused():
     scene = PinholeScene(flicker=4)
     with pytest.raises(CalibrationError, match=r"off the surface 'sign' changes by \d+ of 255"):
-        calibrate(scene, stands(scene), WEATHERS, SIZE_M)
+        calibrate(scene, survey(stands(), WEATHERS))
 
 
 def test_a_camera_that_drifts_between_paints_is_refused():
     scene = PinholeScene(drift_m=0.01)
     with pytest.raises(CalibrationError, match=r"moved by .* between two paints"):
-        calibrate(scene, stands(scene), WEATHERS, SIZE_M)
+        calibrate(scene, survey(stands(), WEATHERS))
 
 
 def test_an_unseen_sticker_is_refused():
     scene = PinholeScene(is_hidden=True)
     with pytest.raises(CalibrationError, match="seen from 0 of 6"):
-        calibrate(scene, stands(scene), WEATHERS, SIZE_M)
+        calibrate(scene, survey(stands(), WEATHERS))
 
 
 def test_a_calibration_gives_the_scene_back():
     scene = PinholeScene()
     with pytest.raises(BudgetError):
-        record(scene, Survey(stands(scene), WEATHERS, (0.8, 0.8)), constant_paints())
+        record(scene, survey(stands(), WEATHERS, 0.8), constant_paints())
     assert scene.paints == 0
-    record(scene, Survey(stands(scene), WEATHERS, SIZE_M), constant_paints())
+    record(scene, survey(stands(), WEATHERS), constant_paints())
     assert not scene.painted
 
 
 def test_standpoints_cover_the_distances_evenly():
     scene = PinholeScene()
-    found = standpoints(scene, ["sign"], 20, 2, np.random.default_rng(3), (8.0, 45.0))
-    eyes = np.array([(s.pose.x_m + 0.9, s.pose.y_m, 1.5) for s in found])
+    found = standpoints(["sign"], 20, 2, np.random.default_rng(3), (8.0, 45.0))
+    route, middle = scene.route_to("sign", 80.0), np.array([60.0, 3.0, 2.2])
+    poses = [pose_at(stand, route, middle, scene.camera) for stand in found]
+    eyes = np.array([(pose.x_m + 0.9, pose.y_m, 1.5) for pose in poses])
     away = np.linalg.norm(eyes - (60, 3, 2.2), axis=1)
     assert np.histogram(away, 4, (8, 45))[0].tolist() == [5, 5, 5, 5]
     assert {s.weather for s in found} == {0, 1}
-    assert np.abs([s.pose.y_m for s in found]).max() <= 0.4
+    assert np.abs([pose.y_m for pose in poses]).max() <= 0.4
 
 
 def test_the_mask_is_as_large_as_the_sticker_looks(measured):
@@ -230,7 +257,7 @@ def test_the_mask_is_as_large_as_the_sticker_looks(measured):
 def test_place_agrees_with_the_twin_on_the_texels(measured):
     twin = measured[2]
     here = place(measured[0].surface("sign"), SIZE_M, squares(0))
-    np.testing.assert_allclose(placed(twin, np.ones((12, 12))).rows, here.rows)
+    np.testing.assert_allclose(twin.faces[0].placed(np.ones((12, 12))).rows, here.rows)
 
 
 def test_a_window_shows_that_part_of_the_whole_crop(measured):

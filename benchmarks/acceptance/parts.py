@@ -44,13 +44,14 @@ def twin(work: Work) -> Finding:
     """The twin against the simulator, for the shipped patch and for a random saturated one."""
     import numpy as np
 
+    from simattack import registry
     from simattack.config import read_scenario
     from simattack.gap import DISTANCE_M, UNSEEN_WEATHERS, measure_gap, saturated
-    from simattack.optimize.sticker import scorer_of
+    from simattack.optimize.patch import scorer_of
     from simattack.patchfile import load_patch
     from simattack.placement import in_outline
     from simattack.session import Session
-    from simattack.standpoints import Survey, standpoints
+    from simattack.standpoints import Survey, before_sign, standpoints
 
     scenario = read_scenario("stop_sign")
     assert scenario.attack is not None
@@ -66,8 +67,10 @@ def twin(work: Work) -> Finding:
             print(f"    {stage}: {done} of {of}", file=sys.stderr, flush=True)
 
     with Session.launch(scenario.map) as session:
-        stands = standpoints(session, scenario.sites, 24, len(UNSEEN_WEATHERS), rng, DISTANCE_M)
-        survey = Survey(stands, UNSEEN_WEATHERS, patch.size_m, patch.card.centre)
+        stands = standpoints(scenario.sites, 24, len(UNSEEN_WEATHERS), rng, DISTANCE_M)
+        sticker = registry.build("attacks", "sticker", {"patch": patch.name}, "accept")
+        settings = [before_sign(sticker, site) for site in scenario.sites]
+        survey = Survey(settings, stands, UNSEEN_WEATHERS)
         pictures = {"patch": patch.image, "random": noise}
         gaps = measure_gap(session, survey, pictures, scorer, progress=told)
     targets = []

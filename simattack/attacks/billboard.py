@@ -16,7 +16,7 @@ import numpy as np
 from simattack.checks import choice, number
 from simattack.errors import BudgetError
 from simattack.placement import Placement
-from simattack.prints import Printed, Sheet, Shown, placed, within_m2
+from simattack.prints import Format, Printed, Sheet, Shown, placed, within_m2
 from simattack.registry import register
 from simattack.standing import pole, spot, standing
 from simattack.timing import Timer, Timing
@@ -43,6 +43,8 @@ class Billboard(Printed):
     MIN_ASIDE_M = 2.5
     """From the lane's middle to the board's nearer edge: half a lane and a verge."""
     USUAL_SIZE_M = (1.2, 2.0)
+    GOAL = "appear"
+    FORMAT = Format(cells=96)
 
     stand: str = "poles"
     """``poles``, or ``advertisement``: the prop of that name, whose face the picture must fit."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simattack.prints import Printed, Shown, placed
+from simattack.prints import Format, Printed, Shown, placed
 from simattack.registry import register
 from simattack.types import World
 
@@ -29,6 +29,7 @@ class Garment(Printed):
     """
 
     USUAL_SIZE_M = (0.3, 0.4)
+    FORMAT = Format(distance_m=(5.0, 40.0))
 
     who: str = "nearest"
     """The walker: a role of the scenario, an actor's id, or the nearest one ahead at the start."""

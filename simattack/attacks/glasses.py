@@ -39,8 +39,7 @@ class Glasses(Printed):
 
     def sheet(self) -> Sheet:
         whole = super().sheet()
-        centre = self.centre or (0.5, 0.5)
-        return replace(whole, image=in_outline(whole.image[:, :, :3], frame()), centre=centre)
+        return replace(whole, image=in_outline(whole.image[:, :, :3], frame()))
 
     def begin(self, world: World, rng: np.random.Generator) -> Shown:
         sheet = self.sheet()

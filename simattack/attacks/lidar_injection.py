@@ -27,15 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simattack.checks import choice, number
-from simattack.emplacement import Emplacement, Sight
+from simattack.emplacement import Beamed, Sight
 from simattack.geometry import compose, to_body, to_world
-from simattack.laser import Beam, Receiver, lidar_of, turn_to
+from simattack.laser import lidar_of, turn_to
 from simattack.onsensor import Moment, OnSensor, at_most
-from simattack.reading import option
 from simattack.registry import register
 from simattack.silhouette import OUTLINES, ranges_m
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
-from simattack.timing import Timing
 from simattack.types import CarInfo, Floats, Lidar, World
 
 
@@ -59,8 +57,8 @@ HARDWARE: Mapping[str, Hardware] = {
 
 
 @register("attacks", "lidar_injection")
-@dataclass(frozen=True)
-class LidarInjection:
+@dataclass(frozen=True, kw_only=True)
+class LidarInjection(Beamed):
     """A spoofing laser makes the LiDAR see a car, a pedestrian or a wall ahead.
 
     Raises:
@@ -94,27 +92,9 @@ class LidarInjection:
     """
     intensity: float | None = None
     """Of the points told, 0..1; None: as CARLA has it of their range, exp(-0.004 r)."""
-    power_w: float = 20.0
-    """Peak of its pulses."""
-    divergence_mrad: float = 10.0
-    aperture_mm: float = 10.0
-    off_axis_deg: float = 0.0
-    """Error of its aim."""
-    at: str = "car"
-    """``car``: moves along, seen from the LiDAR at ``distance_m`` and ``bearing_deg``;
-    ``surface``; ``place``; ``actor``: on the nearest one in the path ahead."""
-    distance_m: float = 10.0
-    """Of the spoofer."""
-    bearing_deg: float = 0.0
-    """Right positive."""
-    place_m: tuple[float, float, float] | None = None
-    """World frame, for ``place``."""
-    receiver: Receiver = Receiver()  # noqa: RUF009  it is frozen
-    surface: str = ""
-    """For ``at: surface`` and for timing's ``near``; empty for the episode's own sign."""
-    timing: Timing = Timing()  # noqa: RUF009  it is frozen
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         choice("outline", self.outline, tuple(OUTLINES))
         choice("hardware", self.hardware, tuple(HARDWARE))
         number("ahead_m", self.ahead_m, 0.5, 200.0)
@@ -130,18 +110,6 @@ class LidarInjection:
         number("scan_std_m", self.scan_std_m, 0.0, 10.0)
         if self.intensity is not None:
             number("intensity", self.intensity, 0.0, 1.0)
-        _ = self.beam, self.emplacement
-        object.__setattr__(self, "place_m", self.emplacement.place_m)
-        object.__setattr__(self, "receiver", option(self.receiver, Receiver, "receiver"))
-        object.__setattr__(self, "timing", Timing.of(self.timing))
-
-    @property
-    def beam(self) -> Beam:
-        return Beam(self.power_w, self.divergence_mrad, self.aperture_mm, self.off_axis_deg)
-
-    @property
-    def emplacement(self) -> Emplacement:
-        return Emplacement(self.at, self.distance_m, self.bearing_deg, self.place_m)
 
     @property
     def spoofer(self) -> Hardware:
@@ -181,10 +149,6 @@ class LidarInjection:
         at_most("power_w", self.power_w, self.MAX_W, "of a laser diode")
         acting = Injecting(self, world, rng)
         return OnSensor(self, world, "lidar", acting.inject, acting.set)
-
-    def collected_w(self, distance_m: float) -> float:
-        """Peak power that a firing at the spoofer collects."""
-        return self.beam.irradiance_w_m2(distance_m) * self.receiver.area_m2
 
     def aimed_m(
         self, lidar: Lidar, azimuth_rad: float, ahead_m: float | None = None, right_m: float = 0.0

@@ -25,15 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simattack.checks import choice, number
-from simattack.emplacement import Emplacement, Sight, actor_ahead, corners_m
+from simattack.emplacement import Beamed, Sight, actor_ahead, corners_m
 from simattack.geometry import compose, to_body
-from simattack.laser import Beam, Receiver, lidar_of, turn_to
+from simattack.laser import lidar_of, turn_to
 from simattack.onsensor import Moment, OnSensor, at_most
 from simattack.radio import LIGHT_MPS
-from simattack.reading import option
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
-from simattack.timing import Timing
 from simattack.types import Floats, Frame, Lidar, Pose, World
 
 SECTOR_DEG: Mapping[str, float] = {"synchronised": 45.0, "high_frequency": 60.0}
@@ -42,8 +40,8 @@ TARGETS = ("sector", "actor")
 
 
 @register("attacks", "lidar_removal")
-@dataclass(frozen=True)
-class LidarRemoval:
+@dataclass(frozen=True, kw_only=True)
+class LidarRemoval(Beamed):
     """A spoofing laser takes the points of a sector, or of one actor, out of the LiDAR's scan.
 
     Raises:
@@ -77,27 +75,10 @@ class LidarRemoval:
     pulse_mhz: float = 5.0
     """For ``high_frequency``."""
     pulse_ns: float = 5.0
-    power_w: float = 20.0
-    """Peak of its pulses."""
-    divergence_mrad: float = 10.0
-    aperture_mm: float = 10.0
-    off_axis_deg: float = 0.0
-    """Error of its aim."""
-    at: str = "car"
-    """``car``: moves along, seen from the LiDAR at ``distance_m`` and ``bearing_deg``;
-    ``surface``; ``place``; ``actor``: on the nearest one in the path ahead."""
     distance_m: float = 5.0
-    """Of the spoofer."""
-    bearing_deg: float = 0.0
-    """Right positive."""
-    place_m: tuple[float, float, float] | None = None
-    """World frame, for ``place``."""
-    receiver: Receiver = Receiver()  # noqa: RUF009  it is frozen
-    surface: str = ""
-    """For ``at: surface`` and for timing's ``near``; empty for the episode's own sign."""
-    timing: Timing = Timing()  # noqa: RUF009  it is frozen
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         choice("method", self.method, tuple(SECTOR_DEG))
         choice("target", self.target, TARGETS)
         if not isinstance(self.actor, str):
@@ -108,18 +89,6 @@ class LidarRemoval:
         number("least_range_m", self.least_range_m, 0.01, 20.0)
         number("pulse_mhz", self.pulse_mhz, 0.001, 1000.0)
         number("pulse_ns", self.pulse_ns, 0.1, 1000.0)
-        _ = self.beam, self.emplacement
-        object.__setattr__(self, "place_m", self.emplacement.place_m)
-        object.__setattr__(self, "receiver", option(self.receiver, Receiver, "receiver"))
-        object.__setattr__(self, "timing", Timing.of(self.timing))
-
-    @property
-    def beam(self) -> Beam:
-        return Beam(self.power_w, self.divergence_mrad, self.aperture_mm, self.off_axis_deg)
-
-    @property
-    def emplacement(self) -> Emplacement:
-        return Emplacement(self.at, self.distance_m, self.bearing_deg, self.place_m)
 
     @property
     def threat(self) -> ThreatModel:

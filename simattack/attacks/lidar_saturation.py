@@ -23,20 +23,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simattack.checks import number
-from simattack.emplacement import Emplacement, Sight
+from simattack.emplacement import Beamed, Sight
 from simattack.geometry import compose
-from simattack.laser import Beam, Receiver, lidar_of, turn_to
+from simattack.laser import lidar_of, turn_to
 from simattack.onsensor import Moment, OnSensor, at_most
-from simattack.reading import option
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
-from simattack.timing import Timing
 from simattack.types import Floats, World
 
 
 @register("attacks", "lidar_saturation")
-@dataclass(frozen=True)
-class LidarSaturation:
+@dataclass(frozen=True, kw_only=True)
+class LidarSaturation(Beamed):
     """A light of stated power, shone at the LiDAR from beside the car, a place or another car.
 
     Raises:
@@ -53,38 +51,12 @@ class LidarSaturation:
     in_band: float = 1.0
     """Part of it that passes the sensor's optical filter: a laser of its wavelength has 1."""
     divergence_mrad: float = 20.0
-    """Full angle."""
     aperture_mm: float = 5.0
-    """Of the beam where it leaves."""
-    off_axis_deg: float = 0.0
-    """Error of its aim."""
-    at: str = "car"
-    """``car``: moves along, seen from the LiDAR at ``distance_m`` and ``bearing_deg``;
-    ``surface``; ``place``; ``actor``: on the nearest one in the path ahead."""
     distance_m: float = 15.0
-    bearing_deg: float = 0.0
-    """Right positive."""
-    place_m: tuple[float, float, float] | None = None
-    """World frame, for ``place``."""
-    receiver: Receiver = Receiver()  # noqa: RUF009  it is frozen
-    surface: str = ""
-    """For ``at: surface`` and for timing's ``near``; empty for the episode's own sign."""
-    timing: Timing = Timing()  # noqa: RUF009  it is frozen
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         number("in_band", self.in_band, 0.0, 1.0)
-        _ = self.beam, self.emplacement
-        object.__setattr__(self, "place_m", self.emplacement.place_m)
-        object.__setattr__(self, "receiver", option(self.receiver, Receiver, "receiver"))
-        object.__setattr__(self, "timing", Timing.of(self.timing))
-
-    @property
-    def beam(self) -> Beam:
-        return Beam(self.power_w, self.divergence_mrad, self.aperture_mm, self.off_axis_deg)
-
-    @property
-    def emplacement(self) -> Emplacement:
-        return Emplacement(self.at, self.distance_m, self.bearing_deg, self.place_m)
 
     @property
     def threat(self) -> ThreatModel:
@@ -108,8 +80,7 @@ class LidarSaturation:
         return OnSensor(self, world, "lidar", acting.blind, acting.set)
 
     def collected_w(self, distance_m: float) -> float:
-        """By a firing straight at the source."""
-        return self.beam.irradiance_w_m2(distance_m) * self.receiver.area_m2 * self.in_band
+        return super().collected_w(distance_m) * self.in_band
 
     def reach_m(self, least_w: float) -> float:
         """Farthest distance at which a well-aimed beam gives a firing ``least_w``; 0 if none."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simattack.patchfile import check_aspect, load_picture
-from simattack.placement import Placement, overlaps
+from simattack.placement import Placement
 from simattack.placement import printed as matter_of
 from simattack.prints import GREY, Printed, Sheet, Shown, within_m2
 from simattack.registry import register
@@ -58,10 +58,6 @@ class Poster(Printed):
         sheet = self.sheet()
         if self.fill == "image":
             check_aspect(sheet.image, surface.size_m, f"{self.patch} on {surface.name!r}")
-        rows, columns = surface.texture.shape[:2]
-        height, width = sheet.image.shape[:2]
-        whole = Placement(
-            overlaps(rows, 0.0, 1.0, height), overlaps(columns, 0.0, 1.0, width),
-            matter_of(sheet.image),
-        )  # fmt: skip
+        matter = matter_of(sheet.image)
+        whole = Placement.over(surface.texture.shape[:2], (0.0, 0.0, 1.0, 1.0), matter)
         return Shown(self, world, sheet, [(surface, whole)])

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simattack.checks import choice, number
-from simattack.emplacement import Emplacement
+from simattack.emplacement import Emplaced
 from simattack.geometry import compose
 from simattack.onsensor import Moment, OnSensor, at_most
 from simattack.radarlink import RadarLink
@@ -31,7 +31,6 @@ from simattack.radio import LIGHT_MPS
 from simattack.reading import option
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
-from simattack.timing import Timing
 from simattack.types import Floats, Frame, Radar, World
 
 PROFILES = ("standing", "following", "approaching")
@@ -40,8 +39,8 @@ NEAREST_M = 1.0
 
 
 @register("attacks", "radar_ghost")
-@dataclass(frozen=True)
-class RadarGhost:
+@dataclass(frozen=True, kw_only=True)
+class RadarGhost(Emplaced):
     """A repeater makes the radar see a car that stands, drives along or comes nearer.
 
     Raises:
@@ -75,21 +74,10 @@ class RadarGhost:
     """Scatter of the returns; assumed, as are the other two."""
     velocity_std_mps: float = 0.1
     azimuth_std_deg: float = 0.3
-    at: str = "car"
-    """``car``: moves along, seen from the radar at ``distance_m`` and ``bearing_deg``;
-    ``surface``; ``place``; ``actor``: on the nearest one in the path ahead."""
-    distance_m: float = 10.0
-    """Of the repeater."""
-    bearing_deg: float = 0.0
-    """Right positive."""
-    place_m: tuple[float, float, float] | None = None
-    """World frame, for ``place``."""
     radar: RadarLink = RadarLink()  # noqa: RUF009  it is frozen
-    surface: str = ""
-    """For ``at: surface`` and for timing's ``near``; empty for the episode's own sign."""
-    timing: Timing = Timing()  # noqa: RUF009  it is frozen
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         number("power_mw", self.power_mw)
         number("range_m", self.range_m, NEAREST_M, 1000.0)
         choice("profile", self.profile, PROFILES)
@@ -102,13 +90,7 @@ class RadarGhost:
         number("range_std_m", self.range_std_m, 0.0, 10.0)
         number("velocity_std_mps", self.velocity_std_mps, 0.0, 10.0)
         number("azimuth_std_deg", self.azimuth_std_deg, 0.0, 10.0)
-        object.__setattr__(self, "place_m", self.emplacement.place_m)
         object.__setattr__(self, "radar", option(self.radar, RadarLink, "radar"))
-        object.__setattr__(self, "timing", Timing.of(self.timing))
-
-    @property
-    def emplacement(self) -> Emplacement:
-        return Emplacement(self.at, self.distance_m, self.bearing_deg, self.place_m)
 
     @property
     def threat(self) -> ThreatModel:

@@ -22,14 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simattack.checks import number
-from simattack.emplacement import Emplacement
+from simattack.emplacement import Emplaced
 from simattack.geometry import compose, to_body, to_world
 from simattack.onsensor import Moment, OnSensor, at_most
 from simattack.radarlink import RadarLink
 from simattack.reading import option
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
-from simattack.timing import Timing
 from simattack.types import Floats, Frame, Pose, Radar, World
 
 _AROUND_M = 0.5
@@ -37,8 +36,8 @@ _AROUND_M = 0.5
 
 
 @register("attacks", "radar_jamming")
-@dataclass(frozen=True)
-class RadarJamming:
+@dataclass(frozen=True, kw_only=True)
+class RadarJamming(Emplaced):
     """A jammer shortens the range at which the radar sees things.
 
     Raises:
@@ -54,36 +53,21 @@ class RadarJamming:
     """Radiated (EIRP), of all its noise."""
     band_hz: float = 1e9
     """Over which the noise is spread."""
-    at: str = "car"
-    """``car``: moves along, seen from the radar at ``distance_m`` and ``bearing_deg``;
-    ``surface``; ``place``; ``actor``: on the nearest one in the path ahead."""
     distance_m: float = 30.0
-    bearing_deg: float = 0.0
-    """Right positive."""
-    place_m: tuple[float, float, float] | None = None
-    """World frame, for ``place``."""
     vehicle_rcs_m2: float = 10.0
     """Radar cross section; assumed, as are the other two."""
     walker_rcs_m2: float = 0.5
     other_rcs_m2: float = 3.0
     """Of all else: walls, poles, the road, props such as barriers."""
     radar: RadarLink = RadarLink()  # noqa: RUF009  it is frozen
-    surface: str = ""
-    """For ``at: surface`` and for timing's ``near``; empty for the episode's own sign."""
-    timing: Timing = Timing()  # noqa: RUF009  it is frozen
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         number("power_mw", self.power_mw)
         number("band_hz", self.band_hz, 1.0, 1e12)
         for name in ("vehicle_rcs_m2", "walker_rcs_m2", "other_rcs_m2"):
             number(name, getattr(self, name), 1e-6, 1e6)
-        object.__setattr__(self, "place_m", self.emplacement.place_m)
         object.__setattr__(self, "radar", option(self.radar, RadarLink, "radar"))
-        object.__setattr__(self, "timing", Timing.of(self.timing))
-
-    @property
-    def emplacement(self) -> Emplacement:
-        return Emplacement(self.at, self.distance_m, self.bearing_deg, self.place_m)
 
     @property
     def threat(self) -> ThreatModel:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simattack.prints import Printed, Shown, placed, within_m2
+from simattack.prints import Format, Printed, Shown, placed, within_m2
 from simattack.registry import register
 from simattack.standing import lying, spot
 from simattack.types import World
@@ -31,6 +31,9 @@ class RoadDecal(Printed):
     MAX_AREA_M2 = 130.0
     """3.6 m, a lane's width, by the 36 m of the longest patch of Sato et al."""
     USUAL_SIZE_M = (1.5, 3.0)
+    GOAL = "appear"
+    FORMAT = Format(cells=96, distance_m=(5.0, 30.0))
+    """From further away it is a line."""
 
     ahead_m: float = 30.0
     """Of its middle, along the lane from the middle of the car at the start."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simattack.placement import MAX_SHARE
-from simattack.prints import Printed, Shown, placed
+from simattack.prints import Format, Printed, Shown, placed
 from simattack.registry import register
 from simattack.types import World
 
@@ -24,6 +24,9 @@ class Sticker(Printed):
         PatchError: at construction: the patch is missing or has another size.
         BudgetError: at ``begin``: it covers too much of the face.
     """
+
+    FORMAT = Format((0.468, 0.468), pieces=3, gap_m=0.048, cells=117)
+    """Nine small ones hide a sign that one of their area does not (docs/results.md)."""
 
     surface: str = ""
     """Name in the map's catalogue, or of a part of an actor, such as ``vehicle:lead:rear``; empty

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import html
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from simattack.compare.run import NONE
@@ -79,7 +79,8 @@ def _cells(row: Row) -> list[str]:
 def _said(row: Row) -> str:
     if row["adaptive"] is None:
         return str(row["adaptive_missing"])
-    return "FLAGGED: " + ", ".join(row["flags"]) if row["flags"] else "pass"
+    said = "FLAGGED: " + ", ".join(row["flags"]) if row["flags"] else "pass"
+    return f"{said}; masks gradients" if row["masks_gradients"] else said
 
 
 def _share(interval: Row) -> str:
@@ -130,20 +131,29 @@ def matrix(
     """
     defenses = list(dict.fromkeys(row["defense"] for row in rows if row["defense"] != NONE))
     defenses += sorted({name for names in claims.values() for name in names} - {*defenses})
-    measured = {(kinds[row["attack"]], row["defense"]): row for row in rows}
+    measured: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        measured.setdefault((kinds[row["attack"]], row["defense"]), []).append(row)
     body = []
-    for kind, claimed in claims.items():
-        line = [kind]
+    # What was measured comes first.
+    for kind in sorted(claims, key=lambda kind: not any(kind == one for one, _ in measured)):
+        claimed, line = claims[kind], [kind]
         for defense in defenses:
-            row = measured.get((kind, defense))
-            if row is not None:
-                adaptive = row["adaptive"]
-                hidden = MISSING if adaptive is None else f"{100 * adaptive['value']:.0f} %"
-                line.append(f"{hidden}; costs {100 * row['clean_hidden']['value']:.0f} %")
+            found = measured.get((kind, defense), [])
+            if found:
+                line.append(" | ".join(_outcome(row, len(found) > 1) for row in found))
             else:
                 line.append("claimed, not measured" if defense in claimed else "")
         body.append(line)
     return ["attack", *defenses], body
+
+
+def _outcome(row: Row, is_named: bool) -> str:
+    adaptive = row["adaptive"]
+    hidden = MISSING if adaptive is None else f"{100 * adaptive['value']:.0f} %"
+    flagged = " FLAGGED" if row["flags"] else ""
+    name = f"{row['attack']}: " if is_named else ""
+    return f"{name}{hidden}{flagged}; costs {100 * row['clean_hidden']['value']:.0f} %"
 
 
 def page(
@@ -152,6 +162,7 @@ def page(
     driven: Sequence[Row],
     grid: tuple[list[str], list[list[str]]],
     drives: str = "",
+    pages: Mapping[tuple[str, str], str] | None = None,
 ) -> str:
     """The comparison for somebody who was not there.
 
@@ -161,13 +172,15 @@ def page(
         driven: of ``paired.differences``.
         grid: of ``matrix``.
         drives: link to the drives' own report; empty without.
+        pages: (attack, defense) -> link to the page of that row.
     """
+    links = pages or {}
     parts = [
         f"<h1>simattack compare: {html.escape(title)}</h1>",
         "<p>Share of views in which the stop sign is not found behind each defense, with 95 % "
         "intervals (Wilson). <i>Adaptive</i>: the sticker was made through this defense. A "
         "defense without that has no rank. FLAGGED: the attack was weak, the rank says little.</p>",
-        table(list(HEAD), cells(rows)),
+        table(list(HEAD), [_linked(line, links) for line in cells(rows)]),
         "<h2>Safety kept against clean cost</h2>",
         plot(rows),
         "<h2>On the road</h2>",
@@ -181,27 +194,40 @@ def page(
             ]
             for row in driven
         ]  # fmt: skip
-        parts.append(table(head, body))
+        parts += [table(head, body), road_plot(driven)]
         parts.append(f'<p><a href="{html.escape(drives)}">Frames, films and alarms</a></p>')
     else:
         parts.append("<p>Not driven; <code>simattack compare NAME --drive</code>.</p>")
-    parts += ["<h2>How strong the attacks were</h2>", *map(_strength, rows)]
-    parts += ["<h2>Attacks and countermeasures</h2>", table(*grid)]
+    parts += ["<h2>How strong the attacks were</h2>", *map(strength, rows)]
+    parts += [
+        "<h2>Attacks and countermeasures</h2>",
+        "<p>Measured cells: the share of views hidden by the adaptive attack, and the share of "
+        "bare signs that the defense loses. The others are what the taxonomy claims.</p>",
+        table(*grid, classes=_class_of),
+    ]
+    return document(f"simattack: {title}", parts)
+
+
+def document(title: str, parts: Sequence[str]) -> str:
+    """A page of HTML with the comparison's looks; ``parts`` are HTML already."""
     style = (
         "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:80rem;padding:0 1rem}"
         "table{border-collapse:collapse;font-size:.85rem}"
         "th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ddd}"
-        "div{overflow-x:auto}"
+        "div{overflow-x:auto}figure{margin:0 0 1rem}figure img{max-width:100%}"
+        "figcaption{font-size:.9rem;color:#444}svg{max-width:100%;height:auto}"
+        ".good{background:#dff0e0}.middling{background:#fdf3d0}.bad{background:#f8dcd8}"
+        ".open{color:#888}"
     )
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>simattack: {html.escape(title)}</title><style>{style}</style></head><body>\n"
+        f"<title>{html.escape(title)}</title><style>{style}</style></head><body>\n"
         + "\n".join(parts)
         + "\n</body></html>\n"
     )
 
 
-def _strength(row: Row) -> str:
+def strength(row: Row) -> str:
     """One row's checks, each with the share that its attack hid."""
     title = f"<h3>{html.escape(row['defense'])} ({html.escape(row['attack'])})</h3>"
     if row["adaptive"] is None:
@@ -220,13 +246,53 @@ def _span(row: Row) -> str:
     return f"{row['low']:+.3g} to {row['high']:+.3g}"
 
 
-def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """HTML of a table, everything escaped."""
+class Link(str):
+    """A cell that leads somewhere."""
+
+    where = ""
+
+    @classmethod
+    def to(cls, text: str, where: str) -> Link:
+        """A cell of that text."""
+        link = cls(text)
+        link.where = where
+        return link
+
+
+def _linked(line: list[str], links: Mapping[tuple[str, str], str]) -> list[str]:
+    """A leaderboard's line whose defense leads to its page."""
+    where = links.get((line[1], line[2]))
+    return line if where is None else [*line[:2], Link.to(line[2], where), *line[3:]]
+
+
+def _class_of(cell: str) -> str:
+    """How a cell of the matrix is to look, by what it says."""
+    if "costs" not in cell:
+        return "open"
+    worst = max((int(part.split(" %")[0].split()[-1]) for part in cell.split("|")
+                 if MISSING not in part), default=None)  # fmt: skip
+    if worst is None:
+        return "open"
+    return "good" if worst < 25 else "middling" if worst < 60 else "bad"
+
+
+def table(
+    head: Sequence[str],
+    body: Sequence[Sequence[str]],
+    classes: Callable[[str], str] = lambda cell: "",
+) -> str:
+    """HTML of a table, everything escaped; ``classes`` gives the look of all but first cells."""
     top = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-    lines = [
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>"
-        for line in body
-    ]
+    lines = []
+    for line in body:
+        cells = []
+        for place, cell in enumerate(line):
+            text = html.escape(cell)
+            if isinstance(cell, Link):
+                text = f'<a href="{html.escape(cell.where)}">{text}</a>'
+            name = classes(cell) if place else ""
+            cells.append(f'<td class="{name}">{text}</td>' if name else f"<td>{text}</td>")
+        lines.append(f"<tr>{''.join(cells)}</tr>")
     middle = "\n".join(lines)
     return f"<div><table><thead><tr>{top}</tr></thead><tbody>\n{middle}\n</tbody></table></div>"
 
@@ -236,28 +302,67 @@ def plot(rows: Sequence[Row]) -> str:
 
     A defense whose adaptive outcome is missing is not in it.
     """
-    side, edge = 360.0, 40.0
-    marks = []
+    points = []
     for row in rows:
-        if (worth := _worth(row)) is None:
-            continue
-        x, y = edge + side * (1 - worth[1]), edge + side * worth[0]
-        name = html.escape(f"{row['defense']} ({row['attack']})")
-        marks.append(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="'
-            f'{"#c0392b" if row["flags"] else "#2f5fa8"}"/>'
-            f'<text x="{x - 6:.1f}" y="{y - 6:.1f}" text-anchor="end">{name}</text>'
-        )
+        if (worth := _worth(row)) is not None:
+            name = f"{row['defense']} ({row['attack']})"
+            points.append((1 - worth[1], 1 - worth[0], name, bool(row["flags"])))
+    return scatter(points, "bare signs seen", "signs seen under the adaptive attack; red: FLAGGED")
+
+
+_UNSAFE = ("stop_sign_violation", "collision")
+"""What a drive is safe without, by the first of them that it has."""
+
+
+def road_plot(driven: Sequence[Row]) -> str:
+    """SVG: safe drives without an attack to the right, under the attack upwards; empty if none.
+
+    The attack is the one made through the defense where that was driven, else the scenario's own.
+    """
+    safe: dict[tuple[str, str, str], float] = {}
+    for metric in reversed(_UNSAFE):
+        for row in driven:
+            if row["metric"] == metric:
+                before = str(row["arm"]).partition("+")[0]
+                safe[row["scenario"], row["defense"], before] = 1 - row["with"]
+    points = []
+    for scenario, defense in dict.fromkeys((key[0], key[1]) for key in safe):
+        attacked = safe.get((scenario, defense, "attacked"))
+        under = safe.get((scenario, defense, "adaptive"), attacked)
+        clean = safe.get((scenario, defense, "clean"))
+        if under is not None and clean is not None:
+            points.append((clean, under, f"{defense} ({scenario})", False))
+    return (
+        scatter(points, "safe drives without an attack", "safe drives under it") if points else ""
+    )
+
+
+def scatter(
+    points: Sequence[tuple[float, float, str, bool]], right: str, up: str
+) -> str:  # fmt: skip
+    """SVG of points (x, y, name, red or not), x and y in 0..1, and what lies which way."""
+    side, edge, line = 360.0, 40.0, 14.0
     far = edge + side
+    # Names stand in a column of their own, each at its mark's height or below the one before.
+    marks, below = [], edge - line
+    for down, x, name, is_red in sorted((1 - y, x, name, is_red) for x, y, name, is_red in points):
+        at_x, at_y = edge + side * x, edge + side * down
+        below = max(at_y, below + line)
+        color = "#c0392b" if is_red else "#2f5fa8"
+        marks.append(
+            f'<path d="M{at_x:.1f} {at_y:.1f}L{far + 12} {below:.1f}" stroke="#ccc"/>'
+            f'<circle cx="{at_x:.1f}" cy="{at_y:.1f}" r="4" fill="{color}"/>'
+            f'<text x="{far + 16}" y="{below + 4:.1f}">{html.escape(name)}</text>'
+        )
     axes = (
         f'<path d="M{edge} {edge}V{far}H{far}" fill="none" stroke="#999"/>'
         f'<text x="{edge}" y="{far + 16}">0</text><text x="{far - 10}" y="{far + 16}">1</text>'
-        f'<text x="{edge + 60}" y="{far + 32}">bare signs seen</text>'
+        f'<text x="{edge + 60}" y="{far + 32}">{html.escape(right)}</text>'
         f'<text x="{edge - 14}" y="{edge + 4}">1</text>'
-        f'<text x="{edge}" y="{edge - 12}">signs seen under the adaptive attack</text>'
+        f'<text x="{edge}" y="{edge - 12}">{html.escape(up)}</text>'
     )
-    size = side + 3 * edge
+    wide, tall = far + 240, max(far + edge, below + edge)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size:.0f} {size:.0f}" '
-        f'width="{size:.0f}" font-size="11">{axes}{"".join(marks)}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:.0f} {tall:.0f}" '
+        f'width="{wide:.0f}" font-size="11">{axes}{"".join(marks)}</svg>'
     )

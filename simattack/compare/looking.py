@@ -21,6 +21,20 @@ _WARM = 2
 """First looks, left out of the times."""
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One image on its way through a defense."""
+
+    image: Image
+    """As the camera had it."""
+    handed_on: Image
+    """As the detector got it."""
+    left: Detections
+    """What the car is told."""
+    alarm: float = 0.0
+    """For the camera."""
+
+
 @dataclass(frozen=True)
 class Defended:
     """A detector behind a defense, for images that have nothing to do with each other."""
@@ -28,19 +42,33 @@ class Defended:
     detector: Detector
     defense: Defense | None = None
 
+    @property
+    def weights(self) -> str:
+        """What a patch's card tells of what it was made for."""
+        name = str(getattr(self.detector, "weights", type(self.detector).__name__))
+        return name if self.defense is None else f"{name} behind {self.defense!r}"
+
+    @property
+    def path(self) -> Any:
+        """Where the detector's weights lie, of one that has such."""
+        return getattr(self.detector, "path", None)
+
     def detect(self, images: Image) -> list[Detections]:
         """What is left after the defense, for images (B, H, W, 3); each begins a run of its own."""
-        return [self._look(image) for image in images]
+        return [self.look(image).left for image in images]
 
-    def _look(self, image: Image) -> Detections:
+    def look(self, image: Image) -> Look:
+        """What becomes of one image (H, W, 3)."""
         if self.defense is None:
-            return self.detector.detect(image[None])[0]
+            return Look(image, image, self.detector.detect(image[None])[0])
         height, width = image.shape[:2]
         car = CarInfo(camera=Camera(width_px=width, height_px=height))
         guard = self.defense.begin(car, np.random.default_rng(0))
         obs = guard.clean({"camera": image, "clock": np.zeros(2)})
         seen = guard.wrap(self.detector).detect(obs["camera"][None])[0]
-        return guard.judge(obs, seen).detections
+        verdict = guard.judge(obs, seen)
+        alarm = float(verdict.alarm.get("camera", 0.0))
+        return Look(image, np.asarray(obs["camera"]), verdict.detections, alarm)
 
 
 def found(seen: Sequence[Detections], targets: Sequence[Detections]) -> NDArray[np.bool_]:

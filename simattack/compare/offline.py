@@ -7,8 +7,10 @@ The bare sign's recall behind the same defense stands beside it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +18,19 @@ import numpy as np
 
 from simattack import statistics
 from simattack.calibration import calibrate
-from simattack.compare import sanity
+from simattack.compare import exhibits, sanity
 from simattack.compare.looking import Defended, found
 from simattack.config import Effort
 from simattack.errors import ConfigError
 from simattack.gap import UNSEEN_WEATHERS
+from simattack.guarding import arrays_of
+from simattack.optimize.blackbox import BlackBox
+from simattack.optimize.patch import WEATHERS, PatchPlan, optimize_patch, survey
 from simattack.optimize.runs import Report
-from simattack.optimize.sticker import WEATHERS, StickerPlan, optimize_sticker
 from simattack.patchfile import load_patch
-from simattack.placement import place
-from simattack.standpoints import Scene, standpoints
+from simattack.standpoints import Scene, Setting, before_sign
 from simattack.twin import Twin
-from simattack.types import Defense, Detections, Floats, Image
+from simattack.types import Attack, Defense, Detections, Floats, Image
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +46,8 @@ class Bench:
     scene: Scene
     detector: Any
     """With ``detect``, ``loss`` and ``scores_near``."""
-    plan: StickerPlan
+    plan: PatchPlan
+    scenes: Callable[[Attack], Sequence[Setting]]
     effort: Effort
     learnt: Twin
     judged: Twin
@@ -62,12 +66,7 @@ class Bench:
 
     def bare(self) -> Image:
         """(N, S, S, 3) the judged views as if nothing were stuck on."""
-        texture = self.judged.texture
-        height, width = texture.shape[:2]
-        left, top, right, bottom = self.judged.extent
-        rows = slice(max(0, round(top * height)), round(bottom * height))
-        columns = slice(max(0, round(left * width)), round(right * width))
-        return self.images(texture[rows, columns, :3])
+        return self.images(self.judged.bare)
 
     def targets(self) -> list[Detections]:
         return [self.judged.target(i) for i in range(len(self.judged))]
@@ -94,31 +93,34 @@ def prepare(
             f"out; got adaptive.views {effort.views} for {len(sites)} signs"
         )
     size_m = (effort.size_m, effort.size_m)
-    plan = StickerPlan(
-        sites=tuple(sites), size_m=size_m, pieces=effort.pieces, gap_m=effort.gap_m,
+    plan = PatchPlan(
+        size_m=size_m, pieces=effort.pieces, gap_m=effort.gap_m,
         cells=effort.cells, iterations=effort.iterations, seed=effort.seed, views=effort.views,
         gap_views=0, rate=effort.rate, query_views=effort.query_views, batch=effort.batch,
         last_level=last_level,
     )  # fmt: skip
-    blank = plan.layout.picture(np.zeros(3 * np.prod(plan.layout.shape)))
-    for site in sites:  # nobody measures views for a sticker that may not be stuck on
-        place(scene.surface(site), size_m, blank, plan.centre)
+    scenes = partial(_before, tuple(sites))
     twins = []
     for number, (name, count, weathers) in enumerate(
         (("learnt", effort.views, WEATHERS), ("judged", effort.judged_views, UNSEEN_WEATHERS))
     ):
         path = folder / f"{name}.npz"
         if not path.is_file():
-            rng = np.random.default_rng([effort.seed, 10 + number])
-            stands = standpoints(scene, sites, count, len(weathers), rng, (7.0, 40.0))
-            twin = calibrate(
-                scene, stands, weathers, size_m, last_level=last_level,
-                progress=None if report is None else _stage(report, name),
-            )  # fmt: skip
+            with tempfile.TemporaryDirectory(prefix="simattack_") as blank:
+                settings = scenes(plan.recipe(Path(blank)))
+                looks = survey(plan, settings, count, weathers, 10 + number, (7.0, 40.0))
+                twin = calibrate(
+                    scene, looks, last_level=last_level,
+                    progress=None if report is None else _stage(report, name),
+                )  # fmt: skip
             twin.save(path)
         twins.append(Twin.load(path))  # as a resumed run would see it
     learnt, judged = twins
-    return Bench(scene, detector, plan, effort, learnt, judged, folder)
+    return Bench(scene, detector, plan, scenes, effort, learnt, judged, folder)
+
+
+def _before(sites: Sequence[str], attack: Attack) -> list[Setting]:
+    return [before_sign(attack, site) for site in sites]
 
 
 def _stage(report: Report, name: str) -> Callable[[str, int, int], None]:
@@ -150,6 +152,8 @@ def cell(
         "oblivious": _rate(bench.hides(defense, bench.images(shown.image))),
         "adaptive": None,
         "adaptive_missing": "",
+        "adaptive_by": "",
+        "masks_gradients": bool(getattr(defense, "masks_gradients", False)),
         "patch": "",
         "checks": {},
         "flags": [],
@@ -157,8 +161,11 @@ def cell(
     }
     if defense is not None and not is_adaptive:
         row["adaptive_missing"] = "nobody made it: the comparison has no 'adaptive'"
-    elif defense is not None and not hasattr(defense, "surrogate"):
-        row["adaptive_missing"] = "gradients have no way through this defense"
+    elif not _has_way(defense) and not bench.effort.blackbox:
+        row["adaptive_missing"] = (
+            "gradients have no way through this defense, and nobody asked without them: "
+            "'adaptive.blackbox' is 0"
+        )
     else:
         row |= _adaptive(bench, kind, defense, bare, report)
         hidden = {name: check["value"] for name, check in row["checks"].items()}
@@ -167,37 +174,104 @@ def cell(
     return row
 
 
+def exhibit(bench: Bench, folder: Path, defense: Defense, stickers: Mapping[str, str]) -> None:
+    """Keep what a defense made of a few judged views, bare and under each sticker.
+
+    Args:
+        bench: of the attack.
+        folder: of this defense's exhibits alone.
+        defense: whose.
+        stickers: name of each -> its patch.
+    """
+    shown = exhibits.chosen(bench.judged.distances_m)
+    behind = Defended(bench.detector, defense)
+    sets = {"bare": bench.bare()}
+    sets |= {name: bench.images(load_patch(patch).image) for name, patch in stickers.items()}
+    looks = [
+        (name, bench.judged.distances_m[i], bench.judged.target(i), behind.look(images[i]))
+        for i in shown
+        for name, images in sets.items()
+    ]
+    exhibits.keep(folder, looks, bench.detector, defense)
+
+
+def _has_way(defense: Any) -> bool:
+    """Whether gradients get past a defense; past none they do."""
+    return defense is None or hasattr(defense, "surrogate")
+
+
 def _adaptive(
     bench: Bench, kind: str, defense: Any, bare: Image, report: Report | None
 ) -> dict[str, Any]:
     plan, effort = bench.plan, bench.effort
+    has_way = _has_way(defense)
+    start = None
+    if not has_way:
+        # Asking takes many looks: begin with what gradients find where the defense is not.
+        begun = _made(bench, "none_adaptive", plan, None, report)
+        start = plan.layout.point(load_patch(begun).image)
+        plan = dataclasses.replace(plan, method="square", iterations=effort.blackbox)
     plans = {
         "adaptive": plan,
         "half": dataclasses.replace(plan, iterations=max(1, plan.iterations // 2)),
         **{
             name: dataclasses.replace(plan, method=name, iterations=effort.queries)
             for name in ("square", "nes", "random")
+            if has_way or name != "square"
         },
     }
     made: dict[str, Any] = {}
     patch = Path()
     for name, one in plans.items():
-        path = optimize_sticker(
-            bench.scene, bench.detector, one, bench.folder, f"{kind}_{name}", defense, True,
-            None if report is None else _named(report, f"{kind}: {name}"), bench.learnt,
-        )  # fmt: skip
+        begins = start if name in ("adaptive", "half") else None
+        path = _made(bench, f"{kind}_{name}", one, defense, report, begins)
         patch = path if name == "adaptive" else patch
         made[name] = _rate(bench.hides(defense, bench.images(load_patch(path).image)))
     # Of the signs that the defended detector finds bare: others need no attack.
     is_there = bench.hides(defense, bare) == 0
     free = unbounded(bench, defense, bare[is_there], np.flatnonzero(is_there))
     made["unbounded"] = _rate(free)
-    return {"adaptive": made.pop("adaptive"), "patch": str(patch), "checks": made}
+    return {
+        "adaptive": made.pop("adaptive"),
+        "adaptive_by": f"{plan.method}, {plan.iterations} {'steps' if has_way else 'looks'}",
+        "patch": str(patch),
+        "checks": made,
+    }
+
+
+def _made(
+    bench: Bench,
+    name: str,
+    plan: PatchPlan,
+    defense: Any,
+    report: Report | None,
+    start: Floats | None = None,
+) -> Path:
+    """A sticker made through a defense: by gradients, or by asking what is left behind it."""
+    told = None if report is None else _named(report, name)
+    if _has_way(defense):
+        # A defense that looks for itself is the one to be fooled.
+        target: Any = getattr(defense, "network", bench.detector)
+        through = defense
+    else:
+        behind: Any = Defended(bench.detector, defense)
+        target, through = BlackBox(behind), None
+    return optimize_patch(
+        bench.scene, target, plan, bench.scenes, bench.folder, name, through, True, told,
+        bench.learnt, start,
+    )  # fmt: skip
 
 
 def unbounded(bench: Bench, defense: Any, images: Image, which: Sequence[int] | Any) -> Floats:
-    """(N,) 1 where a sign is hidden by an attacker who sets each of its pixels in each view."""
+    """(N,) 1 where a sign is hidden by an attacker who sets each of its pixels in each view.
+
+    Where gradients have no way through, those of the bare detector are followed, and a sign of
+    plain grey counts, too.
+    """
     import torch
+
+    network = getattr(defense, "network", bench.detector)
+    has_way = _has_way(defense)
 
     targets = [bench.judged.target(int(i)) for i in which]
     rng = np.random.default_rng(0)
@@ -207,13 +281,15 @@ def unbounded(bench: Bench, defense: Any, images: Image, which: Sequence[int] | 
         mask = _inside(pixels, target)
         for _ in range(max(20, bench.effort.iterations // 4)):
             pixels = pixels.detach().requires_grad_(True)
-            seen = pixels if defense is None else defense.surrogate(pixels, rng)
-            loss = bench.detector.loss(seen, [target]).sum()
+            seen = defense.surrogate(pixels, rng) if defense is not None and has_way else pixels
+            loss = network.loss(seen, [target]).sum()
             (slope,) = torch.autograd.grad(loss, pixels)
             pixels = (pixels - _STEP * mask * slope.sign()).clamp(0, 1)
-        last = (pixels.detach() * 255).round().to(torch.uint8)[0].permute(1, 2, 0).numpy()
-        looked = Defended(bench.detector, defense).detect(np.ascontiguousarray(last)[None])
-        hidden.append(float(not found(looked, [target])[0]))
+        tries = [pixels.detach()]
+        if not has_way:
+            tries.append(pixels.detach() * (1 - mask) + 0.5 * mask)
+        looked = Defended(bench.detector, defense).detect(arrays_of(torch.cat(tries)))
+        hidden.append(float(not found(looked, [target] * len(tries)).all()))
     return np.array(hidden, float)
 
 

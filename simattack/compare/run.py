@@ -27,7 +27,7 @@ from simattack.standpoints import Scene
 from simattack.train import score
 from simattack.train.dataset import read_records, visibility
 
-VERSION = 1
+VERSION = 2
 NONE = "none"
 """The row of the car without a defense."""
 OpenScene = Callable[[Scenario], AbstractContextManager[Scene]]
@@ -77,6 +77,11 @@ def adaptive_of(rows: list[Row]) -> dict[str, tuple[Control, ...]]:
             control = Control(row["defense"], {"patch": row["patch"]})
             made[row["attack"]] = (*made.get(row["attack"], ()), control)
     return made
+
+
+def exhibits_of(out: Path, attack: str, defense: str) -> Path:
+    """Where the pictures of a defense's page lie."""
+    return out / "defenses" / f"{Path(attack).stem}_{defense}"
 
 
 def read(path: Path) -> dict[str, Row]:
@@ -129,6 +134,11 @@ def _measure(
         if defense is not None:
             latency = extra_latency(defense, detector, list(bench.bare()))
             _append(out / "timing.jsonl", {"key": key, "defense": kind, "latency": latency})
+            stickers = {"oblivious": _patch_of(scenario)}
+            if cell["patch"]:
+                stickers["adaptive"] = cell["patch"]
+            shown = exhibits_of(out, versus.scenario, kind)
+            offline.exhibit(bench, shown, defense, stickers)
         _append(out / "rows.jsonl", row)
         rows[key] = row
 

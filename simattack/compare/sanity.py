@@ -14,11 +14,11 @@ from collections.abc import Mapping
 SLACK = 0.05
 """Share of views that an outcome may differ by without saying anything."""
 CHECKS: dict[str, str] = {
-    "half": "half of the iterations hide more",
+    "half": "half of the steps or looks hide more",
     "unbounded": "an attack without limits does not reach 100 %",
-    "square": "a black box (square) beats the gradients",
-    "nes": "a black box (nes) beats the gradients",
-    "random": "random search beats the gradients",
+    "square": "a black box (square) hides more",
+    "nes": "a black box (nes) hides more",
+    "random": "random search hides more",
     "oblivious": "the patch made without the defense in mind beats the one made through it",
 }
 """What failed, by the name of the check."""

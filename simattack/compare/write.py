@@ -8,15 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from simattack.compare import board, paired
+from simattack.compare import board, exhibits, pages, paired, run
 from simattack.config import Comparison
+from simattack.figures import Trace
 from simattack.listing import taxonomy
+from simattack.recording import load_trace
 from simattack.results import Folder, write_text
 from simattack.terminal import columns
 
 
 def publish(comparison: Comparison, out: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
-    """Write ``leaderboard.csv``, ``driven.csv`` and ``report.html``; the page's path."""
+    """Write the CSV files, ``report.html`` and a page a defense; the report's path."""
     drives = out / "drives"
     driven: list[dict[str, Any]] = []
     if (drives / "manifest.json").is_file():
@@ -31,8 +33,41 @@ def publish(comparison: Comparison, out: Path, rows: Sequence[Mapping[str, Any]]
     grid = board.matrix(rows, claims, kinds)
     page = out / "report.html"
     link = "drives/report.html" if driven else ""
-    write_text(page, board.page(comparison.name, rows, driven, grid, link))
+    links = _pages(comparison, out, rows, drives if driven else None)
+    write_text(page, board.page(comparison.name, rows, driven, grid, link, links))
     return page
+
+
+def _pages(
+    comparison: Comparison, out: Path, rows: Sequence[Mapping[str, Any]], drives: Path | None
+) -> dict[tuple[str, str], str]:
+    """A page for each row with a defense: (attack, defense) -> its link."""
+    names = {versus.scenario: comparison.scenario(versus).name for versus in comparison.attacks}
+    links = {}
+    for row in rows:
+        if row["defense"] == run.NONE:
+            continue
+        folder = run.exhibits_of(out, row["attack"], row["defense"])
+        traces = {} if drives is None else _traces(drives, names[row["attack"]], row["defense"])
+        path = folder.with_name(f"{folder.name}.html")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shown = exhibits.read(folder)
+        write_text(path, pages.page(row, rows, shown, folder, traces, "../report.html"))
+        links[row["attack"], row["defense"]] = path.relative_to(out).as_posix()
+    return links
+
+
+def _traces(drives: Path, scenario: str, defense: str) -> dict[str, list[Trace]]:
+    """Arm -> traces of its seeds, of all arms with that defense."""
+    folder = Folder(drives)
+    found: dict[str, list[Trace]] = {}
+    for row in folder.rows()[0]:
+        done = row.result
+        if done.scenario == scenario and done.arm.endswith(f"+{defense}"):
+            path = folder.trace(scenario, done.arm, done.seed)
+            if path.is_file():
+                found.setdefault(done.arm, []).append(load_trace(path))
+    return found
 
 
 def text(rows: Sequence[Mapping[str, Any]]) -> str:

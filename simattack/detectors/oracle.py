@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from simattack.geometry import compose, project, to_body, to_world
+from simattack.geometry import compose, project, to_body
+from simattack.objects import actor_corners, class_of, faces
 from simattack.registry import register
 from simattack.types import (
-    ActorState,
     Camera,
     CarInfo,
     Detections,
@@ -20,23 +20,6 @@ from simattack.types import (
     Pose,
     Surface,
 )
-
-_KINDS = (
-    ("walker.", "person"),
-    ("bike", "bicycle"),
-    ("century", "bicycle"),
-    ("omafiets", "bicycle"),
-    ("harley", "motorcycle"),
-    ("kawasaki", "motorcycle"),
-    ("vespa", "motorcycle"),
-    ("yamaha", "motorcycle"),
-    ("fusorosa", "bus"),
-    ("carlacola", "truck"),
-    ("firetruck", "truck"),
-    ("european_hgv", "truck"),
-    ("vehicle.", "car"),
-)
-"""Part of CARLA's type id -> class; the first that fits."""
 
 
 @register("detectors", "oracle")
@@ -67,7 +50,7 @@ class Seer:
         pose = compose(frame.ego.pose, self._camera.mount)
         boxes, labels = [], []
         for actor in frame.others:
-            label = next((name for part, name in _KINDS if part in actor.kind), None)
+            label = class_of(actor.kind)
             box = self._box(actor_corners(actor), pose) if label else None
             if label and box is not None:
                 boxes.append(box)
@@ -98,19 +81,3 @@ class Seer:
         if high[1] - low[1] < self._recipe.min_height_px or high[0] - low[0] < 1:
             return None
         return np.concatenate([low, high])
-
-
-def actor_corners(actor: ActorState) -> Floats:
-    """(8, 3) corners of an actor's bounding box in the world [m]."""
-    signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
-    return to_world(signs * actor.half_extent_m + actor.box_middle_m, actor.pose)
-
-
-def faces(sign: Surface, viewer: Pose) -> bool:
-    """Whether a viewer stands before a surface, not behind it."""
-    right, down = sign.corners_m[1] - sign.corners_m[0], sign.corners_m[3] - sign.corners_m[0]
-    # By components, whatever the handedness: ahead is x, right is y and down is -z for a viewer,
-    # and (0, 1, 0) x (0, 0, -1) = (-1, 0, 0) comes back at them.
-    normal = np.cross(right, down)
-    away = np.array([viewer.x_m, viewer.y_m, viewer.z_m]) - sign.corners_m.mean(0)
-    return float(normal @ away) > 0

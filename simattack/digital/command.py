@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +59,7 @@ def baselines(
     from simattack import config, overrides, registry, transfer
     from simattack.digital import table
     from simattack.digital.frames import Frames
-    from simattack.optimize.sticker import halves
+    from simattack.optimize.patch import halves
     from simattack.patchfile import load_patch
     from simattack.twin import Twin
 
@@ -138,20 +140,21 @@ def _recorded(
     out: Path,
     stages: Stages,
 ) -> Twin:
-    from simattack.optimize import runs
-    from simattack.optimize.sticker import StickerPlan, twin_of
+    from simattack.optimize import patch, runs, scenes
     from simattack.resources import sha256
     from simattack.twin import Twin
 
-    if any(scenario.place(site) is not None for site in scenario.sites):
-        raise ConfigError(f"scenario {scenario.name!r} is about no sign to record frames of")
     try:
-        plan = StickerPlan(sites=scenario.sites, views=views, seed=seed)
+        plan = patch.PatchPlan(scenes=scenario.digest(), views=views, seed=seed)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    decides = {"sites": list(plan.sites), "views": views, "seed": seed}
-    runs.claim(out, {**decides, "map": sha256(scenario.map_file())}, True)
-    if (out / "twin.npz").is_file():
-        return Twin.load(out / "twin.npz")
-    with open_session() as session:
-        return twin_of(session, plan, out, stages.show)
+    at = partial(scenes.settings_of, scenario, reach_m=plan.distance_m[1])
+    with tempfile.TemporaryDirectory(prefix="simattack_") as blank:
+        at(plan.recipe(Path(blank)))  # told before a server is started, if it cannot be
+        decides = {"sites": list(scenario.sites), "views": views, "seed": seed}
+        runs.claim(out, {**decides, "map": sha256(scenario.map_file())}, True)
+        if (out / "twin.npz").is_file():
+            return Twin.load(out / "twin.npz")
+        with open_session() as session:
+            plan, settings, _ = patch.probed(session, plan, at, Path(blank))
+            return patch.twin_of(session, plan, settings, out, stages.show)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 GOALS = ("hide", "appear", "misclassify", "overload")
+GOALS_OF_PRINTS = ("appear", "overload")
+"""Whose target is the print itself, whatever it is on."""
 TOP_ANCHORS = 10
 NEAR = 1.3
 """A prediction belongs to a target if its centre lies in the target's box, enlarged so much."""

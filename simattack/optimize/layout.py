@@ -6,6 +6,7 @@ of a surface than one sticker of the same area does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -82,6 +83,17 @@ class Layout:
         spread = coded[rows.clip(0)][:, columns.clip(0)] * matter[:, :, None]
         return np.asarray(np.dstack([spread, matter * np.uint8(255)]), np.uint8)
 
+    def point(self, picture: Image) -> Floats:
+        """The flat vector (3 h w,) in 0..1 of a sticker as ``picture`` makes it."""
+        rows, columns = (axis >= 0 for axis in self._axes)
+        if picture.shape[:2] != (len(rows), len(columns)):
+            raise ValueError(
+                f"expected a sticker of {len(rows)} x {len(columns)} cells, got "
+                f"{picture.shape[0]} x {picture.shape[1]}"
+            )
+        cells = picture[rows][:, columns, :3] / 255
+        return np.asarray(cells.transpose(2, 0, 1).ravel(), float)
+
     @cached_property
     def _axes(self) -> tuple[np.ndarray, np.ndarray]:
         """For each row and column of the sticker, that of the picture; -1 in a gap."""
@@ -94,3 +106,50 @@ class Layout:
                 axis += range(number * side, (number + 1) * side)
             found.append(np.array(axis, np.int64))
         return found[0], found[1]
+
+
+@dataclass(frozen=True)
+class Inset:
+    """A layout somewhere on a square sheet; the rest of the sheet is not printed."""
+
+    layout: Layout
+    corner: tuple[int, int]
+    """Its top and left on the sheet [cells]."""
+    cells: int
+    """Of the sheet, along each side."""
+
+    def __post_init__(self) -> None:
+        for start, piece in zip(self.corner, self.layout.piece, strict=True):
+            side = self.layout.pieces * piece + (self.layout.pieces - 1) * self.layout.gap
+            if start < 0 or start + side > self.cells:
+                raise ValueError(
+                    f"{side} cells from {start} on do not lie on a sheet of {self.cells}"
+                )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the printed cells, put together."""
+        return self.layout.shape
+
+    def expand(self, picture: Tensor) -> Tensor:
+        """The sheet (4, cells, cells) with a picture (3, h, w)."""
+        import torch
+        from torch.nn.functional import pad
+
+        sticker = self.layout.expand(picture)
+        if len(sticker) == 3:
+            sticker = torch.cat([sticker, torch.ones_like(sticker[:1])])
+        (top, left), (height, width) = self.corner, sticker.shape[1:]
+        below, right = self.cells - top - height, self.cells - left - width
+        return pad(sticker, (left, right, top, below))
+
+    def plain(self) -> tuple[int, ...]:
+        """As numbers: the piece's height and width, pieces, gap, top, left, cells."""
+        layout = self.layout
+        return (*layout.piece, layout.pieces, layout.gap, *self.corner, self.cells)
+
+    @classmethod
+    def of(cls, plain: Sequence[int]) -> Inset:
+        """Of ``plain``."""
+        tall, wide, pieces, gap, top, left, cells = (int(value) for value in plain)
+        return cls(Layout((tall, wide), pieces, gap), (top, left), cells)

@@ -83,14 +83,8 @@ class Hiding:
         import torch
 
         picture = point.reshape(3, *self.layout.shape)
-        index = self._draw(rng)
-        boxes = np.array([self.twin.views[i].box for i in index])
-        warps = torch.from_numpy(self.transforms.warps(boxes, rng)).float()
-        printed = self.layout.expand(self.transforms.print(picture, rng))
-        corners, targets = self._windows(boxes, rng)
-        window = (corners, self.window_px)
-        images = self.twin.render(printed, torch.from_numpy(index), warps, window)
-        images = self.transforms.photograph(images, rng)
+        index = self.draw(rng)
+        images, targets = self.look(self.layout.expand(picture), index, rng)
         if self.defense is not None:
             images = self.defense.surrogate(images, rng)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.is_bfloat16):
@@ -112,6 +106,29 @@ class Hiding:
             "unprintable": float(unprintable.detach()),
             "roughness": float(rough.detach()),
         }
+
+    def look(
+        self, sticker: Tensor, index: NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[Tensor, list[Detections]]:
+        """Random windows (B, 3, W, W) of those views, and the target in each.
+
+        What chance decides of print, pose, light, focus and window is drawn from ``rng`` alone:
+        with the same draws, another sticker is seen in the very same windows.
+
+        Args:
+            sticker: (3 or 4, h, w), as ``layout.expand`` gives it.
+            index: (B,) views.
+            rng: of everything random.
+        """
+        import torch
+
+        boxes = np.array([self.twin.views[i].box for i in index])
+        warps = torch.from_numpy(self.transforms.warps(boxes, rng)).float()
+        printed = torch.cat([self.transforms.print(sticker[:3], rng), sticker[3:]])
+        corners, targets = self._windows(index, rng)
+        window = (corners, self.window_px)
+        images = self.twin.render(printed, torch.from_numpy(index), warps, window)
+        return self.transforms.photograph(images, rng), targets
 
     def __call__(self, point: Floats) -> float:
         return self.judge(point)[0]
@@ -161,7 +178,7 @@ class Hiding:
     def _by_distance(self) -> NDArray[np.int64]:
         return np.asarray(np.argsort(self.twin.distances_m), np.int64)
 
-    def _draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
+    def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Views of one batch: some spread over distances, the others those that do worst."""
         even = max(1, round(self.batch * _EVEN_SHARE))
         strata = np.array_split(self._by_distance, even)
@@ -175,15 +192,16 @@ class Hiding:
         return np.array(chosen, np.int64)
 
     def _windows(
-        self, boxes: Floats, rng: np.random.Generator
+        self, index: NDArray[np.int64], rng: np.random.Generator
     ) -> tuple[NDArray[np.int64], list[Detections]]:
-        """Left and top (B, 2) of a random window of each crop around its target, and the target.
+        """Left and top (B, 2) of a random window of each view's crop around its target, and that.
 
         Windows start on any pixel, so that the detector's grid lies on the sign in any way.
         """
         spare = self.twin.side_px - self.window_px
         corners, targets = [], []
-        for box in boxes:
+        for view in (self.twin.views[i] for i in index):
+            box = np.array(view.box)
             low = np.clip(np.ceil(box[2:] + 2) - self.window_px, 0, spare).astype(int)
             high = np.clip(np.floor(box[:2] - 2), 0, spare).astype(int)
             left, top = (
@@ -191,7 +209,7 @@ class Hiding:
             )
             corners.append((left, top))
             moved = box - (left, top, left, top)
-            targets.append(Detections(moved[None], np.ones(1), (self.twin.label,)))
+            targets.append(Detections(moved[None], np.ones(1), (view.label,)))
         return np.array(corners, np.int64), targets
 
 

@@ -16,7 +16,7 @@ from simattack.classifiers.proposals import is_dark, lamp_boxes, red_boxes
 from simattack.classifiers.signals import LIGHTS, SIGNS, Signals
 from simattack.geometry import box_iou, wrap_angle
 from simattack.policies.lane import LaneEstimate, LaneFilter, estimate_lane
-from simattack.policies.lights import Lights, Limits, SignalRules, Yields
+from simattack.policies.lights import Lights, Limits, SignalRules, View, Yields
 from simattack.policies.localisation import Localiser
 from simattack.policies.path import Path
 from simattack.policies.posts import PostRules, PostTracker
@@ -85,7 +85,14 @@ class Eyes:
         self._lights_at = PostTracker(car.camera, PostRules(LIGHT_M, narrowest=0.2, is_last=False))
         self._limits_at = PostTracker(car.camera, PostRules(LIMIT_M))
         self._yields_at = PostTracker(car.camera, PostRules(YIELD_M))
-        self.lights = Lights(path, route.signal_lines_m, rules)
+        camera = car.camera
+        view = View(
+            behind_m=car.length_m / 2 - camera.mount.x_m,
+            up=camera.height_px / 2 / camera.focal_px,
+            side=camera.width_px / 2 / camera.focal_px,
+            half_m=LIGHT_M / 2 + 0.2,
+        )
+        self.lights = Lights(path, route.signal_lines_m, rules, view)
         self._yields, self._limits = Yields(path, rules), Limits()
         self._filter = LaneFilter()
         self._has_lines = len(route.signal_lines_m) > 0
@@ -187,16 +194,15 @@ class Eyes:
         words = _words(self._signals.lights(image, boxes), LIGHTS)
         self._lights_at.update(boxes, words, odometry)
         lost = self._lights_at.overlooked(odometry)
-        looks = np.array([box for _, box in lost]).reshape(-1, 4)
-        for (post, _), word in zip(
-            lost, _words(self._signals.lights(image, looks), LIGHTS), strict=True
-        ):
-            if word != LIGHTS[-1]:
-                post.read(word)
+        for post, box in lost:
+            shares = self._signals.lights(image, _around(box))[:, :-1].max(0)
+            if shares.max() >= SURE:
+                post.read(LIGHTS[int(shares.argmax())])
         posts = [p for p in self._lights_at.posts if p.word is not None and p.stale <= STALE]
         places = np.array([post.place for post in posts]).reshape(-1, 2)
         world = self._localiser.world_from_odometry(places) if len(places) else places
-        self.lights.see(captured_s, world, [str(post.word) for post in posts])
+        up_m = np.array([post.up_m for post in posts])
+        self.lights.see(captured_s, world, [str(post.word) for post in posts], up_m)
 
     def _read_signs(self, image: Image, detections: Detections, odometry: Floats) -> None:
         assert self._signals is not None
@@ -237,6 +243,15 @@ class Eyes:
     def _widths(self) -> Floats:
         n = len(self._path.s_m)
         return self._width_m[:n] if len(self._width_m) >= n else np.full(n, 3.5)
+
+
+def _around(box: Floats) -> Floats:
+    """(3, 4): a box and larger ones around it.
+
+    Where something must be is known less well than where a detector has just found it.
+    """
+    middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
+    return np.array([[*(middle - k * half), *(middle + k * half)] for k in (1.0, 1.2, 1.4)])
 
 
 def _with(boxes: Floats, more: Floats) -> Floats:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simattack.policies.localisation import into_frame
 from simattack.policies.path import Path
@@ -36,12 +37,44 @@ class SignalRules:
     14 m, at the far corner of the junction."""
     keep_s: float = 3.0
     """What a light showed last is held for so long when it is out of sight."""
+    keep_red_s: float = 40.0
+    """And red for so long, or yellow, which turns red: about as long as red lasts."""
+    farthest_back_m: float = 6.0
+    """The car stands at most so far before a line, to keep its light in the picture."""
     look_m: float = 40.0
     """A line with lights that nothing is known of slows the car from so far on."""
     yield_reach_m: tuple[float, float, float] = (-3.0, 22.0, 30.0)
     """What crosses matters from so far before a yield line to so far beyond, and so far aside."""
     yield_s: float = 4.0
     """And if it will be before the car within this time."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Where a camera's picture ends, for a car that stands and wants to see its light change."""
+
+    behind_m: float
+    """From the front bumper back to the camera."""
+    up: float
+    """Tangent of half the picture's height."""
+    side: float
+    """Tangent of half its width."""
+    half_m: float
+    """Half the height and more than half the width of a light."""
+
+    def before_m(self, beyond_m: Floats, right_m: Floats, up_m: Floats) -> Floats:
+        """(N,) how far before a line the bumper must stay to see whole what stands beyond it.
+
+        Args:
+            beyond_m: (N,) of the lights, from the line.
+            right_m: (N,) of the way the lane points.
+            up_m: (N,) of their middles, above the camera.
+        """
+        depth_m = np.maximum(
+            (up_m + self.half_m) / self.up, (np.abs(right_m) + self.half_m) / self.side
+        )
+        before: Floats = depth_m - beyond_m - self.behind_m
+        return before
 
 
 def word_of(line_s_m: float, path: Path, places: Floats, words: Sequence[str],
@@ -53,14 +86,19 @@ def word_of(line_s_m: float, path: Path, places: Floats, words: Sequence[str],
         places: (N, 2) world places of lights.
         words: what each shows, of ``red``, ``yellow`` and ``green``; others do not speak.
     """
-    pose = np.array([*path.point(line_s_m), path.heading_rad(line_s_m - 1.0)])
-    if not len(places):
-        return None
-    local = into_frame(places, pose)
-    first, last = rules.ahead_m
-    near = (local[:, 0] > first) & (local[:, 0] < last) & (np.abs(local[:, 1]) < rules.aside_m)
+    _, near = _near(line_s_m, path, places, rules)
     said = {word for word, is_near in zip(words, near, strict=True) if is_near}
     return next((word for word in ("red", "yellow", "green") if word in said), None)
+
+
+def _near(line_s_m: float, path: Path, places: Floats,
+          rules: SignalRules) -> tuple[Floats, NDArray[np.bool_]]:  # fmt: skip
+    """(N, 2) how far beyond a line and right of it places are, and (N,) which speak for it."""
+    pose = np.array([*path.point(line_s_m), path.heading_rad(line_s_m - 1.0)])
+    local = into_frame(np.asarray(places, float).reshape(-1, 2), pose)
+    first, last = rules.ahead_m
+    near = (local[:, 0] > first) & (local[:, 0] < last) & (np.abs(local[:, 1]) < rules.aside_m)
+    return local, near
 
 
 class Lights:
@@ -68,24 +106,36 @@ class Lights:
 
     PASSED_M = 0.5
     """The front bumper so far over a line has passed it."""
-    CALM_M = 3.0
-    """A stand so far before the line is a stand at it."""
 
-    def __init__(self, path: Path, lines_s_m: Floats, rules: SignalRules) -> None:
+    def __init__(
+        self, path: Path, lines_s_m: Floats, rules: SignalRules, view: View | None = None
+    ) -> None:
         self._path = path
         self._lines_s_m = np.sort(np.asarray(lines_s_m, float))
         self._rules = rules
+        self._view = view
+        self._before_m: dict[float, float] = {}
+        """How far before each line its light is still seen."""
         self._shown: dict[float, tuple[str, float]] = {}
         """Of each line what was seen last, and when."""
         self._running: set[float] = set()
         """Lines whose yellow came too late to stop for."""
 
-    def see(self, time_s: float, places: Floats, words: Sequence[str]) -> None:
-        """Take in one picture's lights: world places (N, 2) and words."""
-        for line in self._lines_s_m:
-            word = word_of(float(line), self._path, places, words, self._rules)
-            if word is not None:
-                self._shown[float(line)] = (word, time_s)
+    def see(
+        self, time_s: float, places: Floats, words: Sequence[str], up_m: Floats | None = None
+    ) -> None:
+        """Take in one picture's lights: world places (N, 2), words, heights above the camera."""
+        for line in map(float, self._lines_s_m):
+            word = word_of(line, self._path, places, words, self._rules)
+            if word is None:
+                continue
+            self._shown[line] = (word, time_s)
+            if self._view is not None and up_m is not None:
+                local, near = _near(line, self._path, places, self._rules)
+                rows = np.flatnonzero(near & (np.array(words) == word))
+                # One of them is enough to see it change.
+                before = self._view.before_m(local[rows, 0], local[rows, 1], up_m[rows]).min()
+                self._before_m[line] = min(float(before), self._rules.farthest_back_m)
 
     def closed(self, time_s: float, bumper_s_m: float, speed_mps: float) -> list[float]:
         """Lines that must not be passed now."""
@@ -100,8 +150,15 @@ class Lights:
             elif word in ("red", "yellow"):
                 if line in self._running and needed > HARDEST_MPS2 / 2:
                     continue
-                found.append(line)
+                found.append(self._stand(line, bumper_s_m, speed_mps))
         return found
+
+    def _stand(self, line_s_m: float, bumper_s_m: float, speed_mps: float) -> float:
+        """What to take for a closed line, so that the car stands where it sees the light."""
+        back_m = max(self._before_m.get(line_s_m, 0.0) - self._rules.aim_m, 0.0)
+        # Not nearer than where it can stand in comfort: it was seen late, or is past that.
+        near = bumper_s_m + speed_mps**2 / (2 * self._rules.braking_mps2) + self._rules.aim_m
+        return max(line_s_m - back_m, min(line_s_m, near))
 
     def limit_mps(self, time_s: float, bumper_s_m: float) -> float:
         """The speed at which a line that says nothing yet may be neared."""
@@ -117,7 +174,8 @@ class Lights:
     def shown(self, line_s_m: float, time_s: float) -> str | None:
         """What the lights of a line show, as far as is known."""
         word, since_s = self._shown.get(line_s_m, (None, -np.inf))
-        return word if time_s - since_s <= self._rules.keep_s else None
+        keep_s = self._rules.keep_s if word == "green" else self._rules.keep_red_s
+        return word if time_s - since_s <= keep_s else None
 
     def _ahead(self, bumper_s_m: float) -> list[float]:
         return [float(s) for s in self._lines_s_m if s - bumper_s_m > -self.PASSED_M]

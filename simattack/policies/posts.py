@@ -61,6 +61,11 @@ class Post:
         """(2,) in odometry [m]."""
         return self.track.place
 
+    @property
+    def up_m(self) -> float:
+        """Of its middle above the camera; 0 if it was never seen whole."""
+        return float(np.median([up for up, _ in self._shapes])) if self._shapes else 0.0
+
     def sight(self, sighting: Sighting, box: Floats) -> None:
         """Take in where one picture shows it."""
         self.track.add(sighting)

@@ -80,8 +80,9 @@ class Stage:
 
 
 def survey(session: Session) -> Stage:
-    """Read the map's lanes, signs, lights and places."""
-    signs = tuple(session.surfaces.values())
+    """Read the map's lanes, stop signs, lights and places."""
+    # Not all that can be painted: billboards and other signs are no stop signs.
+    signs = tuple(approach.surface for approach in session.approaches.values())
     centres = session.object_positions("stop sign")
     lights = session.object_positions("traffic light")
     places = tuple(find_places(centres, lights))

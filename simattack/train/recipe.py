@@ -7,9 +7,10 @@ Frames are never shrunk for training: a far sign is a dozen pixels wide. So the 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,10 @@ from PIL import Image as Pictures
 
 from simattack.detectors.weights import prepare_ultralytics
 from simattack.errors import ConfigError
+from simattack.train.checkpoints import Checkpoints
 from simattack.train.dataset import Example, Labelled, Record, read_picture, visible_share
+from simattack.train.lesson import Lesson, Teaching
+from simattack.train.soiling import Soiler
 from simattack.types import CLASS_NAMES, Floats, Image
 
 if TYPE_CHECKING:
@@ -52,6 +56,8 @@ class Recipe:
     hsv: tuple[float, float, float] = (0.015, 0.5, 0.4)
     mosaic: float = 0.0
     seed: int = 0
+    lesson: Lesson | None = None
+    """What is learnt beside the labels; None: they alone, from random weights."""
 
 
 def training_example(record: Record, fill: dict[str, float]) -> Example:
@@ -69,22 +75,40 @@ def training_example(record: Record, fill: dict[str, float]) -> Example:
 
 
 def write_crops(
-    source: Path, folder: Path, examples: Sequence[Example], recipe: Recipe
+    source: Path,
+    folder: Path,
+    examples: Sequence[Example],
+    recipe: Recipe,
+    on_frame: Callable[[int, int], None] = lambda done, of: None,
 ) -> dict[str, int]:
     """Cut the training windows into a data set for ultralytics (``folder/data.yaml``).
+
+    What was cut before of the same frames by the same recipe stays.
 
     Returns:
         Objects by class over all windows.
     """
+    n_soiled = 0 if recipe.lesson is None else recipe.lesson.soiled
+    how = (recipe.crops_a_frame, recipe.crop_px, recipe.wide_share, recipe.seed, n_soiled)
+    token = hashlib.sha256(repr((how, list(examples))).encode()).hexdigest()
+    marker = folder / "counts.json"
+    if marker.exists():
+        known = json.loads(marker.read_text())
+        if known["token"] == token and known["folder"] == str(folder.resolve()):
+            return dict(known["counts"])
     shutil.rmtree(folder, ignore_errors=True)
     for kind in ("images", "labels"):
         (folder / kind / "train").mkdir(parents=True)
     rng = np.random.default_rng([recipe.seed, 1])
+    soil = Soiler(recipe.seed)
     counts = dict.fromkeys(CLASS_NAMES, 0)
-    for example in examples:
-        image = read_picture(source, example.record)
-        for number in range(recipe.crops_a_frame):
-            picture, labels, boxes = crop(image, example.objects, number, recipe, rng)
+    for done, example in enumerate(examples):
+        clean = (read_picture(source, example.record), list(example.objects))
+        views = [clean] * recipe.crops_a_frame
+        if n_soiled:
+            views += [soil(*clean, example.record.scene)] * n_soiled
+        for number, (image, objects) in enumerate(views):
+            picture, labels, boxes = crop(image, objects, number, recipe, rng)
             name = f"{example.record.id}_{number}"
             Pictures.fromarray(picture).save(
                 folder / "images" / "train" / f"{name}.png", compress_level=1
@@ -98,6 +122,7 @@ def write_crops(
             (folder / "labels" / "train" / f"{name}.txt").write_text("".join(lines))
             for label in labels:
                 counts[label] += 1
+        on_frame(done + 1, len(examples))
     names = {index: name for index, name in enumerate(CLASS_NAMES)}
     # JSON is YAML. ultralytics wants a validation set even where none is used: one picture.
     first = sorted((folder / "images" / "train").iterdir())[0]
@@ -112,6 +137,8 @@ def write_crops(
             }
         )
     )
+    told = {"token": token, "folder": str(folder.resolve()), "counts": counts}
+    marker.write_text(json.dumps(told))  # last, so that half a set is cut anew
     return counts
 
 
@@ -162,15 +189,20 @@ def fit(
     data: Path,
     folder: Path,
     recipe: Recipe,
-    on_batch: Callable[[int, int, float], None] = lambda done, of, loss: None,
+    on_batch: Callable[[int, int, Mapping[str, float]], None] = lambda done, of, numbers: None,
+    begin: Callable[[], Teaching] | None = None,
 ) -> dict[str, Tensor]:
     """Train, or go on with a training that broke off in ``folder``; returns the averaged weights.
+
+    With one thread on one machine, a training that broke off ends with the same weights as one
+    that did not.
 
     Args:
         data: of ``write_crops``.
         folder: for checkpoints; one training only.
         recipe: must be the one the training began with.
-        on_batch: told batches done, batches in all and the mean loss of the epoch so far.
+        on_batch: told batches done, batches in all, and mean numbers of the epoch so far.
+        begin: of the recipe's lesson; called if there is anything left to train.
 
     Raises:
         ConfigError: another recipe's training lies there.
@@ -178,7 +210,7 @@ def fit(
     from safetensors.torch import load_file, save_file
 
     finished, noted = folder / "averaged.safetensors", folder / "recipe.json"
-    text = json.dumps(asdict(recipe))
+    text = json.dumps(plain(recipe))
     if noted.exists() and noted.read_text() != text:
         raise ConfigError(
             f"{folder} holds a training by another recipe: {noted.read_text()}; "
@@ -194,6 +226,8 @@ def fit(
     from ultralytics.models.yolo import detect
 
     threads = torch.get_num_threads()
+    teaching = None if begin is None else begin()
+    kept = Checkpoints(folder / "run", recipe.seed, teaching)
     last = folder / "run" / "weights" / "last.pt"
     options: dict[str, Any] = {
         "model": recipe.architecture, "data": str(data / "data.yaml"), "epochs": recipe.epochs,
@@ -209,26 +243,50 @@ def fit(
     if last.is_file():
         options["resume"] = str(last)
     trainer: Any = detect.DetectionTrainer(overrides=options)
+    if teaching is not None:
+        make = trainer.get_model
+
+        def started(*args: Any, **options: Any) -> Any:
+            network = make(*args, **options)
+            network.load_state_dict(teaching.weights)
+            return network
+
+        trainer.get_model = started
+        model_train = trainer._model_train
+
+        def ready() -> None:
+            model_train()
+            teaching.ready(trainer.model)
+
+        trainer._model_train = ready
 
     def at_start(running: Any) -> None:
         torch.set_num_threads(recipe.threads)  # ultralytics just set one
         if not torch.cuda.is_available():
             running.model.to(memory_format=torch.channels_last)
+        kept.restore(running)
+        if teaching is not None:
+            network, labels = running.model, running.model.loss
+            network.loss = lambda batch, preds=None: teaching.loss(network, batch, labels)
 
     def after_batch(running: Any) -> None:
         at_start_of_epoch = running.epoch * len(running.train_loader)
         done[0] = at_start_of_epoch + counter[0] + 1
         counter[0] += 1
-        loss = sum(float(value) for value in running.tloss.values())
-        on_batch(done[0], running.epochs * len(running.train_loader), loss)
+        told = {name: float(value) for name, value in running.tloss.items()}
+        losses = [told.pop(name) for name in list(told) if name.endswith("_loss")]
+        on_batch(done[0], running.epochs * len(running.train_loader), {"loss": sum(losses), **told})
 
     def new_epoch(running: Any) -> None:
         counter[0] = 0
+        kept.reseed(running)
 
     done, counter = [0], [0]
     trainer.add_callback("on_train_start", at_start)
     trainer.add_callback("on_train_epoch_start", new_epoch)
     trainer.add_callback("on_train_batch_end", after_batch)
+    trainer.add_callback("on_train_epoch_end", kept.write)
+    trainer.add_callback("on_model_save", kept.tidy)
     # Scored by ``train.score`` at camera scale afterwards, and never on what it learnt from.
     trainer.validate = lambda: ({}, 0.0)
     trainer.final_eval = lambda: None
@@ -238,16 +296,29 @@ def fit(
     finally:
         torch.set_num_threads(threads)
     averaged = {n: v.detach().cpu().contiguous() for n, v in trainer.ema.ema.state_dict().items()}
+    if teaching is not None:
+        averaged = teaching.finished(averaged)
     save_file(averaged, str(finished))
     return averaged
 
 
 def as_card(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain values."""
-    return asdict(recipe) | {
+    """The recipe with all that is the same for every one, as plain values."""
+    lesson = recipe.lesson
+    return plain(recipe) | {
         "optimizer": "AdamW", "momentum": 0.9, "schedule": "cosine", "warmup_epochs": 1.0,
-        "fliplr": 0.0, "averaged": "EMA", "from": "random weights",
+        "fliplr": 0.0, "averaged": "EMA",
+        "from": "random weights" if lesson is None else lesson.start,
     }  # fmt: skip
+
+
+def plain(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain values, its lesson by name; without one, as before there were any."""
+    told = asdict(recipe)
+    lesson = told.pop("lesson")
+    if lesson is None:
+        return told
+    return told | {"lesson": {"kind": type(recipe.lesson).__name__.lower(), **lesson}}
 
 
 @contextlib.contextmanager

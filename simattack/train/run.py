@@ -8,28 +8,41 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simattack.detectors.weights import Card, save
+from simattack.attacks.sticker import Sticker
+from simattack.calibration import calibrate
+from simattack.detectors.weights import Card, find_weights, read_card, save
 from simattack.detectors.yolo import Yolo
 from simattack.errors import ConfigError
+from simattack.optimize.patch import WEATHERS
+from simattack.prints import Shown, placed
 from simattack.resources import sha256
+from simattack.standpoints import Survey, before_sign, standpoints
 from simattack.train import recipe as recipes
 from simattack.train import score as scoring
+from simattack.train.adversarial import Adversarial
 from simattack.train.approach import gather_approaches, stable_distances, stable_share
 from simattack.train.clean import clean
 from simattack.train.dataset import INDEX, Example, read_records, visibility
+from simattack.train.distilled import Distilled
 from simattack.train.gather import FRAMES_A_SCENE, gather, survey
+from simattack.train.lesson import Lesson, Teaching
+from simattack.train.places import place_of
 from simattack.train.split import held_out, plan_scenes, split
-from simattack.types import CLASS_NAMES
+from simattack.twin import Twin
+from simattack.types import CLASS_NAMES, World
 
 if TYPE_CHECKING:
     from simattack.session import Session
 
 LATENCY_S = 0.05
+DISTANCE_M = (7.0, 45.0)
+"""From the camera to the signs of a lesson's views."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,30 @@ class Plan:
     recipe: recipes.Recipe = field(default_factory=recipes.Recipe)
     confidence: float = 0.25
     """The working threshold that recall and stability are measured at."""
+
+
+def plan(lesson: str, options: Mapping[str, Any], architecture: str, seed: int) -> Plan:
+    """The plan of a lesson by its name.
+
+    Args:
+        lesson: ``labels``, ``adversarial`` or ``distilled``.
+        options: of the lesson.
+        architecture: of a network from scratch; a lesson keeps that of the weights it starts from.
+        seed: of everything.
+
+    Raises:
+        ValueError: the lesson refuses an option.
+        WeightsError: the weights to start from are missing or damaged.
+    """
+    if lesson == "labels":
+        return Plan(seed=seed, recipe=recipes.Recipe(architecture, seed=seed))
+    chosen = Adversarial(**options) if lesson == "adversarial" else Distilled(**options)
+    card = read_card(find_weights(chosen.start))
+    # Fewer frames than from nothing, and small steps: most of it is known already.
+    recipe = recipes.Recipe(
+        card.architecture, epochs=5, lr0=0.0005, threads=1, seed=seed, lesson=chosen
+    )
+    return Plan(frames=480, approaches=0, seed=seed, recipe=recipe)
 
 
 Say = Callable[[str], None]
@@ -115,19 +152,29 @@ def train(
     examples = [scoring.evaluation_example(record, fill) for record in dealt.evaluation]
     say(f"evaluation set, fixed now: {_count_line(examples)}")
     cleaned = clean(frames, dealt.train, fill)
+    lesson = plan.recipe.lesson
+    begin = None
+    if lesson is not None:
+        begin = partial(_begin, lesson, open_session, folder, held, plan.recipe.seed, progress)
     shares = ", ".join(f"{name} {share:.0%}" for name, share in dealt.shares().items())
     say(
         f"training set: {len(cleaned.kept)} of {len(dealt.train)} frames "
         f"(dropped: {cleaned.counts()}; {dealt.left_out} left out for balance); "
         f"held-out share of objects: {shares}"
     )
-    lessons = [recipes.training_example(record, fill) for record in cleaned.kept]
+    to_learn = [recipes.training_example(record, fill) for record in cleaned.kept]
     crops = folder / "crops"
-    counts = recipes.write_crops(frames, crops, lessons, plan.recipe)
-    state = recipes.fit(
-        crops, folder / "fit", plan.recipe,
-        lambda done, of, loss: progress("training", done, of, {"loss": loss}),
+    counts = recipes.write_crops(
+        frames, crops, to_learn, plan.recipe,
+        lambda done, of: progress("cutting windows", done, of, {}),
     )  # fmt: skip
+    state = recipes.fit(
+        crops,
+        folder / _fit_folder(lesson, weights),
+        plan.recipe,
+        partial(progress, "training"),
+        begin,
+    )
     card = Card(
         architecture=plan.recipe.architecture,
         classes=CLASS_NAMES,
@@ -150,6 +197,65 @@ def train(
     return evaluate(folder, weights, plan, card, say, progress)
 
 
+def _fit_folder(lesson: Lesson | None, weights: Path) -> str:
+    """Where in a training's folder its checkpoints lie: lessons share the frames, not these."""
+    return "fit" if lesson is None else f"fit_{weights.stem}"
+
+
+def _begin(
+    lesson: Lesson,
+    open_session: Callable[[], Session],
+    folder: Path,
+    held: Sequence[str],
+    seed: int,
+    progress: Progress,
+) -> Teaching:
+    """The lesson's teaching; views that it needs and that are missing are measured now."""
+    if not lesson.needs_views:
+        return lesson.begin(None, seed)
+    return lesson.begin(_twin(lesson, open_session, folder, held, seed, progress), seed)
+
+
+@dataclass(frozen=True)
+class Unbudgeted(Sticker):
+    """To measure where stickers may be, not to attack: as large as the face takes."""
+
+    fill: str = "grey"
+
+    def begin(self, world: World, rng: np.random.Generator) -> Shown:
+        sheet = self.sheet()
+        return Shown(self, world, sheet, [placed(world.surface(self.surface), sheet, 1.0)])
+
+
+def _twin(
+    lesson: Lesson,
+    open_session: Callable[[], Session],
+    folder: Path,
+    held: Sequence[str],
+    seed: int,
+    progress: Progress,
+) -> Twin:
+    """Views of stop signs at training places, with room for stickers of the lesson's size."""
+    path = folder / f"twin_{lesson.needs_views}_{lesson.size_m:g}m.npz"
+    if not path.is_file():
+        with open_session() as session:
+            stage = survey(session)
+            sites = [
+                sign.name
+                for sign in stage.signs
+                if place_of(stage.places, *map(float, sign.corners_m.mean(0)[:2])).name not in held
+            ]
+            rng = np.random.default_rng([seed, 6])
+            settings = [before_sign(Unbudgeted(size_m=lesson.size_m), site) for site in sites]
+            stands = standpoints(sites, lesson.needs_views, len(WEATHERS), rng, DISTANCE_M)
+            calibrate(
+                session,
+                Survey(settings, stands, WEATHERS),
+                progress=lambda stage, done, of: progress(stage, done, of, {}),
+            ).save(path)
+    return Twin.load(path)  # as a resumed training would see it
+
+
 def evaluate(
     folder: Path, weights: Path, plan: Plan, card: Card, say: Say, progress: Progress
 ) -> Card:
@@ -164,10 +270,15 @@ def evaluate(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        scores = scoring.score(
-            Yolo(str(weights), confidence=scoring.AP_CONFIDENCE), folder / "frames", examples,
-            plan.confidence, lambda done, of: progress("scoring frames", done, of, {}),
-        )  # fmt: skip
+        lesson = plan.recipe.lesson
+        names = [str(weights)] if lesson is None else [str(weights), lesson.start]
+        scores, *before = [
+            scoring.score(
+                Yolo(name, confidence=scoring.AP_CONFIDENCE), folder / "frames", examples,
+                plan.confidence, lambda done, of: progress("scoring frames", done, of, {}),
+            )
+            for name in names
+        ]  # fmt: skip
         distances = stable_distances(
             Yolo(str(weights), confidence=plan.confidence), folder / "approaches",
             read_records(folder / "approaches"),
@@ -178,6 +289,8 @@ def evaluate(
     share = stable_share(distances)
     known = sorted(d for d in distances.values() if d is not None)
     say(scoring.table(scores))
+    for other in before:
+        say(f"what it started from, on the same frames\n{scoring.table(other)}")
     say(
         f"stable by 25 m in {share:.1%} of {len(distances)} clean approaches "
         f"(median {np.median(known) if known else float('nan'):.1f} m)"
@@ -190,6 +303,8 @@ def evaluate(
         "stable_by_25_m": round(share, 4) if distances else None,
         "stable_distances_m": [None if d is None else round(d, 1) for d in distances.values()],
     }
+    for other in before:
+        metrics["before"] = scoring.as_card(other)
     return save(weights, load_file(str(weights)), replace(card, metrics=metrics))
 
 

@@ -7,7 +7,9 @@ from simattack import registry
 from simattack.attacks.fake_sign import FakeSign
 from simattack.attacks.glasses import frame as glasses_frame
 from simattack.errors import BudgetError, ConfigError, PatchError
+from simattack.optimize.patch import PatchPlan, prints_of_all
 from simattack.patchfile import Patch, PatchCard, save_patch
+from simattack.prints import Showing
 from simattack.taxonomy import Target
 from simattack.types import Attack
 from tests.attacks.street import Street, begin, frame
@@ -49,6 +51,29 @@ def test_a_print_does_something_and_its_end_gives_the_scene_back(kind):
     running.end()
     running.end()
     assert not world.shown and not world.props
+
+
+def test_every_print_is_among_those_that_can_be_optimised():
+    assert prints_of_all() == sorted(PRINTS)
+
+
+@pytest.mark.parametrize("kind", PRINTS)
+def test_a_print_tells_where_it_lies_and_begins_with_the_outline_of_what_will_be_made(
+    kind, tmp_path
+):
+    how = tuple((k, v) for k, v in PRINTS[kind].items() if k != "fill")
+    plan = PatchPlan(attack=kind, how=how, label="person")
+    recipe = plan.recipe(tmp_path)
+    assert recipe.fill == "grey" and plan.goal == type(recipe).GOAL
+    running = recipe.begin(Street(), np.random.default_rng(0))
+    assert isinstance(running, Showing) and running.places
+    for surface, placement in running.places:
+        left, top, right, bottom = placement.extent
+        size_m = (right - left) * surface.size_m[0], (bottom - top) * surface.size_m[1]
+        expected = surface.size_m if kind == "poster" else plan.size_m
+        assert size_m == pytest.approx(expected, rel=1e-3)
+        other = placement.fit(np.zeros((5, 7, 3), np.uint8))
+        assert other.extent == placement.extent and other.printed.shape == (5, 7)
 
 
 @pytest.mark.parametrize("kind", sorted(set(PRINTS) - {"fake_sign", "sticker", "poster"}))

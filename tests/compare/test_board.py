@@ -1,6 +1,8 @@
 import csv
 import io
+import re
 
+import numpy as np
 import pytest
 
 from simattack import config
@@ -20,6 +22,8 @@ def row(defense, adaptive, lost=0.0, flags=()):
         "defense": defense,
         "adaptive": None if adaptive is None else share(adaptive),
         "adaptive_missing": "" if adaptive is not None else "no way",
+        "adaptive_by": "",
+        "masks_gradients": False,
         "oblivious": share(0.5),
         "clean_hidden": share(lost),
         "certified": None,
@@ -48,6 +52,11 @@ def test_a_flagged_row_says_which_check_failed():
     assert board.cells([row("a", 0.1, flags=["square"])])[0][-1] == "FLAGGED: square"
 
 
+def test_a_defense_that_masks_gradients_says_so_wherever_it_stands():
+    hot = {**row("a", 0.1), "masks_gradients": True}
+    assert board.cells([hot])[0][-1] == "pass; masks gradients"
+
+
 def test_the_sheet_leaves_empty_what_was_not_measured():
     lines = list(csv.DictReader(io.StringIO(board.sheet(ROWS))))
     assert [line["adaptive_value"] for line in lines] == ["0.9", "0.95", "0.2", ""]
@@ -64,11 +73,60 @@ def test_the_matrix_tells_measured_from_claimed():
     ]  # fmt: skip
 
 
+def test_the_matrix_is_coloured_by_what_was_measured_only():
+    rows = [row("weak", 0.95), row("good", 0.2), row("unknown", None)]
+    grid = board.matrix(rows, {"sticker": ["jpeg"]}, {"stop_sign": "sticker"})
+    shown = board.table(*grid, classes=board._class_of)
+    assert '<td class="bad">95 %; costs 0 %</td>' in shown
+    assert '<td class="good">20 %; costs 0 %</td>' in shown
+    assert shown.count('class="open"') == 2  # missing, and claimed only
+
+
+def test_the_page_leads_to_each_defense_s_own():
+    page = board.page("x", ROWS, [], (["attack"], []), pages={("stop_sign", "good"): "d/<g>.html"})
+    assert '<a href="d/&lt;g&gt;.html">good</a>' in page and page.count("<a href") == 1
+
+
 def test_the_page_escapes_what_it_shows_and_holds_every_ranked_defense():
     page = board.page("<x>", ROWS, [], board.matrix(ROWS, {}, {"stop_sign": "sticker"}))
     assert "<x>" not in page and "&lt;x&gt;" in page
     assert page.count("<circle") == 3
     assert "unknown (stop_sign)</h3><p>missing: no way</p>" in page
+
+
+def marks(svg):
+    found = re.findall(
+        r'cx="([\d.]+)" cy="([\d.]+)".*?>([^<>]+)</text>', svg.replace("<circle", "\n<circle")
+    )
+    return {name: (float(x), float(y)) for x, y, name in found}
+
+
+def test_the_plot_has_better_defenses_higher_and_dearer_ones_to_the_left():
+    at = marks(board.plot(ROWS))
+    assert set(at) == {"none (stop_sign)", "weak (stop_sign)", "good (stop_sign)"}
+    assert at["good (stop_sign)"] == pytest.approx((364.0, 112.0))  # 40 + 360 * (0.9, 0.2)
+    assert at["weak (stop_sign)"][1] > at["none (stop_sign)"][1] > at["good (stop_sign)"][1]
+
+
+def test_names_of_the_plot_do_not_lie_on_each_other():
+    svg = board.scatter([(1.0, 0.5, name, False) for name in "abc"], "", "")
+    heights = [float(y) for y in re.findall(r'x="416.0" y="([\d.]+)"', svg)]
+    assert len(heights) == 3 and np.diff(sorted(heights)).min() >= 12
+
+
+def test_on_the_road_the_attack_made_through_a_defense_counts_where_it_was_driven():
+    def told(arm, rate, metric="stop_sign_violation"):
+        defense = arm.partition("+")[2]
+        return {"scenario": "s", "arm": arm, "defense": defense, "metric": metric, "with": rate}
+
+    driven = [
+        told("attacked+a", 0.0), told("adaptive+a", 0.75), told("clean+a", 0.25),
+        told("attacked+b", 0.5), told("clean+b", 0.0), told("clean+b", 1.0, "collision"),
+        told("attacked+c", 0.5),
+    ]  # fmt: skip
+    at = marks(board.road_plot(driven))
+    assert at == {"a (s)": (310.0, 310.0), "b (s)": (400.0, 220.0)}
+    assert board.road_plot([]) == ""
 
 
 def episode(arm, seed, is_hit, score=None):

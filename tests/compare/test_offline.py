@@ -5,8 +5,9 @@ import torch
 from simattack.compare import offline
 from simattack.compare.looking import Defended, extra_latency, found
 from simattack.config import Effort
+from simattack.defenses.retrained import Swapped
 from simattack.errors import ConfigError
-from simattack.patchfile import Patch, PatchCard, save_patch
+from simattack.patchfile import Patch, PatchCard, load_patch, save_patch
 from simattack.registry import build
 from simattack.types import Detections
 from tests.pinhole import PinholeScene
@@ -14,8 +15,8 @@ from tests.pinhole import PinholeScene
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 EFFORT = Effort(
-    iterations=20, queries=4, query_views=2, views=8, judged_views=4, cells=8, size_m=0.37,
-    pieces=1, batch=4, rate=0.1,
+    iterations=20, queries=4, blackbox=4, query_views=2, views=8, judged_views=4, cells=8,
+    size_m=0.37, pieces=1, batch=4, rate=0.1,
 )  # fmt: skip
 
 
@@ -115,9 +116,54 @@ def test_a_cell_has_every_check_and_is_the_same_when_resumed(bench, patch):
     assert offline.cell(bench, "jpeg", jpeg, patch, True) == first
 
 
-def test_a_defense_without_a_way_for_gradients_has_no_adaptive_outcome(bench, patch):
+def test_a_defense_without_a_way_for_gradients_is_asked_and_has_every_check(bench, patch):
     masking = build("defenses", "masking", {"lines": 1}, "")
     row = offline.cell(bench, "masking", masking, patch, True)
-    assert row["adaptive"] is None and "gradients" in row["adaptive_missing"]
-    assert row["certified"]["n"] == 4
+    assert row["adaptive"]["n"] == row["certified"]["n"] == 4 and row["adaptive_missing"] == ""
+    assert row["adaptive_by"] == "square, 4 looks"
+    assert set(row["checks"]) == {"half", "nes", "random", "unbounded"}
+    card = load_patch(row["patch"]).card
+    assert card.queries == 4 * 2 and "behind Masking(lines=1" in card.detector
     assert len(Defended(bench.detector, masking).detect(bench.bare())) == 4
+
+
+def test_asking_begins_with_what_gradients_find_without_the_defense(bench, patch):
+    once = offline.dataclasses.replace(
+        bench, effort=offline.dataclasses.replace(bench.effort, blackbox=1)
+    )
+    row = offline.cell(once, "lone", build("defenses", "persistence", {}, ""), patch, True)
+    bare = load_patch(str(bench.folder / "none_adaptive.png"))
+    assert np.array_equal(load_patch(row["patch"]).image, bare.image)
+
+
+def test_nobody_asks_where_no_looks_are_allowed(bench, patch):
+    none = offline.dataclasses.replace(
+        bench, effort=offline.dataclasses.replace(bench.effort, blackbox=0)
+    )
+    row = offline.cell(none, "masking", build("defenses", "masking", {}, ""), patch, True)
+    assert row["adaptive"] is None and "'adaptive.blackbox' is 0" in row["adaptive_missing"]
+
+
+def test_a_defense_that_looks_for_itself_is_the_one_to_be_fooled(bench, patch):
+    """It finds green where the bare detector finds red: what hides from one does not from both."""
+
+    class Greenness(Finder):
+        def loss(self, images, targets):
+            return super().loss(images[:, [1, 0, 2]], targets)
+
+        scores_near = loss
+
+    class Other:
+        masks_gradients = True
+        network = Greenness(bench.detector.boxes)
+
+        def surrogate(self, images, rng):
+            return images
+
+        def begin(self, car, rng):
+            return Swapped(self.network)
+
+    row = offline.cell(bench, "other", Other(), patch, True)
+    made = load_patch(row["patch"]).image.reshape(-1, 3).mean(0)
+    assert made[1] < made[0]  # less green than red
+    assert row["masks_gradients"] is True

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -25,3 +27,13 @@ def test_the_car_looks_with_the_new_weights_and_its_image_is_left_alone():
 def test_weights_that_are_not_there_are_one_line():
     with pytest.raises(WeightsError, match=r"no_such.*does not exist; shipped"):
         registry.build("defenses", "retrained", {"weights": "no_such"}, "test")
+
+
+def test_weights_that_mask_gradients_say_so(monkeypatch):
+    assert not Retrained("town_yolo11n").masks_gradients
+    card = Yolo("town_yolo11n").card
+    for hot, is_masking in ((10.0, True), (1.0, False)):
+        lesson = {"kind": "distilled", "temperature": hot}
+        told = dataclasses.replace(card, recipe={**card.recipe, "lesson": lesson})
+        monkeypatch.setattr(Yolo, "card", property(lambda self, told=told: told))
+        assert Retrained("town_yolo11n").masks_gradients is is_masking

@@ -13,9 +13,9 @@ from simattack.digital.frames import Frames, check
 from simattack.digital.one_pixel import OnePixel, dotted
 from simattack.digital.pixels import Bim, Fgsm
 from simattack.errors import BudgetError, ConfigError, ResultsError
-from simattack.standpoints import standpoints
+from simattack.standpoints import record, standpoints
 from simattack.types import Detections, Weather
-from tests.pinhole import PinholeScene
+from tests.pinhole import PinholeScene, survey
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -205,11 +205,13 @@ def test_recipes_are_one_an_epsilon_where_there_is_one():
 
 def test_frames_show_the_sign_with_nothing_stuck_on_it():
     scene = PinholeScene()
-    stands = standpoints(scene, ["sign"], 2, 1, np.random.default_rng(0))
-    twin = calibrate(scene, stands, [Weather()], (0.37, 0.37))
+    stands = standpoints(["sign"], 2, 1, np.random.default_rng(0))
+    looks = survey(stands, [Weather()])
+    twin = calibrate(scene, looks)
+    shots = record(scene, looks, {"black": np.zeros((1, 1, 3), np.uint8)})
     scene.clear()
     for i, image in enumerate(Frames.of(twin).images):
-        scene.place(None, stands[twin.views[i].shot].pose)
+        scene.camera_pose = lambda at=shots[twin.views[i].shot].camera_pose: at
         left, top = twin.views[i].corner_px
         true = scene.observe()["camera"][top : top + twin.side_px, left : left + twin.side_px]
         off = np.abs(image.astype(int) - true)

@@ -4,7 +4,7 @@ import torch
 
 from simattack.errors import ConfigError
 from simattack.optimize.blackbox import BlackBox
-from simattack.optimize.sticker import StickerPlan
+from simattack.optimize.patch import PatchPlan
 from simattack.optimizing import _black_box
 from simattack.types import Detections
 
@@ -24,7 +24,7 @@ class Teller:
 
 
 def plan(**options):
-    return StickerPlan(sites=("sign",), pieces=1, cells=8, iterations=5, **options)
+    return PatchPlan(pieces=1, cells=8, iterations=5, **options)
 
 
 def test_a_black_box_scores_by_the_box_of_its_target_alone():

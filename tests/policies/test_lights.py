@@ -5,7 +5,7 @@ import pytest
 from closed_loop import CAR, straight
 
 from simattack.geometry import project
-from simattack.policies.lights import Lights, Limits, SignalRules, Yields, word_of
+from simattack.policies.lights import Lights, Limits, SignalRules, View, Yields, word_of
 from simattack.policies.path import Path
 from simattack.policies.posts import PostRules, PostTracker
 from simattack.types import Pose
@@ -51,10 +51,51 @@ def test_yellow_is_stopped_for_only_with_room():
 
 def test_a_light_out_of_sight_is_held_for_a_while_and_then_neared_slowly():
     rule = lights("red")
-    assert rule.closed(RULES.keep_s, 95.0, 0.0) == [LINE_M]
-    assert rule.closed(RULES.keep_s + 0.1, 95.0, 0.0) == []
+    assert rule.closed(RULES.keep_red_s, 95.0, 0.0) == [LINE_M]
+    assert rule.closed(RULES.keep_red_s + 0.1, 95.0, 0.0) == []
     # 3.5 m to where it would stop: sqrt(2 * 2 * 3.5).
+    assert rule.limit_mps(RULES.keep_red_s + 0.1, 95.0) == pytest.approx(14**0.5)
+    rule = lights("green")
+    assert rule.limit_mps(RULES.keep_s, 95.0) == np.inf
     assert rule.limit_mps(RULES.keep_s + 0.1, 95.0) == pytest.approx(14**0.5)
+
+
+# 1 m behind the bumper; half the picture is 0.75 of its depth up and 1.0 aside.
+VIEW = View(behind_m=1.0, up=0.75, side=1.0, half_m=0.5)
+
+
+def stands_at(places, ups, word="red", bumper_s_m=60.0, speed_mps=8.0):
+    """Before the line [m]; the rule itself stops ``aim_m`` before what it is told."""
+    rule = Lights(PATH, np.array([LINE_M]), RULES, VIEW)
+    rule.see(0.0, np.array(places, float), [word] * len(places), np.array(ups, float))
+    (line,) = rule.closed(0.1, bumper_s_m, speed_mps)
+    return LINE_M - line + RULES.aim_m
+
+
+def test_a_car_stands_where_it_still_sees_its_light():
+    # 3 m up and half a metre, over 0.75: 4.67 m of depth, of which 1 m is the camera's place.
+    assert stands_at([(100, 0)], [3.0]) == pytest.approx(3.5 / 0.75 - 1)
+    # 4 m and a half aside are 4.5 m of depth.
+    assert stands_at([(100, 4)], [1.0]) == pytest.approx(3.5)
+    # 10 m beyond the line it is seen from where the car would stand anyway, ...
+    assert stands_at([(110, 4)], [3.0]) == RULES.aim_m
+    # ... and then the near one need not be.
+    assert stands_at([(100, 0), (110, 4)], [3.0, 3.0]) == RULES.aim_m
+    # Nobody stands 20 m before a line.
+    assert stands_at([(100, 14)], [9.0]) == RULES.farthest_back_m
+
+
+def test_a_light_seen_late_is_stopped_for_nearer_its_line_and_never_beyond_it():
+    # 8 m/s take 16 m in comfort, and 1.5 m are to be left: that is more than the 17 m there are.
+    assert stands_at([(100, 0)], [3.0], bumper_s_m=83.0) == pytest.approx(RULES.aim_m)
+    # 15.5 m in comfort from 17.5 m leave 2, which is nearer than 3.67.
+    late = stands_at([(100, 0)], [3.0], bumper_s_m=82.0, speed_mps=7.874)
+    assert RULES.aim_m < late < 3.5 / 0.75 - 1
+    # It stands past there already: it does not go back, nor on.
+    rule = Lights(PATH, np.array([LINE_M]), RULES, VIEW)
+    rule.see(0.0, np.array([[100.0, 0.0]]), ["red"], np.array([3.0]))
+    assert rule.closed(0.1, 97.0, 0.0) == [pytest.approx(98.5)]
+    assert rule.closed(0.1, 99.5, 0.0) == [LINE_M]
 
 
 def test_a_line_that_nothing_is_known_of_slows_the_car_but_from_afar_it_does_not():

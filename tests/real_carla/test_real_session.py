@@ -39,7 +39,7 @@ def test_the_loaded_map_is_the_shipped_town_with_its_lanes(session: Session) -> 
     assert np.allclose(steps, 1.0, atol=0.1)
     line = session.stop_line(SIGN).mean(0)
     assert np.abs(np.linalg.norm(route.points[:, :2] - line[:2], axis=1)).min() < 1.0
-    assert len(session.spawn_points) > 20
+    assert len(session.road.spawn_points) > 20
 
 
 def test_a_tick_is_a_twentieth_of_a_second_and_ticks_are_counted(parked: Session) -> None:

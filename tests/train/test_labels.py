@@ -3,8 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simattack.detectors.oracle import Oracle, faces
+from simattack.detectors.oracle import Oracle
 from simattack.geometry import project
+from simattack.objects import faces
 from simattack.train.dataset import Labelled, Record, visibility, visible_share
 from simattack.train.labels import SIGN, actor_box, back_project, label_frame
 from simattack.types import ActorState, Camera, CarInfo, Frame, Pose, Surface

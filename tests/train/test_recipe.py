@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -99,6 +101,26 @@ def test_the_written_set_is_what_ultralytics_reads(tmp_path, frame):
         label, *box = line.split()
         assert CLASS_NAMES[int(label)] in ("stop sign", "car")
         assert all(0 <= float(value) <= 1 for value in box)
+
+
+def test_windows_are_cut_once_and_anew_for_other_frames_or_another_recipe(tmp_path, frame):
+    image, objects = frame
+    write_picture(tmp_path / "0.png", image)
+    example = Example(Record("0", "0.png", "a", 0, objects), objects)
+    other = Example(Record("0", "0.png", "a", 0, objects), objects[:1])
+    done = []
+
+    def cut(examples, recipe):
+        done.clear()
+        counts = write_crops(
+            tmp_path, tmp_path / "crops", examples, recipe, lambda n, of: done.append(n)
+        )
+        return counts, len(done)
+
+    first, worked = cut([example], NATIVE)
+    assert worked == 1 and cut([example], NATIVE) == (first, 0)
+    assert cut([other], NATIVE)[1] == 1 and cut([other], WIDE)[1] == 1
+    assert cut([other], dataclasses.replace(WIDE, lr0=0.5))[1] == 0
 
 
 def test_records_come_back_as_they_were_written_and_a_torn_last_line_is_dropped(tmp_path, frame):

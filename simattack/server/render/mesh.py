@@ -205,15 +205,16 @@ def smooth(
     coordinates = np.broadcast_to(coordinates, (count, 3, 2))[keep]
     tri, normal, area = tri[keep], normal[keep], area[keep]
     unit = normal / area[:, None]
-    _, group = np.unique(
-        np.round(tri.reshape(-1, 3) * 1e4).astype(np.int64), axis=0, return_inverse=True
-    )
-    group = group.ravel()
+    group = _same(np.round(tri.reshape(-1, 3) * 1e4).astype(np.int64))
     order = np.argsort(group, kind="stable")
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    sizes = np.diff(starts, append=len(order))
     out = np.empty((len(group), 3))
-    for members in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+    # All groups of one size at once: they are many, their sizes few.
+    for size in np.unique(sizes):
+        members = order[starts[sizes == size][:, None] + np.arange(size)]
         faces = members // 3
-        near = (unit[faces] @ unit[faces].T) > np.cos(crease_rad)
+        near = (unit[faces] @ unit[faces].swapaxes(1, 2)) > np.cos(crease_rad)
         out[members] = near @ normal[faces]
     out /= np.linalg.norm(out, axis=1, keepdims=True) + 1e-12
     return rows(
@@ -224,6 +225,18 @@ def smooth(
         layer,
         np.repeat(parts, 3),
     )
+
+
+def _same(points: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) a number for each of (N, 3) points, equal where they are, in the points' order."""
+    if not len(points):
+        return np.zeros(0, np.int64)
+    shifted = points - points.min(axis=0)
+    wide = [int(extent) + 1 for extent in shifted.max(axis=0)]
+    if wide[0] * wide[1] * wide[2] >= 2**63:
+        return np.unique(points, axis=0, return_inverse=True)[1].ravel()
+    packed = (shifted[:, 0] * wide[1] + shifted[:, 1]) * wide[2] + shifted[:, 2]
+    return np.unique(packed, return_inverse=True)[1]
 
 
 def skin(

@@ -252,9 +252,12 @@ def _shaded(mesh: Vertices, balls: Floats) -> Vertices:
     """
     out = mesh.copy()
     points, normals = out[:, :3].astype(float), out[:, 3:6].astype(float)
-    to_ball = balls[None, :, :3] - points[:, None]
-    away = np.linalg.norm(to_ball, axis=2) + 1e-9
-    above = np.clip((to_ball / away[..., None] * normals[:, None]).sum(axis=2), 0, 1)
+    # Of the way to each ball only its length and its part along the normal are needed.
+    middles = balls[:, :3]
+    squared = (points**2).sum(1)[:, None] + (middles**2).sum(1) - 2 * points @ middles.T
+    away = np.sqrt(np.maximum(squared, 0)) + 1e-9
+    along = normals @ middles.T - (normals * points).sum(1)[:, None]
+    above = np.clip(along / away, 0, 1)
     # Balls around the vertex's own limb lie behind it and count nothing.
     part = np.clip((balls[None, :, 3] / np.maximum(away, balls[None, :, 3])) ** 2 * above, 0, 0.85)
     out[:, 8:11] *= np.maximum(np.prod(1 - 0.8 * part, axis=1), 0.35)[:, None]

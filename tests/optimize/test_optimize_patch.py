@@ -10,11 +10,11 @@ from simattack.calibration import calibrate
 from simattack.errors import BudgetError, ConfigError, ResultsError
 from simattack.optimize.layout import Layout
 from simattack.optimize.objective import Asked, Hiding
-from simattack.optimize.sticker import StickerPlan, optimize_sticker
+from simattack.optimize.patch import PatchPlan, optimize_patch
 from simattack.patchfile import load_patch
-from simattack.standpoints import standpoints
+from simattack.standpoints import before_sign, standpoints
 from simattack.types import CLASS_NAMES, Weather
-from tests.pinhole import PinholeScene
+from tests.pinhole import PinholeScene, survey
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -38,8 +38,8 @@ class Redness:
     scores_near = loss
 
 
-PLAN = StickerPlan(
-    sites=("sign",), size_m=(0.37, 0.37), pieces=1, cells=8, iterations=24, views=8, gap_views=2,
+PLAN = PatchPlan(
+    size_m=(0.37, 0.37), pieces=1, cells=8, iterations=24, views=8, gap_views=2,
     batch=4, rate=0.1, printability=0.0, smoothness=0.0, seed=3,
 )  # fmt: skip
 
@@ -47,8 +47,8 @@ PLAN = StickerPlan(
 @pytest.fixture(scope="module")
 def twin():
     scene = PinholeScene()
-    stands = standpoints(scene, ["sign"], 8, 1, np.random.default_rng(0))
-    return calibrate(scene, stands, [Weather()], (0.37, 0.37))
+    stands = standpoints(["sign"], 8, 1, np.random.default_rng(0))
+    return calibrate(scene, survey(stands, [Weather()]))
 
 
 def hiding(twin, **options):
@@ -56,7 +56,12 @@ def hiding(twin, **options):
 
 
 def optimize(folder, scene=None, plan=PLAN, **options):
-    return optimize_sticker(scene or PinholeScene(), Redness(), plan, folder, "p", **options)
+    scene = scene or PinholeScene()
+    return optimize_patch(scene, Redness(), plan, before_the_sign, folder, "p", **options)
+
+
+def before_the_sign(attack):
+    return [before_sign(attack, "sign")]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +81,7 @@ def test_the_card_tells_how_the_patch_came_to_be(made):
     assert (card.optimizer, card.iterations, card.seed) == ("adam", 24, 3)
     assert card.detector == "redness" and card.sites == ("sign",) and card.surface == "sign"
     assert card.eot["noise"] == 0.015
-    assert set(card.gap) == {"patch", "random"}
+    assert set(card.gap) == {"patch", "random", "control"}
     assert card.gap["random"]["median_db"] > 35
     assert card.gap["random"]["mean_colour_db"] < card.gap["random"]["median_db"] - 10
     assert card.gap["patch"]["close_scores"] == 1.0
@@ -98,8 +103,8 @@ def test_an_interrupted_run_ends_with_the_same_patch(made, tmp_path):
     again = optimize(tmp_path, scene)
     assert again.read_bytes() == made.read_bytes()
     assert again.with_suffix(".json").read_bytes() == made.with_suffix(".json").read_bytes()
-    # Only the gap was measured again: 8 constant paints and 2 pictures.
-    assert scene.paints == 10
+    # Only the gap was measured again: 8 constant paints and 3 pictures; the print went up twice.
+    assert scene.paints == 8 + 3 + 2
 
 
 def test_a_run_with_other_inputs_is_not_resumed(made):
@@ -139,7 +144,7 @@ def test_views_that_do_worst_come_up_more_often(twin):
     objective.memory[:] = 0.1
     objective.memory[5] = 0.9
     rng = np.random.default_rng(0)
-    drawn = [objective._draw(rng) for _ in range(60)]
+    drawn = [objective.draw(rng) for _ in range(60)]
     assert all(len(set(index)) == 4 for index in drawn)
     counts = np.bincount(np.concatenate(drawn), minlength=8)
     assert counts.min() > 0 and counts.argmax() == 5
@@ -149,7 +154,7 @@ def test_a_window_holds_its_target(twin):
     objective = hiding(twin, window_px=96)
     crops = twin.render(torch.zeros(3, 8, 8), torch.arange(8))
     boxes = np.array([view.box for view in twin.views])
-    corners, targets = objective._windows(boxes, np.random.default_rng(0))
+    corners, targets = objective._windows(np.arange(8), np.random.default_rng(0))
     images = twin.render(torch.zeros(3, 8, 8), torch.arange(8), window=(corners, 96))
     assert images.shape == (8, 3, 96, 96)
     for i, target in enumerate(targets):
@@ -190,12 +195,12 @@ def test_a_window_that_does_not_fit_the_grid_is_refused(twin):
 
 
 def test_an_oblong_plan_keeps_square_cells():
-    assert StickerPlan(sites=("a",), size_m=(0.4, 0.2), pieces=1, cells=96).layout.shape == (48, 96)
+    assert PatchPlan(size_m=(0.4, 0.2), pieces=1, cells=96).layout.shape == (48, 96)
     assert Layout((1, 2)).picture(np.arange(6) / 5).tolist() == [[[0, 102, 204], [51, 153, 255]]]
 
 
 def test_a_set_lies_apart_by_its_gaps():
-    layout = StickerPlan(sites=("a",)).layout
+    layout = PatchPlan().layout
     assert (layout.pieces, layout.piece, layout.gap) == (3, (31, 31), 12)  # of 4 mm
     picture = layout.picture(np.full(3 * 93 * 93, 0.2))
     assert picture.shape == (117, 117, 4)
@@ -235,7 +240,9 @@ def test_a_sticker_for_another_goal_and_two_detectors_says_so_on_its_card(tmp_pa
             return boxes, logits + 40 * reds[:, None, None]
 
     plan = dataclasses.replace(PLAN, goal="appear", label="person")
-    path = optimize_sticker(PinholeScene(), (Reddish(), Reddish()), plan, tmp_path, "p")
+    path = optimize_patch(
+        PinholeScene(), (Reddish(), Reddish()), plan, before_the_sign, tmp_path, "p"
+    )
     card = load_patch(path).card
     assert (card.goal, card.label, card.detector) == ("appear", "person", "reddish+reddish")
     assert card.loss.startswith("appear: ")
@@ -267,7 +274,7 @@ def test_an_unknown_method_or_option_is_told_before_anything_is_measured():
 @pytest.mark.parametrize("wrong", [{"gap_m": 0.24}, {"pieces": 0}, {"gap_m": -0.1}])
 def test_a_set_that_does_not_fit_is_refused(wrong):
     with pytest.raises(ValueError, match=r"do not fit in 0.468 x 0.468 m|pieces must be"):
-        StickerPlan(sites=("a",), **wrong)
+        PatchPlan(**wrong)
 
 
 def test_nobody_waits_for_a_set_that_is_too_large(tmp_path):
