@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import tyro
 
 from simattack.compare.command import compare
+from simattack.digital.command import baselines
 from simattack.errors import SimattackError
 from simattack.optimizing import optimize
 from simattack.reinforcing import train_adversary
@@ -278,6 +279,7 @@ def list_(
             "policies",
             "cast",
             "optimize",
+            "digital",
             "scenarios",
             "suites",
             "patches",
@@ -304,21 +306,29 @@ def list_(
 def taxonomy(is_json: Annotated[bool, tyro.conf.arg(name="json")] = False) -> int:
     """Every attack on the survey's axes, and the defenses that claim to answer it.
 
+    Digital attacks, which nobody could build, follow the physical ones in a table of their own;
+    in JSON, too, they come last, and say so.
+
     Args:
         is_json: As JSON, for programs.
     """
     from simattack import listing
 
-    rows = listing.taxonomy()
+    physical, digital = listing.taxonomy(), listing.taxonomy("digital")
     if is_json:
-        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
-    else:
-        head = list(rows[0]) if rows else []
-        cells = [
-            [", ".join(item) if isinstance(item, list) else str(item) for item in row.values()]
-            for row in rows
-        ]
-        sys.stdout.write(columns(head, cells))
+        sys.stdout.write(json.dumps(physical + digital, indent=1) + "\n")
+        return 0
+    tables = [
+        columns(
+            list(rows[0]),
+            [
+                [", ".join(item) if isinstance(item, list) else str(item) for item in row.values()]
+                for row in rows
+            ],
+        )
+        for rows in (physical, digital)
+    ]
+    sys.stdout.write("\nnot physical: baselines on recorded pictures\n".join(tables))
     return 0
 
 
@@ -340,6 +350,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "compare": compare,
     "train": train,
     "transfer": transfer,
+    "baselines": baselines,
     "train-adversary": train_adversary,
     "report": report,
     "replay": replay,

@@ -64,13 +64,17 @@ def _options(cls: type) -> list[dict[str, Any]]:
     return told
 
 
-def taxonomy() -> list[dict[str, Any]]:
-    """One row an attack: its kind, the five axes, and its countermeasures."""
-    return [_threat(kind) for kind in registry.kinds("attacks")]
+def taxonomy(room: str = "attacks") -> list[dict[str, Any]]:
+    """One row an attack: its kind, the five axes, whether it is physical, its countermeasures.
+
+    Args:
+        room: ``attacks``, all physical, or ``digital``, none of which is.
+    """
+    return [_threat(kind, room) for kind in registry.kinds(room)]
 
 
-def _threat(kind: str) -> dict[str, Any]:
-    cls = registry.lookup("attacks", kind)
+def _threat(kind: str, room: str = "attacks") -> dict[str, Any]:
+    cls = registry.lookup(room, kind)
     # A recipe of defaults only, unchecked: some accept themselves only with a patch, and
     # where an attack stands in the taxonomy does not depend on that.
     threat: ThreatModel = object.__new__(cls).threat

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from simattack.checks import misfit
 from simattack.errors import ConfigError
 
-ROOMS = ("attacks", "defenses", "detectors", "policies", "optimize", "cast")
+ROOMS = ("attacks", "defenses", "detectors", "policies", "optimize", "cast", "digital")
 
 _T = TypeVar("_T", bound=type)
 _classes: dict[str, dict[str, type]] = {room: {} for room in ROOMS}

@@ -116,22 +116,40 @@ class Twin:
         view = self.views[index]
         return Detections(np.array([view.box]), np.ones(1), (view.label,))
 
-    def render(self, picture: Tensor, index: Tensor, warp: Tensor | None = None) -> Tensor:
+    def render(
+        self,
+        picture: Tensor,
+        index: Tensor,
+        warp: Tensor | None = None,
+        window: tuple[NDArray[np.int64], int] | None = None,
+    ) -> Tensor:
         """Crops (B, 3, S, S) of those views with a picture (3 or 4, h, w) as the sticker.
+
+        In memory the channels lie side by side, as a detector wants them.
 
         Args:
             picture: 0..1; differentiable in its colours.
             index: (B,) views.
             warp: (B, 3, 3) crop position to crop position [px], for small errors of pose: the
                 sticker moves within its mask.
+            window: left and top (B, 2) in each crop, and the side, of a part to show instead.
         """
         import torch
 
-        side = self.side_px
-        crops = self._background[index].permute(0, 3, 1, 2).float() / 255
         rows, owner = self._pixels_of(index)
         mine = self._pixel[rows]
         view, place, face = mine[:, 0], mine[:, 1:3], mine[:, 3]
+        if window is None:
+            side, crops = self.side_px, self._background[index]
+        else:
+            side, corner = window[1], torch.from_numpy(window[0])
+            crops = torch.stack(
+                [
+                    self._background[i, top : top + side, left : left + side]
+                    for i, (left, top) in zip(index.tolist(), corner.tolist(), strict=True)
+                ]
+            )
+        flat = (crops.float() / 255).reshape(-1, 3)
         where = place.flip(1).float() + 0.5
         where = torch.cat([where, torch.ones_like(where[:, :1])], 1)
         transform = self._homography[view]
@@ -139,11 +157,14 @@ class Twin:
             transform = transform @ warp.to(transform)[owner]
         seen, cover = self._sample(picture, where, transform, face)
         shown = self._respond(seen, rows, view)
-        behind = crops[owner, :, place[:, 0], place[:, 1]]
         least = cover.new_tensor([known.least_cover for known in self.faces])[face]
-        shown = torch.where((cover > least)[:, None], shown, behind)
-        flat = crops.permute(0, 2, 3, 1).reshape(-1, 3)
+        if window is not None:
+            place = place - corner.flip(1)[owner]
+            inside = ((place >= 0) & (place < side)).all(1)
+            place, owner, shown = place[inside], owner[inside], shown[inside]
+            cover, least = cover[inside], least[inside]
         spot = (owner * side + place[:, 0]) * side + place[:, 1]
+        shown = torch.where((cover > least)[:, None], shown, flat[spot])
         flat = flat.index_copy(0, spot, shown)
         return flat.reshape(len(index), side, side, 3).permute(0, 3, 1, 2)
 

@@ -237,8 +237,10 @@ def test_listing_shipped_files_names_them(go, what):
 def test_the_taxonomy_holds_every_attack_in_words_and_in_json(go):
     code, out, _ = go("taxonomy", "--json")
     assert code == 0
-    rows = {row["attack"]: row for row in json.loads(out)}
-    assert set(rows) == set(registry.kinds("attacks"))
+    told = json.loads(out)
+    rows = {row["attack"]: row for row in told}
+    physical, digital = registry.kinds("attacks"), registry.kinds("digital")
+    assert [row["attack"] for row in told] == physical + digital and len(rows) == len(told)
     assert rows["sticker"]["stage"] == "scene" and rows["sticker"]["target"] == "hide"
     assert {"jpeg", "smoothing"} <= set(rows["sticker"]["countermeasures"])
     axes = {
@@ -249,16 +251,26 @@ def test_the_taxonomy_holds_every_attack_in_words_and_in_json(go):
     for row in rows.values():
         for axis, values in axes.items():
             assert row[axis] in [value.value for value in values]
-        assert row["physical"] is True and isinstance(row["countermeasures"], list)
+        assert isinstance(row["countermeasures"], list)
+        assert row["physical"] is (row["attack"] in physical)
     code, out, _ = go("taxonomy")
-    assert code == 0 and "sticker" in out
+    assert code == 0
+    first, second = out.split("not physical: ")
+    assert "sticker" in first and "fgsm" not in first
+    assert "fgsm" in second and "sticker" not in second and "True" not in second
 
 
-def test_countermeasures_are_registered_defenses():
-    for kind in registry.kinds("attacks"):
-        threat: ThreatModel = object.__new__(registry.lookup("attacks", kind)).threat
+@pytest.mark.parametrize("room", ["attacks", "digital"])
+def test_countermeasures_are_registered_defenses(room):
+    for kind in registry.kinds(room):
+        threat: ThreatModel = object.__new__(registry.lookup(room, kind)).threat
         assert set(threat.countermeasures) <= set(registry.kinds("defenses"))
-        assert listing._threat(kind)["countermeasures"] == list(threat.countermeasures)
+        assert listing._threat(kind, room)["countermeasures"] == list(threat.countermeasures)
+
+
+def test_no_scenario_takes_a_digital_attack():
+    with pytest.raises(ConfigError, match="expected a kind of attacks, got 'fgsm'"):
+        registry.build("attacks", "fgsm", {}, "scenario")
 
 
 def test_a_traceback_is_left_to_bugs(go, monkeypatch):

@@ -34,7 +34,8 @@ FLOORS = {
     "staging": 4, "envs": 4, "calibration": 4, "overrides": 4,
     "episode": 5, "gap": 5,
     "attack_env": 7, "worker": 6, "supervisor": 6, "sharing": 6, "suite": 6, "optimize": 6,
-    "compare": 8, "train": 7, "report": 7, "replay": 7, "listing": 7, "doctor": 7, "transfer": 7,
+    "train": 7, "report": 7, "replay": 7, "listing": 7, "doctor": 7, "transfer": 7,
+    "compare": 8, "digital": 8,
     "publication": 8, "optimizing": 8, "reinforce": 8, "reinforcing": 8,
     "cli": 9,
 }  # fmt: skip

@@ -258,3 +258,18 @@ def test_place_agrees_with_the_twin_on_the_texels(measured):
     twin = measured[2]
     here = place(measured[0].surface("sign"), SIZE_M, squares(0))
     np.testing.assert_allclose(twin.faces[0].placed(np.ones((12, 12))).rows, here.rows)
+
+
+def test_a_window_shows_that_part_of_the_whole_crop(measured):
+    twin = measured[2]
+    picture, index = as_tensor(squares(3)).requires_grad_(True), torch.tensor([1, 4])
+    box = np.array([twin.views[i].box for i in index])
+    # The first window cuts through the sticker, the second has all of it.
+    middle = ((box[:, :2] + box[:, 2:]) / 2).astype(int)
+    corner = np.array([middle[0], middle[1] - 32])
+    whole = twin.render(picture, index)
+    part = twin.render(picture, index, window=(corner, 64))
+    kept = [whole[i, :, top : top + 64, left : left + 64] for i, (left, top) in enumerate(corner)]
+    assert torch.equal(part, torch.stack(kept))
+    slopes = [torch.autograd.grad(shown.sum(), picture)[0] for shown in (part, torch.stack(kept))]
+    torch.testing.assert_close(*slopes)

@@ -125,8 +125,9 @@ class Hiding:
         boxes = np.array([self.twin.views[i].box for i in index])
         warps = torch.from_numpy(self.transforms.warps(boxes, rng)).float()
         printed = torch.cat([self.transforms.print(sticker[:3], rng), sticker[3:]])
-        crops = self.twin.render(printed, torch.from_numpy(index), warps)
-        images, targets = self._windows(crops, index, rng)
+        corners, targets = self._windows(index, rng)
+        window = (corners, self.window_px)
+        images = self.twin.render(printed, torch.from_numpy(index), warps, window)
         return self.transforms.photograph(images, rng), targets
 
     def __call__(self, point: Floats) -> float:
@@ -191,27 +192,25 @@ class Hiding:
         return np.array(chosen, np.int64)
 
     def _windows(
-        self, crops: Tensor, index: NDArray[np.int64], rng: np.random.Generator
-    ) -> tuple[Tensor, list[Detections]]:
-        """A random window of each view's crop around its target, and the target in it.
+        self, index: NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[NDArray[np.int64], list[Detections]]:
+        """Left and top (B, 2) of a random window of each view's crop around its target, and that.
 
         Windows start on any pixel, so that the detector's grid lies on the sign in any way.
         """
-        import torch
-
-        spare = crops.shape[2] - self.window_px
-        images, targets = [], []
-        for crop, view in zip(crops, (self.twin.views[i] for i in index), strict=True):
+        spare = self.twin.side_px - self.window_px
+        corners, targets = [], []
+        for view in (self.twin.views[i] for i in index):
             box = np.array(view.box)
             low = np.clip(np.ceil(box[2:] + 2) - self.window_px, 0, spare).astype(int)
             high = np.clip(np.floor(box[:2] - 2), 0, spare).astype(int)
             left, top = (
                 int(rng.integers(min(a, b), max(a, b) + 1)) for a, b in zip(low, high, strict=True)
             )
-            images.append(crop[:, top : top + self.window_px, left : left + self.window_px])
+            corners.append((left, top))
             moved = box - (left, top, left, top)
             targets.append(Detections(moved[None], np.ones(1), (view.label,)))
-        return torch.stack(images), targets
+        return np.array(corners, np.int64), targets
 
 
 LABELS = ("scores", "hard")

@@ -255,7 +255,7 @@ def optimize_patch(
             inputs["start"] = hashlib.sha256(np.asarray(start, float).tobytes()).hexdigest()
         runs.claim(folder, inputs, resume)
         aim = aim_of(detector, plan)
-        twin = measured or _twin(session, plan, settings, folder, report)
+        twin = measured or twin_of(session, plan, settings, folder, report)
         objective = objective_of(twin, len(settings), aim, plan, defense)
         asked = plan.asked(objective)
         best = _optimize(asked, plan, folder, report, start)
@@ -328,12 +328,10 @@ def objective_of(
     twin: Twin, sites: int, aim: ScoringDetector, plan: PatchPlan, defense: Differentiable | None
 ) -> Hiding:
     """What the plan is after, on a twin whose views are of so many settings in turn."""
-    # Whole rounds over the sites, so that each site has views on both sides.
-    rounds = np.array([view.shot for view in twin.views]) // sites
-    held_out = rounds % _HELD_OUT_EVERY == 1
+    learnt, held_out = halves(twin, sites)
     return Hiding(
-        twin=twin.select(np.flatnonzero(~held_out)),
-        held_out=twin.select(np.flatnonzero(held_out)),
+        twin=learnt,
+        held_out=held_out,
         detector=aim,
         layout=plan.layout,
         transforms=plan.transforms,
@@ -343,6 +341,14 @@ def objective_of(
         defense=defense,
         is_bfloat16=has_bfloat16(),
     )
+
+
+def halves(twin: Twin, sites: int) -> tuple[Twin, Twin]:
+    """The views to learn from, and those held out to judge by: every fourth of each of ``sites``."""
+    # Whole rounds over the sites, so that each site has views on both sides.
+    rounds = np.array([view.shot for view in twin.views]) // sites
+    held_out = rounds % _HELD_OUT_EVERY == 1
+    return twin.select(np.flatnonzero(~held_out)), twin.select(np.flatnonzero(held_out))
 
 
 def has_bfloat16() -> bool:
@@ -412,13 +418,18 @@ def survey(
     return Survey(settings, stands, weathers, plan.goal in GOALS_OF_PRINTS)
 
 
-def _twin(
+def twin_of(
     session: Scene,
     plan: PatchPlan,
     settings: Sequence[Setting],
     folder: Path,
-    report: Report | None,
+    report: Report | None = None,
 ) -> Twin:
+    """The twin of a plan, measured in that folder now or before.
+
+    Raises:
+        CalibrationError: it cannot be calibrated here, or the file is damaged.
+    """
     path = folder / "twin.npz"
     if path.is_file():
         return Twin.load(path)

@@ -45,8 +45,8 @@ def claim(folder: Path, inputs: Mapping[str, Any], resume: bool) -> None:
         if before != inputs:
             other = sorted(key for key in inputs if before.get(key) != inputs[key])
             raise ResultsError(
-                f"{folder} belongs to a run with another {', '.join(other)}; give the patch "
-                "another name, or start anew without resuming"
+                f"{folder} belongs to a run with another {', '.join(other)}; give this "
+                "one another name, or start anew without resuming"
             )
         return
     folder.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,8 @@ Source: Athalye, Engstrom, Ilyas, Kwok: Synthesizing robust adversarial examples
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -74,27 +75,65 @@ class Transforms:
             return images.new_tensor(rng.uniform(-half, half, (count, 1, 1, 1)))
 
         # gamma and contrast first: they act on light, blur and noise on what arrives.
-        out = images.clamp(1e-4, 1) ** (1 + draw(self.gamma)) if self.gamma else images
+        # A power by way of the logarithm: with the way back it takes half the time.
+        out = images
+        if self.gamma:
+            out = (images.clamp(1e-4, 1).log() * (1 + draw(self.gamma))).exp()
         if self.contrast or self.brightness:
             mean = out.mean((1, 2, 3), keepdim=True).detach()
-            out = (out - mean) * (1 + draw(self.contrast)) + mean + draw(self.brightness)
+            gain = 1 + draw(self.contrast)
+            out = torch.addcmul(mean * (1 - gain) + draw(self.brightness), out, gain)
         if self.blur_px:
             out = _blur(out, rng.uniform(0, self.blur_px, count))
         if self.noise:
             spread = images.new_tensor(rng.uniform(0, self.noise, (count, 1, 1, 1)))
             seed = torch.Generator().manual_seed(int(rng.integers(2**31)))
-            out = out + torch.randn(out.shape, generator=seed).to(out) * spread
+            grain = torch.randn(out.permute(0, 2, 3, 1).shape, generator=seed).to(out)
+            out = torch.addcmul(out, grain.permute(0, 3, 1, 2), spread)
         return out.clamp(0, 1)
 
 
 def _blur(images: Tensor, sigmas: Floats) -> Tensor:
-    """Separable 5-tap Gaussian blur, one standard deviation [px] an image."""
-    from torch.nn.functional import conv2d, pad
+    """Separable 5-tap Gaussian blur, one standard deviation [px] an image; edges are repeated."""
+    taps = np.exp(-0.5 * (np.arange(3) / np.maximum(sigmas[:, None], 1e-3)) ** 2)
+    taps /= taps[:, :1] + 2 * taps[:, 1:].sum(1, keepdims=True)
+    blurred: Tensor = _blurring().apply(images, images.new_tensor(taps)[:, :, None, None, None])
+    return blurred
 
-    count, channels, height, width = images.shape
-    taps = np.exp(-0.5 * (np.arange(-2, 3) / np.maximum(sigmas[:, None], 1e-3)) ** 2)
-    kernel = images.new_tensor(taps / taps.sum(1, keepdims=True)).repeat_interleave(channels, 0)
-    flat = pad(images, (2, 2, 2, 2), mode="replicate").reshape(1, count * channels, height + 4, -1)
-    flat = conv2d(flat, kernel[:, None, None, :], groups=count * channels)
-    flat = conv2d(flat, kernel[:, None, :, None], groups=count * channels)
-    return flat.reshape(count, channels, height, width)
+
+@cache
+def _blurring() -> Any:
+    """The blur as one operation of torch's.
+
+    Convolutions with a kernel an image, and the way back through them, took a third of all the
+    time that an iteration spent outside the detector.
+    """
+    import torch
+
+    def smeared(images: Tensor, taps: Tensor, axis: int, is_back: bool) -> Tensor:
+        count = images.shape[axis]
+        out = images * taps[:, 0]
+        for k in range(1, taps.shape[1]):
+            tap, rest = taps[:, k], count - k
+            # To both sides at once: together the two shifts are their own way back.
+            out.narrow(axis, k, rest).addcmul_(images.narrow(axis, 0, rest), tap)
+            out.narrow(axis, 0, rest).addcmul_(images.narrow(axis, k, rest), tap)
+            for edge, end in ((0, 0), (count - 1, rest)):
+                if is_back:
+                    beyond = images.narrow(axis, end, k).sum(axis, keepdim=True)
+                    out.narrow(axis, edge, 1).addcmul_(beyond, tap)
+                else:
+                    out.narrow(axis, end, k).addcmul_(images.narrow(axis, edge, 1), tap)
+        return out
+
+    class Blurring(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, images: Tensor, taps: Tensor) -> Tensor:
+            ctx.taps = taps
+            return smeared(smeared(images, taps, 3, False), taps, 2, False)
+
+        @staticmethod
+        def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None]:
+            return smeared(smeared(slopes[0], ctx.taps, 2, True), ctx.taps, 3, True), None
+
+    return Blurring

@@ -154,7 +154,8 @@ def test_a_window_holds_its_target(twin):
     objective = hiding(twin, window_px=96)
     crops = twin.render(torch.zeros(3, 8, 8), torch.arange(8))
     boxes = np.array([view.box for view in twin.views])
-    images, targets = objective._windows(crops, np.arange(8), np.random.default_rng(0))
+    corners, targets = objective._windows(np.arange(8), np.random.default_rng(0))
+    images = twin.render(torch.zeros(3, 8, 8), torch.arange(8), window=(corners, 96))
     assert images.shape == (8, 3, 96, 96)
     for i, target in enumerate(targets):
         x0, y0, x1, y1 = (int(v) for v in target.boxes[0])

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter1d
 
 from simattack.optimize.printability import (
     SOLIDS,
@@ -8,7 +9,7 @@ from simattack.optimize.printability import (
     printable_colours,
     total_variation,
 )
-from simattack.optimize.transforms import Transforms
+from simattack.optimize.transforms import Transforms, _blur
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -54,6 +55,20 @@ def test_blur_keeps_the_mean_and_lowers_the_contrast():
     flat = torch.full((1, 3, 32, 32), 0.5)
     assert torch.allclose(one.photograph(flat, np.random.default_rng(0)), flat, atol=1e-5)
     assert one.photograph(images(), np.random.default_rng(0)).std() < 0.9 * images().std()
+
+
+def test_the_blur_is_a_gaussian_of_five_taps_with_repeated_edges():
+    sigmas = np.array([0.3, 1.1])
+    blurred = _blur(images().double(), sigmas).numpy()
+    for shown, image, sigma in zip(blurred, images().double().numpy(), sigmas, strict=True):
+        for axis in (1, 2):
+            image = gaussian_filter1d(image, sigma, axis, mode="nearest", radius=2)
+        np.testing.assert_allclose(shown, image, atol=1e-12)
+
+
+def test_the_way_back_through_the_blur_is_its_gradient():
+    small = images()[:, :1, :5, :6].double().requires_grad_(True)
+    assert torch.autograd.gradcheck(lambda x: _blur(x, np.array([0.4, 0.9])), small)
 
 
 def test_transforms_pass_gradients():

@@ -1,0 +1,1 @@
+"""Patch attacks of ours and of another library on one ground, taking turns."""
