@@ -196,13 +196,15 @@ class Eyes:
             boxes = _with(boxes, lamp_boxes(image, self._car.camera))
         words = _words(self._signals.lights(image, boxes), LIGHTS)
         self._lights_at.update(boxes, words, odometry)
-        lost = self._lights_at.overlooked(odometry)
+        lost = self._lights_at.overlooked(odometry, LIGHTS[-1])
         for post, box in lost:
-            shares = self._signals.lights(image, _around(box))[:, :-1].max(0)
             # One that was lit is still lit: what counts is which lamp.
-            sure = shares.max() / max(shares.sum(), 1.0 if post.word not in LIT else 1e-9)
+            is_lit = post.word in LIT
+            looks = _around(box) if is_lit else box[None]
+            shares = self._signals.lights(image, looks)[:, :-1].max(0)
+            sure = shares.max() / (shares.sum() if is_lit else 1.0)
             if shares.max() >= GLIMPSE and sure >= SURE:
-                post.read(LIGHTS[int(shares.argmax())])
+                post.amend(LIGHTS[int(shares.argmax())])
         posts = [p for p in self._lights_at.posts if p.word is not None and p.stale <= STALE]
         places = np.array([post.place for post in posts]).reshape(-1, 2)
         world = self._localiser.world_from_odometry(places) if len(places) else places

@@ -85,10 +85,26 @@ class Post:
         half = np.array([aspect * height, height]) / 2
         return np.array([x - half[0], y - half[1], x + half[0], y + half[1]])
 
+    @property
+    def newest(self) -> str | None:
+        """What the newest picture that it was read in said."""
+        return self._words[-1] if self._words else None
+
     def read(self, word: str) -> None:
         """Count one picture's word."""
         self._words.append(word)
         self.unseen = self.stale = 0
+        self._settle()
+
+    def amend(self, word: str) -> None:
+        """Take this for the newest picture's word instead, or for its first."""
+        if self.stale or not self._words:
+            self.read(word)
+        else:
+            self._words[-1] = word
+            self._settle()
+
+    def _settle(self) -> None:
         best, count = Counter(self._words).most_common(1)[0]
         if count >= self._rules.hits:
             self.word = best
@@ -139,15 +155,17 @@ class PostTracker:
                 post.unseen += self._is_in_view(expected[index])
         self.posts = [post for post in self.posts if self._is_kept(post)]
 
-    def overlooked(self, odometry: Floats) -> list[tuple[Post, Floats]]:
+    def overlooked(self, odometry: Floats, empty: str = "") -> list[tuple[Post, Floats]]:
         """Posts that nothing was read on in the newest picture, with where they should be in it.
 
-        A detector may lose a light that hangs close before the car; it is still there.
+        A detector may lose a light that hangs close before the car, or find a part of it: then
+        what was read is ``empty``.
         """
         camera = camera_from_above(odometry, self._camera)
         found = []
         for post in self.posts:
-            box = post.expected_box(camera) if post.stale else None
+            is_lost = post.stale > 0 or (post.newest == empty and post.word not in (None, empty))
+            box = post.expected_box(camera) if is_lost else None
             if box is not None and box[3] - box[1] >= 8.0 and not is_cut(box, self._camera):
                 found.append((post, box))
         return found

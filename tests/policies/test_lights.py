@@ -204,3 +204,12 @@ def test_a_light_that_the_detector_overlooks_is_looked_for_where_it_must_be():
     assert box == pytest.approx(box_of(20.0, 2.5, 3.3, 1.3, 11.0)[0], abs=3)
     post.read("red")
     assert post.stale == 0 and tracker.overlooked(now) == []
+    # A box on a part of it, on which no lamp is seen, is not what the light says.
+    tracker.update(box_of(20.0, 2.5, 3.3, 1.3, 11.0), ["off"], now)
+    assert tracker.overlooked(now) == []
+    ((post, _),) = tracker.overlooked(now, "off")
+    for _ in range(2):
+        post.amend("green")
+        tracker.update(box_of(20.0, 2.5, 3.3, 1.3, 11.0), ["off"], now)
+    post.amend("green")
+    assert post.word == "green"
