@@ -280,10 +280,11 @@ def evaluate(
     say(scoring.table(scores))
     for other in before:
         say(f"what it started from, on the same frames\n{scoring.table(other)}")
-    say(
-        f"stable by 25 m in {share:.1%} of {len(distances)} clean approaches "
-        f"(median {np.median(known) if known else float('nan'):.1f} m)"
-    )
+    if distances:
+        say(
+            f"stable by 25 m in {share:.1%} of {len(distances)} clean approaches "
+            f"(median {np.median(known) if known else float('nan'):.1f} m)"
+        )
     metrics: dict[str, Any] = {
         **scoring.as_card(scores),
         "rule": "objects >= 10 px high, >= 40 % visible, within 60 m; COCO 101-point AP at IoU 0.5",
