@@ -51,7 +51,7 @@ class Adversarial:
 
     start: str = "town_yolo11n"
     """Name or path of the weights to start from."""
-    views: int = 96
+    views: int = 48
     """Of the twin, at training places only."""
     size_m: float = 0.5
     """Side of the square on the sign that stickers may lie in."""
