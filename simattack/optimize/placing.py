@@ -45,6 +45,7 @@ def place(
     defense: Differentiable | None = None,
     resume: bool = True,
     report: runs.Report | None = None,
+    steps: int = STEPS,
 ) -> PatchPlan:
     """The plan with the best of about ``count`` places on its surface, in two sizes each.
 
@@ -61,12 +62,12 @@ def place(
         surface_m = _surface(session, settings[0]).size_m
         candidates = spots(count, plan.size_m, surface_m)
         folder = out_dir / f"{name}.places"
-        inputs = decided(plan, settings, detector, defense) | {"places": count, "steps": STEPS}
+        inputs = decided(plan, settings, detector, defense) | {"places": count, "steps": steps}
         runs.claim(folder, inputs, resume)
         if not resume:
             (folder / "places.jsonl").unlink(missing_ok=True)
         trials = _Trials(
-            session, detector, plan, scenes, candidates, folder, Path(blank), defense, report
+            session, detector, plan, scenes, candidates, folder, Path(blank), defense, report, steps
         )
         found = search(candidates, trials.refused, trials.run, folder / "places.jsonl", trials.tell)
     write(out_dir, name, found, surface_m)
@@ -106,11 +107,12 @@ class _Trials:
         blank: Path,
         defense: Differentiable | None,
         report: runs.Report | None,
+        steps: int,
     ) -> None:
         self._session, self._plan, self._scenes = session, plan, scenes
         self._aim, self._defense = aim_of(detector, plan), defense
         self._candidates, self._folder, self._blank = candidates, folder, blank
-        self._report = report
+        self._report, self._steps = report, steps
 
     def refused(self, spot: Spot) -> str:
         """The attack's words against a print there, "" if it is allowed."""
@@ -118,7 +120,7 @@ class _Trials:
 
     def run(self, spot: Spot) -> tuple[float, float, float, float]:
         """Mean held-out score of grey there; mean and worst score, and value, after a few steps."""
-        plan = self._at(spot, iterations=STEPS)
+        plan = self._at(spot, iterations=self._steps)
         twin = self._twin.moved(spot.size_m, spot.centre)
         objective = objective_of(twin, len(self._settings), self._aim, plan, self._defense)
         grey = objective.scores(np.full(3 * int(np.prod(plan.layout.shape)), 0.5))

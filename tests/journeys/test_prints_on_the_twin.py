@@ -1,4 +1,4 @@
-"""The twin shows what the simulator does where an attack puts its print: on a car, on the road."""
+"""The twin shows what the simulator does where an attack puts its print: on a car."""
 
 import numpy as np
 import pytest
@@ -13,12 +13,7 @@ from simattack.types import Weather
 
 pytestmark = pytest.mark.journey
 
-PLACES = {
-    "decal": ("stopped_car", {"size_m": (0.8, 0.4)}, (8.0, 20.0), 26.0),
-    "road_decal": (
-        "billboard_phantom", {"size_m": (2.0, 4.0), "ahead_m": 40.0}, (7.0, 15.0), 24.0
-    ),
-}  # fmt: skip
+PLACES = {"decal": ("stopped_car", {"size_m": (0.8, 0.4)}, (8.0, 20.0), 26.0)}
 """Scenario, options, distances [m], and the least PSNR of a saturated random picture [dB]."""
 
 
@@ -34,7 +29,7 @@ def test_a_saturated_picture_looks_through_the_twin_as_it_is_photographed(kind, 
     attack = registry.build("attacks", kind, {"fill": "grey", **options}, "here")
     settings = settings_of(read_scenario(name), attack, 1)
     stands = standpoints([settings[0].name], 3, 1, np.random.default_rng(0), distance_m)
-    survey = Survey(settings, stands, [Weather()], kind == "road_decal")
+    survey = Survey(settings, stands, [Weather()])
     (gap,) = measure_gap(session, survey, {"it": saturated(np.random.default_rng(1))}).values()
     assert gap.frames == 3
     assert gap.median_db > least_db

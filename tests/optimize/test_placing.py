@@ -25,9 +25,9 @@ PLAN = PatchPlan(
 )  # fmt: skip
 
 
-def searched(folder, scene=None, scenes=before_the_sign, plan=PLAN, count=6, **options):
+def searched(folder, scene=None, scenes=before_the_sign, plan=PLAN, count=3, **options):
     scene = scene or PinholeScene()
-    return place(scene, Redness(), plan, scenes, count, folder, "p", **options)
+    return place(scene, Redness(), plan, scenes, count, folder, "p", steps=6, **options)
 
 
 def rows(folder):
@@ -78,13 +78,13 @@ def test_a_search_goes_on_where_it_stopped_and_ends_with_the_same_bytes(made, tm
         pass
 
     def stop(stage, done, whole, numbers):
-        if stage == "trying places" and done == 5:
+        if stage == "trying places" and done == 3:
             raise Cut
 
     with pytest.raises(Cut):
         searched(tmp_path, report=stop)
     lines = (tmp_path / "p.places" / "places.jsonl").read_text().splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 3
     scene = PinholeScene()
     assert searched(tmp_path, scene).centre == made[1].centre
     for name in ("p_places.csv", "p_places.png"):
