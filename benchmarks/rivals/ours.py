@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from rivals.arena import Arena, Fixed, picture_of
 from torch import Tensor
 
+from rivals.arena import Arena, Fixed, picture_of
 from simattack.digital.frames import tensor_of
 from simattack.optimize.gradient import Adam
 from simattack.optimize.objective import Hiding
@@ -83,4 +83,5 @@ class Ours:
         return last is not None
 
     def picture(self) -> Image:
+        """The patch as it is now."""
         return picture_of(self._point, self._side_px)

@@ -1,6 +1,6 @@
 """Our patch attack beside those of the Adversarial Robustness Toolbox (ART), in one process.
 
-``python benchmarks/art.py`` lets all sides take turns on the same detector and frames, with one
+``python benchmarks/toolbox_race.py`` lets all sides take turns on the same detector and frames, with one
 size of patch and one loss, and writes how long each works until at most a fifth of the held-out
 stop signs is seen: ``results/art/<placement>_<seed>.json`` with every look on the way, and
 ``results/art/cost.json``, what our iteration costs beside the detector's own. What is recorded for
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from acceptance import record
-from rivals.race import GOAL, Course, race, ratio
+from rivals.race import GOAL, TURNS, Course, race, ratio
 
 from simattack.errors import SimattackError
 from simattack.terminal import columns
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             measure(flags)
         except (SimattackError, ImportError) as error:
-            sys.stderr.write(f"art.py: {error}\n")
+            sys.stderr.write(f"toolbox_race.py: {error}\n")
             return 1
         except KeyboardInterrupt:
             sys.stderr.write("interrupted; what is recorded is kept\n")
@@ -89,7 +89,7 @@ def measure(flags: Any) -> None:
         _say(f"{placement}, seed {seed}: {controls}")
         courses = race(
             sides, lambda picture, on=arena: arenas.recall(on, picture), flags.limit_s,
-            lambda course: _say(f"  {course.side}: {course.trace[-1]}"),
+            TURNS[placement], lambda course: _say(f"  {course.side}: {course.trace[-1]}"),
         )  # fmt: skip
         _keep(
             f"{placement}_{seed}",
