@@ -1,8 +1,8 @@
 """Our patch attack beside those of the Adversarial Robustness Toolbox (ART), in one process.
 
-``python benchmarks/toolbox_race.py`` lets all sides take turns on the same detector and frames, with one
-size of patch and one loss, and writes how long each works until at most a fifth of the held-out
-stop signs is seen: ``results/art/<placement>_<seed>.json`` with every look on the way, and
+``python benchmarks/toolbox_race.py`` lets all sides take turns on the same detector and frames,
+with one size of patch and one loss, and writes how long each works until at most a fifth of the
+held-out stop signs is seen: ``results/art/<placement>_<seed>.json`` with every look on the way, and
 ``results/art/cost.json``, what our iteration costs beside the detector's own. What is recorded for
 this code and at least this limit is not done again; more seeds are added. ART is no dependency:
 ``pip install adversarial-robustness-toolbox``.
