@@ -11,6 +11,7 @@ this code and at least this limit is not done again; more seeds are added. ART i
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import statistics
@@ -65,7 +66,7 @@ def measure(flags: Any) -> None:
     import torch
     from rivals import arena as arenas
     from rivals import toolbox
-    from rivals.ours import Ours
+    from rivals.ours import RATE, Ours
 
     from simattack.detectors.yolo import Yolo
     from simattack.twin import Twin
@@ -95,6 +96,7 @@ def measure(flags: Any) -> None:
             f"{placement}_{seed}",
             {
                 "placement": placement, "seed": seed, "limit_s": flags.limit_s,
+                "rates": {"ours": RATE[placement], "art": toolbox.RATE / 255},
                 "controls": controls, "courses": [asdict(course) for course in courses],
                 "as_shipped": toolbox.as_shipped(_fresh(detector)),
                 "versions": versions(),
@@ -183,6 +185,14 @@ def table() -> tuple[str, bool]:
     return f"held-out recall at most {GOAL}\n\n{shown}", all(is_met for _, is_met in targets)
 
 
+def code() -> str:
+    """Hex hash over simattack and the sides: what has to be the same for a record to hold."""
+    whole = hashlib.sha256(record.code().encode())
+    for path in sorted((record.ROOT / "benchmarks" / "rivals").glob("*.py")):
+        whole.update(path.read_bytes())
+    return whole.hexdigest()[:16]
+
+
 def versions() -> dict[str, str]:
     """Of what decides the figures, beside this code."""
     import importlib.metadata
@@ -227,12 +237,12 @@ def _fresh(detector: Any) -> Any:
 
 def _is_current(name: str) -> bool:
     kept = _read(name)
-    return kept is not None and kept["code"] == record.code()
+    return kept is not None and kept["code"] == code()
 
 
 def _is_done(placement: str, seed: int, limit_s: float) -> bool:
     kept = _read(f"{placement}_{seed}")
-    if kept is None or kept["code"] != record.code():
+    if kept is None or kept["code"] != code():
         return False
     return kept["limit_s"] >= limit_s or all(c["has_arrived"] for c in kept["courses"])
 
@@ -247,7 +257,7 @@ def _keep(name: str, figures: dict[str, Any]) -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     made = {
         "commit": record.git("rev-parse", "HEAD"),
-        "code": record.code(),
+        "code": code(),
         "has_uncommitted_changes": bool(
             record.git("status", "--porcelain", "--untracked-files=no", "--", *record.DECISIVE)
         ),

@@ -17,7 +17,8 @@ from simattack.optimize.patch import has_bfloat16
 from simattack.types import Floats, Image
 
 BATCH = 8
-RATE = {"signs": 0.03, "fixed": 0.05}
+RATE = {"signs": 0.03, "fixed": 0.2}
+"""First step: that of ``simattack optimize``; with nothing that varies, as long as it helps."""
 ITERATIONS = {"signs": 300, "fixed": 200}
 """Length of the schedule; a side that has not arrived by then stays where it is."""
 
