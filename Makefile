@@ -4,10 +4,11 @@
 # make accept  every promised number, measured and recorded under results/
 # make fuzz    a million inputs through the server's wire layer; needs the extra "fuzz"
 # make bench   speed, side by side in one run
+# make art     our patch attack beside ART's; needs the package adversarial-robustness-toolbox
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: setup demo test check accept fuzz bench rl
+.PHONY: setup demo test check accept fuzz bench art rl
 
 setup:
 	@sh .ci/setup
@@ -33,6 +34,9 @@ fuzz: setup
 
 bench: setup
 	$(BIN)/python benchmarks/bench.py
+
+art: setup
+	$(BIN)/python benchmarks/toolbox_race.py
 
 rl: setup
 	$(BIN)/python benchmarks/rl.py curve --sensors gnss imu speed --train 0 1 2

@@ -37,6 +37,7 @@ class Middle:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Rows and columns of the square."""
         return self.cells, self.cells
 
     def expand(self, picture: Tensor) -> Tensor:
@@ -130,10 +131,12 @@ class Fixed:
 
     @cached_property
     def lesson(self) -> Frames:
+        """Every other picture."""
         return self._part(0)
 
     @cached_property
     def held_out(self) -> Frames:
+        """The others."""
         return self._part(1)
 
     @property
@@ -151,6 +154,7 @@ class Fixed:
         return images * hole + pad(patch, around)
 
     def scores(self, picture: Image | None) -> Floats:
+        """(N,) as those of ``Signs``."""
         images = tensor_of(self.held_out.images)
         if picture is not None:
             images = self.paste(images, tensor_of(picture[None])[0])

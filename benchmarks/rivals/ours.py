@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from rivals.arena import Arena, Fixed, picture_of
 from torch import Tensor
 
+from rivals.arena import Arena, Fixed, picture_of
 from simattack.digital.frames import tensor_of
 from simattack.optimize.gradient import Adam
 from simattack.optimize.objective import Hiding
@@ -17,7 +17,8 @@ from simattack.optimize.patch import has_bfloat16
 from simattack.types import Floats, Image
 
 BATCH = 8
-RATE = {"signs": 0.03, "fixed": 0.05}
+RATE = {"signs": 0.03, "fixed": 0.2}
+"""First step: that of ``simattack optimize``; with nothing that varies, as long as it helps."""
 ITERATIONS = {"signs": 300, "fixed": 200}
 """Length of the schedule; a side that has not arrived by then stays where it is."""
 
@@ -83,4 +84,5 @@ class Ours:
         return last is not None
 
     def picture(self) -> Image:
+        """The patch as it is now."""
         return picture_of(self._point, self._side_px)

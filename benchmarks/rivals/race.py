@@ -15,9 +15,9 @@ from simattack.types import Image
 
 GOAL = 0.2
 """Held-out recall to arrive at."""
-_SLICE_S = 1.0
-_SLICE_PART = 0.1
-"""A turn lasts so much of the time that a side has had: arrivals are known to a tenth."""
+TURNS = {"signs": (1.0, 0.25), "fixed": (0.25, 0.05)}
+"""By placement, how long a turn lasts: seconds of CPU at least, and the part of the time that a
+side has had. Arrivals are known so exactly; looking at signs costs more than looking at a few."""
 
 Clocks = Callable[[], tuple[float, float]]
 
@@ -31,7 +31,9 @@ class Side(Protocol):
         """Do one; False if it has come to its end."""
         ...
 
-    def picture(self) -> Image: ...
+    def picture(self) -> Image:
+        """The patch as it is now."""
+        ...
 
 
 @dataclass
@@ -48,6 +50,7 @@ class Course:
 
     @property
     def best(self) -> float:
+        """The least recall that it came to."""
         return min((look[2] for look in self.trace), default=1.0)
 
 
@@ -60,6 +63,7 @@ def race(
     sides: Sequence[Side],
     judge: Callable[[Image], float],
     limit_s: float,
+    turn: tuple[float, float],
     told: Callable[[Course], Any] = lambda course: None,
     now: Clocks = clocks,
 ) -> list[Course]:
@@ -69,6 +73,7 @@ def race(
         sides: that take turns.
         judge: the held-out recall of a picture.
         limit_s: of CPU, for each side.
+        turn: as in ``TURNS``.
         told: of every look.
         now: the two clocks.
     """
@@ -76,7 +81,7 @@ def race(
     racing = list(zip(sides, courses, strict=True))
     while racing:
         for side, course in list(racing):
-            turn_s = max(_SLICE_S, _SLICE_PART * course.cpu_s)
+            turn_s = max(turn[0], turn[1] * course.cpu_s)
             goes_on, spent_s = True, 0.0
             while goes_on and spent_s < turn_s and course.cpu_s < limit_s:
                 cpu, wall = now()

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from rivals.arena import Arena, Fixed, picture_of
 from torch import Tensor, nn
 
+from rivals.arena import Arena, Fixed, picture_of
 from simattack.digital.frames import Frames
 from simattack.optimize.patch import has_bfloat16
 from simattack.types import CLASS_NAMES, Detections, Image
@@ -103,6 +103,7 @@ class Toolbox:
                 self._zeroed(self._attack)
 
     def step(self) -> bool:
+        """There is always one left."""
         index = self._rng.choice(len(self._images), min(BATCH, len(self._images)), False)
         targets = [self._targets[i] for i in index]
         extra = {} if self._masks is None else {"mask": self._masks[index]}
@@ -111,6 +112,7 @@ class Toolbox:
         return True
 
     def picture(self) -> Image:
+        """The patch as it is now."""
         patch = self._attack._patch
         patch = patch.detach().numpy() if isinstance(patch, Tensor) else patch
         return picture_of(patch / 255, patch.shape[1])

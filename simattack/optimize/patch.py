@@ -344,7 +344,7 @@ def objective_of(
 
 
 def halves(twin: Twin, sites: int) -> tuple[Twin, Twin]:
-    """The views to learn from, and those held out to judge by: every fourth of each of ``sites``."""
+    """The views to learn from, and those held out to judge by: every fourth of each site."""
     # Whole rounds over the sites, so that each site has views on both sides.
     rounds = np.array([view.shot for view in twin.views]) // sites
     held_out = rounds % _HELD_OUT_EVERY == 1

@@ -1,8 +1,8 @@
 """Our patch attack beside those of the Adversarial Robustness Toolbox (ART), in one process.
 
-``python benchmarks/art.py`` lets all sides take turns on the same detector and frames, with one
-size of patch and one loss, and writes how long each works until at most a fifth of the held-out
-stop signs is seen: ``results/art/<placement>_<seed>.json`` with every look on the way, and
+``python benchmarks/toolbox_race.py`` lets all sides take turns on the same detector and frames,
+with one size of patch and one loss, and writes how long each works until at most a fifth of the
+held-out stop signs is seen: ``results/art/<placement>_<seed>.json`` with every look on the way, and
 ``results/art/cost.json``, what our iteration costs beside the detector's own. What is recorded for
 this code and at least this limit is not done again; more seeds are added. ART is no dependency:
 ``pip install adversarial-robustness-toolbox``.
@@ -11,6 +11,7 @@ this code and at least this limit is not done again; more seeds are added. ART i
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import statistics
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from acceptance import record
-from rivals.race import GOAL, Course, race, ratio
+from rivals.race import GOAL, TURNS, Course, race, ratio
 
 from simattack.errors import SimattackError
 from simattack.terminal import columns
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             measure(flags)
         except (SimattackError, ImportError) as error:
-            sys.stderr.write(f"art.py: {error}\n")
+            sys.stderr.write(f"toolbox_race.py: {error}\n")
             return 1
         except KeyboardInterrupt:
             sys.stderr.write("interrupted; what is recorded is kept\n")
@@ -65,7 +66,7 @@ def measure(flags: Any) -> None:
     import torch
     from rivals import arena as arenas
     from rivals import toolbox
-    from rivals.ours import Ours
+    from rivals.ours import RATE, Ours
 
     from simattack.detectors.yolo import Yolo
     from simattack.twin import Twin
@@ -89,12 +90,13 @@ def measure(flags: Any) -> None:
         _say(f"{placement}, seed {seed}: {controls}")
         courses = race(
             sides, lambda picture, on=arena: arenas.recall(on, picture), flags.limit_s,
-            lambda course: _say(f"  {course.side}: {course.trace[-1]}"),
+            TURNS[placement], lambda course: _say(f"  {course.side}: {course.trace[-1]}"),
         )  # fmt: skip
         _keep(
             f"{placement}_{seed}",
             {
                 "placement": placement, "seed": seed, "limit_s": flags.limit_s,
+                "rates": {"ours": RATE[placement], "art": toolbox.RATE / 255},
                 "controls": controls, "courses": [asdict(course) for course in courses],
                 "as_shipped": toolbox.as_shipped(_fresh(detector)),
                 "versions": versions(),
@@ -183,6 +185,14 @@ def table() -> tuple[str, bool]:
     return f"held-out recall at most {GOAL}\n\n{shown}", all(is_met for _, is_met in targets)
 
 
+def code() -> str:
+    """Hex hash over simattack and the sides: what has to be the same for a record to hold."""
+    whole = hashlib.sha256(record.code().encode())
+    for path in sorted((record.ROOT / "benchmarks" / "rivals").glob("*.py")):
+        whole.update(path.read_bytes())
+    return whole.hexdigest()[:16]
+
+
 def versions() -> dict[str, str]:
     """Of what decides the figures, beside this code."""
     import importlib.metadata
@@ -227,12 +237,12 @@ def _fresh(detector: Any) -> Any:
 
 def _is_current(name: str) -> bool:
     kept = _read(name)
-    return kept is not None and kept["code"] == record.code()
+    return kept is not None and kept["code"] == code()
 
 
 def _is_done(placement: str, seed: int, limit_s: float) -> bool:
     kept = _read(f"{placement}_{seed}")
-    if kept is None or kept["code"] != record.code():
+    if kept is None or kept["code"] != code():
         return False
     return kept["limit_s"] >= limit_s or all(c["has_arrived"] for c in kept["courses"])
 
@@ -247,7 +257,7 @@ def _keep(name: str, figures: dict[str, Any]) -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     made = {
         "commit": record.git("rev-parse", "HEAD"),
-        "code": record.code(),
+        "code": code(),
         "has_uncommitted_changes": bool(
             record.git("status", "--porcelain", "--untracked-files=no", "--", *record.DECISIVE)
         ),
