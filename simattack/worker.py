@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from simattack.errors import (
-    BudgetError,
     CalibrationError,
     ConfigError,
     MapError,
@@ -38,9 +37,9 @@ from simattack.types import CarInfo, EpisodeResult, Floats, Route, Surface
 if TYPE_CHECKING:
     from simattack.session import Session
 
-# These would meet every episode alike: running on would fill the results with one mistake.
+# These would meet every episode alike: running on would fill the results with one mistake. What an
+# attack's budget allows may hang on whom a seed draws, and was tried once before the first drive.
 _HOPELESS = (
-    BudgetError,
     CalibrationError,
     ConfigError,
     MapError,

@@ -25,12 +25,15 @@ class Glasses(Printed):
 
     Raises:
         PatchError: at construction: the patch is missing or has another size.
-        BudgetError: at ``begin``: it is larger than the face.
+        BudgetError: at ``begin``: it is much larger than the face.
         ConfigError: at ``begin``: there is no such walker.
     """
 
     USUAL_SIZE_M = (0.145, 0.05)
     GOAL = "misclassify"
+    LEAST_FIT = 0.75
+    """A frame is made as much smaller as a face is narrow, down to this; the narrowest adult frames
+    are about 11 cm wide; assumed."""
 
     who: str = "nearest"
     """The walker: a role of the scenario, an actor's id, or the nearest one ahead at the start."""
@@ -42,8 +45,13 @@ class Glasses(Printed):
         return replace(whole, image=in_outline(whole.image[:, :, :3], frame()))
 
     def begin(self, world: World, rng: np.random.Generator) -> Shown:
+        face = world.surface(f"walker:{self.who}:face")
         sheet = self.sheet()
-        return Shown(self, world, sheet, [placed(world.surface(f"walker:{self.who}:face"), sheet)])
+        width_m, height_m = sheet.size_m
+        fit = min(1.0, face.size_m[0] / width_m)
+        if fit >= self.LEAST_FIT:
+            sheet = replace(sheet, size_m=(fit * width_m, fit * height_m))
+        return Shown(self, world, sheet, [placed(face, sheet)])
 
 
 def frame() -> Image:

@@ -205,6 +205,17 @@ def test_glasses_have_two_holes():
     assert rim[10, 14] == rim[10, 43] == 0 and rim[1, 14] == rim[1, 43] == rim[6, 28] == 255
 
 
+def test_a_frame_of_glasses_is_made_no_wider_than_the_face():
+    usual, _ = begin("glasses", fill="grey")
+    ((face, _),) = usual.places
+    wide_m = 1.2 * face.size_m[0]
+    running, _ = begin("glasses", fill="grey", size_m=(wide_m, 0.06))
+    ((_, placement),) = running.places
+    left, top, right, bottom = placement.extent
+    assert right - left == pytest.approx(1.0, abs=1e-6)
+    assert (bottom - top) * face.size_m[1] == pytest.approx(0.05, abs=1e-6)
+
+
 def test_a_code_is_set_on_every_side_of_a_garment():
     running, world = begin("garment", fill="code", code=(1, 1))
     running.set(np.array([1.0, 0.0, 0.0]))
