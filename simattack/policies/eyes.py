@@ -24,6 +24,9 @@ from simattack.types import CarInfo, Detections, Floats, Image, Observation, Rou
 
 LIGHT_M, LIMIT_M, YIELD_M = 1.3, 0.65, 0.8
 """Heights of a housing with its shield, a limit's disc and a yield's triangle."""
+ROOM_M = 0.5
+"""Between a light and the picture's border, where the car stands before it: its place is known to
+some decimetres."""
 SURE = 0.6
 """A picture reads a word only if it has this share."""
 GLIMPSE = 0.3
@@ -93,7 +96,7 @@ class Eyes:
             behind_m=car.length_m / 2 - camera.mount.x_m,
             up=camera.height_px / 2 / camera.focal_px,
             side=camera.width_px / 2 / camera.focal_px,
-            half_m=LIGHT_M / 2 + 0.2,
+            half_m=LIGHT_M / 2 + ROOM_M,
         )
         self.lights = Lights(path, route.signal_lines_m, rules, view)
         self._yields, self._limits = Yields(path, rules), Limits()

@@ -16,6 +16,9 @@ from simattack.policies.signs import Sighting, SignRules, SignTrack
 from simattack.policies.tracking import camera_from_above, is_cut
 from simattack.types import Camera, Floats
 
+MOSTLY = 0.85
+"""A post is looked for where so much of its height and of its width must be in the picture."""
+
 
 @dataclass(frozen=True)
 class PostRules:
@@ -166,9 +169,15 @@ class PostTracker:
         for post in self.posts:
             is_lost = post.stale > 0 or (post.newest == empty and post.word not in (None, empty))
             box = post.expected_box(camera) if is_lost else None
-            if box is not None and box[3] - box[1] >= 8.0 and not is_cut(box, self._camera):
+            if box is not None and box[3] - box[1] >= 8.0 and self._shows(box):
                 found.append((post, box))
         return found
+
+    def _shows(self, box: Floats) -> bool:
+        """Whether nearly all of a box is in the picture."""
+        end = self._camera.width_px, self._camera.height_px
+        inside = np.minimum(box[2:], end) - np.maximum(box[:2], 0)
+        return bool((inside > MOSTLY * (box[2:] - box[:2])).all())
 
     def _match(
         self,

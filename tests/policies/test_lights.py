@@ -204,6 +204,10 @@ def test_a_light_that_the_detector_overlooks_is_looked_for_where_it_must_be():
     assert box == pytest.approx(box_of(20.0, 2.5, 3.3, 1.3, 11.0)[0], abs=3)
     post.read("red")
     assert post.stale == 0 and tracker.overlooked(now) == []
+    # So near that a third of it is above the picture, it cannot be read.
+    tracker.update(np.zeros((0, 4)), [], np.array([16.6, 0.0, 0.0]))
+    assert tracker.overlooked(np.array([16.6, 0.0, 0.0])) == []
+    post.read("red")
     # A box on a part of it, on which no lamp is seen, is not what the light says.
     tracker.update(box_of(20.0, 2.5, 3.3, 1.3, 11.0), ["off"], now)
     assert tracker.overlooked(now) == []
