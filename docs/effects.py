@@ -46,7 +46,8 @@ seed, with the 95 % interval (Newcombe for shares, bootstrap for means).
 
 *Effect* says whether that interval excludes 0 against the clean drives and against every control:
 **yes** from 20 seeds on, **screened** with fewer, **more** where the attack was worse without the
-interval excluding 0, **none** where it was not worse at all. *Also changed* names other metrics
+interval excluding 0, **as its control** where the control does as much (its pattern adds nothing),
+**none** where it was not worse at all. *Also changed* names other metrics
 whose intervals exclude 0 in the same way; they are many, so one or the other of them is chance.
 """
 
@@ -65,7 +66,8 @@ def lines(folder: Folder) -> Iterator[tuple[bool, str]]:
         attacked = arms["attacked"]
         gaps = _gaps(attacked, unsafe)
         nearest = min(gaps, key=lambda gap: gap["value"]) if gaps else None
-        effect = _effect(gaps)
+        clean = attacked["differences"].get("clean", {}).get("metrics", {}).get(unsafe)
+        effect = _effect(gaps, clean)
         beside = [
             f"{wording.label(metric).text} {wording.difference(least, metric)}"
             for metric in BESIDE
@@ -83,7 +85,10 @@ def lines(folder: Folder) -> Iterator[tuple[bool, str]]:
             effect,
             "; ".join(beside) or "–",
         ]
-        yield effect in ("**yes**", "screened") or bool(beside), "| " + " | ".join(cells) + " |"
+        yield (
+            effect in ("**yes**", "screened", "as its control") or bool(beside),
+            "| " + " | ".join(cells) + " |",
+        )
 
 
 def _gaps(attacked: Mapping[str, Any], metric: str) -> list[dict[str, Any]]:
@@ -92,12 +97,17 @@ def _gaps(attacked: Mapping[str, Any], metric: str) -> list[dict[str, Any]]:
     return [gap for gap in found if gap is not None and gap["low"] is not None]
 
 
-def _effect(gaps: list[dict[str, Any]]) -> str:
+def _effect(gaps: list[dict[str, Any]], clean: Mapping[str, Any] | None) -> str:
     if not gaps:
         return "not measured"
-    if min(gap["n"] for gap in gaps) >= wording.MIN_PAIRS and all(gap["low"] > 0 for gap in gaps):
-        return "**yes**" if min(gap["n"] for gap in gaps) >= ENOUGH else "screened"
-    return "more" if all(gap["value"] > 0 for gap in gaps) else "none"
+    pairs = min(gap["n"] for gap in gaps)
+    if pairs < wording.MIN_PAIRS:
+        return "too few"
+    if all(gap["low"] > 0 for gap in gaps):
+        return "**yes**" if pairs >= ENOUGH else "screened"
+    if all(gap["value"] > 0 for gap in gaps):
+        return "more"
+    return "as its control" if clean is not None and (clean["low"] or 0) > 0 else "none"
 
 
 def _shown(gaps: list[dict[str, Any]]) -> dict[str, Any] | None:
