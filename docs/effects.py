@@ -68,10 +68,15 @@ def lines(folder: Folder) -> Iterator[tuple[bool, str]]:
         nearest = min(gaps, key=lambda gap: gap["value"]) if gaps else None
         clean = attacked["differences"].get("clean", {}).get("metrics", {}).get(unsafe)
         effect = _effect(gaps, clean)
-        beside = [
-            f"{wording.label(metric).text} {wording.difference(least, metric)}"
+        told = {
+            metric: wording.difference(least, metric)
             for metric in BESIDE
             if metric != unsafe and (least := _shown(_gaps(attacked, metric))) is not None
+        }
+        beside = [
+            f"{wording.label(metric).text} {text}"
+            for metric, text in told.items()
+            if any(digit in text.partition("(")[0] for digit in "123456789")
         ]
         cells = [
             f"`{scenario.attack.kind}`",
