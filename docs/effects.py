@@ -142,7 +142,11 @@ def page() -> str:
         "|" + "---|" * 10,
         *(line for _, line in found),
     ]
-    count = f"Of {len(found)} attacks {some} changed something, {len(found) - some} nothing."
+    few = sum("| too few |" in line and not is_some for is_some, line in found)
+    count = (
+        f"Of {len(found)} attacks {some} changed something, {len(found) - some - few} nothing, and "
+        f"{few} have too few drives yet."
+    )
     return "\n".join([_HEAD, count, "", *table, ""])
 
 
