@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from simattack.errors import ConfigError
-from simattack.geometry import to_body
+from simattack.geometry import position_m, to_body
 from simattack.panels import PLAIN, panel, parts
 from simattack.types import Pose, Surface
 
@@ -66,7 +66,7 @@ def nearest(kind: str, places: Mapping[int, tuple[str, Pose]], ego_id: int) -> i
     ego = places[ego_id][1]
     ahead: dict[int, float] = {}
     for actor_id, (its_kind, pose) in places.items():
-        x, y, _ = to_body(np.array([[pose.x_m, pose.y_m, pose.z_m]]), ego)[0]
+        x, y, _ = to_body(position_m(pose)[None], ego)[0]
         if actor_id != ego_id and its_kind.startswith(f"{kind}.") and x > 0:
             ahead[actor_id] = float(np.hypot(x, y))
     if not ahead:

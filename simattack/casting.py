@@ -11,10 +11,11 @@ import numpy as np
 from simattack.acting import Acting, Post
 from simattack.actors import SpawnBlocked
 from simattack.errors import SimattackError
+from simattack.geometry import position_m
 from simattack.polyline import Polyline
 from simattack.scenario import Role
 from simattack.session import Session
-from simattack.types import Floats, Pose, Route
+from simattack.types import Pose, Route
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "car": (
@@ -107,5 +108,4 @@ def _grounded(session: Session, pose: Pose, turn_rad: float) -> Pose:
 
 
 def _lane(session: Session, pose: Pose, length_m: float) -> Polyline:
-    place: Floats = np.array([pose.x_m, pose.y_m, pose.z_m])
-    return Polyline(session.road.lane_ahead(place, pose.yaw_rad, length_m))
+    return Polyline(session.road.lane_ahead(position_m(pose), pose.yaw_rad, length_m))

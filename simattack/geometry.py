@@ -31,6 +31,11 @@ def rotation(pose: Pose) -> Floats:
     )
 
 
+def position_m(pose: Pose) -> Floats:
+    """(3,) x, y, z of a pose."""
+    return np.array([pose.x_m, pose.y_m, pose.z_m])
+
+
 def matrix(pose: Pose) -> Floats:
     """(4, 4) body to world."""
     out = np.eye(4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from simattack.geometry import to_world
+from simattack.geometry import position_m, to_world
 from simattack.types import ActorState, Floats, Pose, Surface
 
 _KINDS = (
@@ -43,5 +43,5 @@ def faces(surface: Surface, viewer: Pose) -> bool:
     # By components, whatever the handedness: ahead is x, right is y and down is -z for a viewer,
     # and (0, 1, 0) x (0, 0, -1) = (-1, 0, 0) comes back at them.
     normal = np.cross(right, down)
-    away = np.array([viewer.x_m, viewer.y_m, viewer.z_m]) - corners.mean(0)
+    away = position_m(viewer) - corners.mean(0)
     return float(normal @ away) > 0

@@ -20,6 +20,7 @@ from simattack.actors import SpawnBlocked as SpawnBlocked
 from simattack.bodywork import surface_on
 from simattack.connection import Connection, knock
 from simattack.errors import ConfigError, ServerGone, SimattackError
+from simattack.geometry import position_m
 from simattack.lights import Lights
 from simattack.painting import Painting
 from simattack.polyline import Polyline
@@ -172,8 +173,7 @@ class Session:
             return np.array(centres).reshape(-1, 3)
         with self._line.talking("listing actors"):
             lights = self._world.get_actors().filter("traffic.traffic_light*")
-            places = [list(vars(pose_of(one.get_transform())).values())[:3] for one in lights]
-        return np.array(places, float).reshape(-1, 3)
+            return np.array([position_m(pose_of(a.get_transform())) for a in lights]).reshape(-1, 3)
 
     # -- actors --------------------------------------------------------------------------------
 
@@ -353,7 +353,7 @@ class Session:
         """
         if self._ego is None:
             raise ConfigError("expected a car whose lane to follow; call spawn_ego first")
-        place = np.array(list(vars(self._where()[self._ego.id][1]).values())[:3])
+        place = position_m(self._where()[self._ego.id][1])
         if self.route is not None:
             return beside(self.route.points, place, ahead_m, right_m)
         with self._line.talking("reading the map"):
@@ -466,16 +466,17 @@ class Session:
     def _load(self, opendrive: str) -> None:
         if self._world.get_map().to_opendrive() != opendrive:
             # The map as it is written: CARLA's own walls would hide signs and billboards.
-            walls = {"wall_height": 0.0, "additional_width": 0.0}
-            as_written = self._carla.OpendriveGenerationParameters(**walls)
+            parameters = self._carla.OpendriveGenerationParameters
+            as_written = parameters(wall_height=0.0, additional_width=0.0)
             with self._line.patience():
                 self._world = self._client.generate_opendrive_world(opendrive, as_written)
         self._apply_settings()
 
     def _apply_settings(self) -> None:
         settings = self._world.get_settings()
-        settings.synchronous_mode = settings.deterministic_ragdolls = True
+        settings.synchronous_mode = True
         settings.fixed_delta_seconds = self.tick_s
+        settings.deterministic_ragdolls = True
         self._world.apply_settings(settings)
 
     def _let_lights_go(self) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from simattack.checks import choice, number
 from simattack.errors import BudgetError
+from simattack.geometry import position_m
 from simattack.placement import Placement
 from simattack.prints import Format, Printed, Sheet, Shown, placed, within_m2
 from simattack.registry import register
@@ -102,7 +103,7 @@ class Billboard(Printed):
                     pole(f"{name}_pole_{k}", place, self.bottom_m, right_m)
                     for k, right_m in enumerate((-aside, aside))
                 ]
-        middle = np.array([place.x_m, place.y_m, place.z_m])
+        middle = position_m(place)
         return OnBoard(self, world, sheet, where, Timer(self.timing, middle), others, props)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from simattack.errors import ConfigError
+from simattack.geometry import position_m
 from simattack.imports.xmlfile import Node
 from simattack.mapfile import read_map
 from simattack.places import Place
@@ -60,6 +61,6 @@ class Ground:
 
     def straight_m(self, pose: Pose, most_m: float) -> float:
         """How far the lane goes on, straight over at forks [m], up to so much."""
-        place = np.array([pose.x_m, pose.y_m, pose.z_m])
+        place = position_m(pose)
         points = self.road.lane_ahead(place, pose.yaw_rad, most_m)
         return float(min(len(points) - 1, most_m))

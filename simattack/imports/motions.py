@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 from simattack.cast.drive import HARDEST_MPS2
+from simattack.geometry import position_m
 from simattack.imports.ground import Ground
 from simattack.imports.positions import Positions
 from simattack.imports.triggers import Told
@@ -143,7 +142,7 @@ class Motions:
         if action.number("targetLaneOffset", 0.0) != 0:
             self.doubts.refuse(action, "a targetLaneOffset of 0", action.text("targetLaneOffset"))
             return None
-        place = np.array([actor.pose.x_m, actor.pose.y_m, actor.pose.z_m])
+        place = position_m(actor.pose)
         width_m = 2 * self.ground.road.half_lane_m(place)
         target = action.need("LaneChangeTarget")
         if (lane := target.find("AbsoluteTargetLane")) is not None:

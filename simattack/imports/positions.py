@@ -10,9 +10,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from simattack.geometry import position_m
 from simattack.imports.ground import Ground
 from simattack.imports.xmlfile import Node
-from simattack.types import Floats, Pose
+from simattack.types import Pose
 
 KNOWN = (
     "WorldPosition", "LanePosition", "RelativeWorldPosition", "RelativeObjectPosition",
@@ -67,11 +68,11 @@ class Positions:
                 yaw_rad=self._turn(node, other),
             )
         there = self._ground.road.onward(
-            _place(other), node.number("ds", node.number("dsLane", 0.0))
+            position_m(other), node.number("ds", node.number("dsLane", 0.0))
         )
         if there is None:
             raise node.wrong("a lane that is long enough for ds", node.text("ds", "0"))
-        road, lane, s_m = self._ground.road.lane_numbers(_place(there))
+        road, lane, s_m = self._ground.road.lane_numbers(position_m(there))
         if node.tag == "RelativeLanePosition":
             target = lane + int(node.number("dLane"))
             # There is no lane 0: over the middle of the road the count goes on at the next.
@@ -110,10 +111,6 @@ class Positions:
                 f"{name!r}; placed: {', '.join(placed) or 'none'}",
             )
         return self.poses[name]
-
-
-def _place(pose: Pose) -> Floats:
-    return np.array([pose.x_m, pose.y_m, pose.z_m])
 
 
 def _aside(pose: Pose, right_m: float, turn_rad: float) -> Pose:
