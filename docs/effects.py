@@ -7,6 +7,7 @@ An attack that does nothing is told as loudly as one that does.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,8 @@ whose intervals exclude 0 in the same way; they are many, so one or the other of
 """
 
 
-def lines(folder: Folder) -> Iterator[tuple[bool, str]]:
-    """Each attack's line of the table, and whether it has an effect of any kind."""
+def lines(folder: Folder) -> Iterator[tuple[str, str]]:
+    """Of each attack ``something``, ``nothing`` or ``few``, and its line of the table."""
     manifest = folder.manifest()
     rows, _ = folder.rows()
     summary = summarise(rows)["scenarios"]
@@ -90,10 +91,9 @@ def lines(folder: Folder) -> Iterator[tuple[bool, str]]:
             effect,
             "; ".join(beside) or "–",
         ]
-        yield (
-            effect in ("**yes**", "screened", "as its control") or bool(beside),
-            "| " + " | ".join(cells) + " |",
-        )
+        changed = beside or effect in ("**yes**", "screened", "as its control")
+        what = "something" if changed else "few" if effect == "too few" else "nothing"
+        yield what, "| " + " | ".join(cells) + " |"
 
 
 def _gaps(attacked: Mapping[str, Any], metric: str) -> list[dict[str, Any]]:
@@ -135,19 +135,18 @@ def page() -> str:
         ResultsError: a folder has no rows that can be read.
     """
     found = [line for path in FOLDERS for line in lines(Folder(path))]
-    some = sum(is_some for is_some, _ in found)
+    count = Counter(what for what, _ in found)
     table = [
         "| attack | rows | the car's sensors | unsafe | clean | control | attacked | difference "
         "| effect | also changed |",
         "|" + "---|" * 10,
         *(line for _, line in found),
     ]
-    few = sum("| too few |" in line and not is_some for is_some, line in found)
-    count = (
-        f"Of {len(found)} attacks {some} changed something, {len(found) - some - few} nothing, and "
-        f"{few} have too few drives yet."
+    told = (
+        f"Of {len(found)} attacks {count['something']} changed something, {count['nothing']} "
+        f"nothing, and {count['few']} have too few drives yet."
     )
-    return "\n".join([_HEAD, count, "", *table, ""])
+    return "\n".join([_HEAD, told, "", *table, ""])
 
 
 if __name__ == "__main__":
