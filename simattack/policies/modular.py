@@ -102,7 +102,7 @@ class Modular:
     signal_weights: str = "town_signals"
     """Weights of the classifier that reads lights and signs; empty: they are not read, and the car
     drives as if there were none, but for stop signs."""
-    yellow_mps2: float = 3.0
+    yellow_mps2: float = 4.0
     """Yellow is stopped for if this deceleration is enough."""
     braking_mps2: float = 2.0
     """Comfortable."""

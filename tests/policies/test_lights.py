@@ -40,11 +40,11 @@ def test_a_light_of_another_place_does_not_speak(place):
 
 
 def test_yellow_is_stopped_for_only_with_room():
-    # At 10 m/s, 3 m/s2 needs 16.7 m.
-    assert lights("yellow").closed(0.1, LINE_M - 17.0, 10.0) == [LINE_M]
+    # At 10 m/s, 4 m/s2 needs 12.5 m.
+    assert lights("yellow").closed(0.1, LINE_M - 13.0, 10.0) == [LINE_M]
     late = lights("yellow")
-    assert late.closed(0.1, LINE_M - 16.0, 10.0) == []
-    # Red a moment later: 4 m/s2 would need 12.5 m, there are 10 left; it goes through.
+    assert late.closed(0.1, LINE_M - 12.0, 10.0) == []
+    # Red a moment later, with 10 m left: it goes through.
     late.see(0.5, np.array([[104.0, 4.0]]), ["red"])
     assert late.closed(0.6, LINE_M - 10.0, 10.0) == []
 
@@ -53,8 +53,8 @@ def test_yellow_is_not_stopped_for_where_the_light_would_be_out_of_sight():
     rule = Lights(PATH, np.array([LINE_M]), RULES, VIEW)
     rule.see(0.0, np.array([[100.0, 0.0]]), ["yellow"], np.array([3.0]))
     # It would stand 3.67 m before the line, 2.17 m farther back than usual.
-    assert rule.closed(0.1, LINE_M - 17.0 - 2.2, 10.0) == [pytest.approx(LINE_M - 2.17, abs=0.01)]
-    assert rule.closed(0.1, LINE_M - 17.0, 10.0) == []
+    assert rule.closed(0.1, LINE_M - 13.0 - 2.2, 10.0) == [pytest.approx(LINE_M - 2.17, abs=0.01)]
+    assert rule.closed(0.1, LINE_M - 13.0, 10.0) == []
 
 
 def test_a_light_out_of_sight_is_held_for_a_while_and_then_neared_slowly():
@@ -94,16 +94,38 @@ def test_a_car_stands_where_it_still_sees_its_light():
 
 
 def test_a_light_seen_late_is_stopped_for_nearer_its_line_and_never_beyond_it():
-    # 8 m/s take 10.67 m at 3 m/s2: that is more than the 10 m there are.
-    assert stands_at([(100, 0)], [3.0], bumper_s_m=90.0) == RULES.aim_m
-    # From 11.5 m they leave 0.83 m, which is nearer than 3.67 less the usual 1.5.
-    late = stands_at([(100, 0)], [3.0], bumper_s_m=88.5)
-    assert late == pytest.approx(0.83 + RULES.aim_m, abs=0.01)
+    # 8 m/s take 8 m at 4 m/s2: that is more than the 7.5 m there are.
+    assert stands_at([(100, 0)], [3.0], bumper_s_m=92.5) == RULES.aim_m
+    # From 8.8 m they leave 0.8 m, which is nearer than 3.67 less the usual 1.5.
+    late = stands_at([(100, 0)], [3.0], bumper_s_m=91.2)
+    assert late == pytest.approx(0.8 + RULES.aim_m, abs=0.01)
     # It stands past there already: it does not go back, nor on.
     rule = Lights(PATH, np.array([LINE_M]), RULES, VIEW)
     rule.see(0.0, np.array([[100.0, 0.0]]), ["red"], np.array([3.0]))
-    assert rule.closed(0.1, 97.0, 0.0) == [pytest.approx(97.83, abs=0.01)]
-    assert rule.closed(0.1, 99.5, 0.0) == [99.5]
+    assert rule.closed(1.1, 97.0, 0.0) == [pytest.approx(97.83, abs=0.01)]
+    assert rule.closed(1.1, 99.5, 0.0) == [99.5]
+
+
+def test_a_car_at_rest_in_sight_of_its_light_does_not_creep_on_until_it_is_out_of_sight():
+    rule = Lights(PATH, np.array([LINE_M]), RULES, VIEW)
+    rule.see(0.0, np.array([[100.0, 0.0]]), ["red"], np.array([3.0]))
+    assert rule.closed(0.1, 96.3, 0.0) == [96.3 + RULES.aim_m]
+    # Now the same light is measured lower, and could be seen from nearer the line.
+    rule.see(1.0, np.array([[100.0, 0.0]]), ["red"], np.array([1.0]))
+    assert rule.closed(1.1, 96.3, 0.0) == [96.3 + RULES.aim_m]
+    # It is held after the light was lost, until it opens; the next time is another time.
+    assert rule.closed(30.0, 96.3, 0.0) == [96.3 + RULES.aim_m]
+    rule.see(31.0, np.array([[100.0, 0.0]]), ["green"], np.array([1.0]))
+    assert rule.closed(31.1, 96.3, 0.0) == []
+    rule.see(32.0, np.array([[100.0, 0.0]]), ["red"], np.array([1.0]))
+    assert rule.closed(32.1, 97.0, 3.0) == [LINE_M]
+
+
+def test_a_car_at_rest_out_of_sight_of_its_light_goes_up_to_where_it_sees_it():
+    rule = Lights(PATH, np.array([LINE_M]), RULES, VIEW)
+    rule.see(0.0, np.array([[110.0, 4.0]]), ["red"], np.array([3.0]))
+    assert rule.closed(5.0, 96.0, 0.0) == [LINE_M]  # it stopped behind something
+    assert rule.closed(5.1, 80.0, 0.0) == [LINE_M]
 
 
 def test_a_line_that_nothing_is_known_of_slows_the_car_but_from_afar_it_does_not():
