@@ -1,8 +1,8 @@
 """Scenarios and suites out of YAML files; errors name the file and the field.
 
 A suite is what one run does: scenarios, each with some of its arms and seeds. What a scenario is
-stands in ``scenario``. A comparison sets defenses against attacks; run as a suite it has all arms
-but those of attacks made through a defense, which ``simattack compare`` makes first.
+stands in ``scenario``. A comparison (``compare.plan``), run as a suite, has all arms but those of
+attacks made through a defense, which ``simattack compare`` makes first.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Suite:
                 Entry(
                     entry.scenario,
                     entry.arms if arms is None else _choose(entry.scenario, arms, "--arms"),
-                    entry.seeds if seeds is None else _first(entry.seeds, seeds),
+                    entry.seeds if seeds is None else first_seeds(entry.seeds, seeds),
                 )
                 for entry in self.entries
             ),
@@ -75,122 +75,6 @@ class Suite:
         return Suite(self.name, tuple(entries))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Effort:
-    """What an attacker who knows the defense may spend on getting past it."""
-
-    iterations: int = 200
-    """With gradients."""
-    queries: int = 60
-    """Looks without gradients, for the checks; each shows ``query_views`` images."""
-    query_views: int = 16
-    blackbox: int = 120
-    """Looks of the attack on a defense that gradients have no way through; 0: nobody makes it."""
-    views: int = 64
-    """To learn from."""
-    judged_views: int = 32
-    """Others, in weather never learnt from, to be judged by."""
-    cells: int = 117
-    size_m: float = 0.468
-    pieces: int = 3
-    gap_m: float = 0.048
-    batch: int = 8
-    rate: float = 0.03
-    seed: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Versus:
-    """A scenario whose attack the defenses are held against."""
-
-    scenario: str
-    adaptive: Effort | None = None
-    """None: nobody makes the attack anew, and its adaptive cells are missing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Which defense keeps the car safe, against an attacker who knows about it, at what cost."""
-
-    name: str
-    defenses: tuple[Part, ...]
-    attacks: tuple[Versus, ...]
-    screening: int = 4
-    """Seeds a closed-loop arm, to see where to look."""
-    claims: int = 30
-    """Seeds a closed-loop arm, to say something."""
-    frames: str = ""
-    """A folder of ``simattack train``'s labelled frames, for the cost on clean ones."""
-
-    def __post_init__(self) -> None:
-        for name in ("defenses", "attacks"):
-            if not getattr(self, name):
-                raise reading.FieldError(name, "needs at least one")
-        kinds = [part.kind for part in self.defenses]
-        if twice := sorted({kind for kind in kinds if kinds.count(kind) > 1}):
-            raise reading.FieldError("defenses", f"names {', '.join(twice)} twice")
-        names = [versus.scenario for versus in self.attacks]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise reading.FieldError("attacks", f"names {', '.join(twice)} twice")
-        for name in ("screening", "claims"):
-            if getattr(self, name) < 1:
-                raise reading.FieldError(name, f"must be at least 1, got {getattr(self, name)}")
-
-    def scenario(self, versus: Versus) -> Scenario:
-        """The attack's scenario with these defenses.
-
-        Raises:
-            ConfigError: there is no such scenario, or it has no attack.
-        """
-        scenario = read_scenario(versus.scenario)
-        if scenario.attack is None:
-            raise ConfigError(
-                f"comparison {self.name!r}: expected scenarios with an attack, but "
-                f"{versus.scenario!r} has none"
-            )
-        return dataclasses.replace(scenario, defenses=self.defenses, adaptive=())
-
-    def suite(
-        self, adaptive: Mapping[str, tuple[Control, ...]] | None = None, seeds: int | None = None
-    ) -> Suite:
-        """All closed-loop arms.
-
-        Args:
-            adaptive: scenario -> the options of the attack made through each defense.
-            seeds: an arm; the screening's if None.
-        """
-        entries = []
-        for versus in self.attacks:
-            made = (adaptive or {}).get(versus.scenario, ())
-            scenario = dataclasses.replace(self.scenario(versus), adaptive=made)
-            arms = tuple(arm for arm in scenario.arms() if not arm.name.startswith("control_"))
-            chosen = _first(scenario.seeds, seeds or self.screening)
-            entries.append(Entry(scenario, arms, chosen))
-        return Suite(self.name, tuple(entries))
-
-
-def read_comparison(name: str) -> Comparison:
-    """The comparison of that name or path.
-
-    Raises:
-        ConfigError: no such file, it is something else, or something in it is wrong.
-    """
-    path = _locate(name)
-    content = reading.load_yaml(path)
-    if "attacks" not in content:
-        raise ConfigError(
-            f"{path}: expected a comparison, with 'defenses' and 'attacks'; got a scenario or "
-            "suite, which `simattack run` takes"
-        )
-    return _comparison(path, content)
-
-
-def _comparison(path: Path, content: Mapping[str, Any]) -> Comparison:
-    reader = reading.Reader(str(path), {Part: read_part})
-    compared: Comparison = reader.read({"name": path.stem, **content}, Comparison, "")
-    return compared
-
-
 def read(name: str, maps: str = "", tell: Callable[[str], None] | None = None) -> Suite:
     """The suite, or the scenario as a suite of one, of that name or path.
 
@@ -204,10 +88,12 @@ def read(name: str, maps: str = "", tell: Callable[[str], None] | None = None) -
     """
     if (scenario := _foreign(name, maps, tell)) is not None:
         return Suite(scenario.name, (Entry(scenario, scenario.arms(), scenario.seeds),))
-    path = _locate(name)
+    path = locate(name)
     content = reading.load_yaml(path)
     if "attacks" in content:
-        return _comparison(path, content).suite()
+        from simattack.compare import plan  # which reads its entries as those of a suite
+
+        return plan.from_yaml(path, content).suite()
     if "entries" not in content:
         scenario = _scenario(path, content)
         return Suite(scenario.name, (Entry(scenario, scenario.arms(), scenario.seeds),))
@@ -218,7 +104,7 @@ def read(name: str, maps: str = "", tell: Callable[[str], None] | None = None) -
         raise reader.wrong("entries", "a list of scenarios", entries)
     return Suite(
         str(content.get("name", path.stem)),
-        tuple(_entry(reader, f"entries[{i}]", entry) for i, entry in enumerate(entries)),
+        tuple(read_entry(reader, f"entries[{i}]", entry) for i, entry in enumerate(entries)),
     )
 
 
@@ -230,7 +116,7 @@ def read_scenario(name: str) -> Scenario:
     """
     if (scenario := _foreign(name)) is not None:
         return scenario
-    path = _locate(name)
+    path = locate(name)
     content = reading.load_yaml(path)
     if "entries" in content:
         raise ConfigError(f"{path}: expected a scenario, got a suite of scenarios")
@@ -278,7 +164,12 @@ def _foreign(
     return scenario
 
 
-def _locate(name: str) -> Path:
+def locate(name: str) -> Path:
+    """The YAML file of that name or path.
+
+    Raises:
+        ConfigError: there is none.
+    """
     try:
         return resources.locate(name, "scenarios", ".yaml")
     except ConfigError:
@@ -295,13 +186,18 @@ def _locate(name: str) -> Path:
         ) from None
 
 
-def _entry(reader: reading.Reader, place: str, content: Any) -> Entry:
+def read_entry(reader: reading.Reader, place: str, content: Any, also: Sequence[str] = ()) -> Entry:
+    """A scenario as a suite names it; keys in ``also`` are known, and somebody else's.
+
+    Raises:
+        ConfigError: something in it is wrong.
+    """
     if isinstance(content, str):
         content = {"scenario": content}
     if not isinstance(content, dict) or not isinstance(content.get("scenario"), str):
         raise reader.wrong(place, "a scenario's name, or a mapping with 'scenario'", content)
     reader.only_known(
-        content, ("scenario", "name", "map", "sites", "arms", "seeds", *_REPLACED), place
+        content, ("scenario", "name", "map", "sites", "arms", "seeds", *_REPLACED, *also), place
     )
     scenario = _replaced(reader, place, content, read_scenario(content["scenario"]))
     if content.get("map") is not None:
@@ -399,7 +295,7 @@ def _seeds(reader: reading.Reader, value: Any, place: str) -> tuple[int, ...]:
     return seeds
 
 
-def _first(seeds: tuple[int, ...], count: int) -> tuple[int, ...]:
+def first_seeds(seeds: tuple[int, ...], count: int) -> tuple[int, ...]:
     """The first so many seeds; more than there are continue after the highest."""
     return (*seeds, *range(max(seeds) + 1, max(seeds) + 1 + count - len(seeds)))[:count]
 

@@ -171,13 +171,11 @@ def _on_twin(
     if guard is not None and not hasattr(guard, "surrogate"):
         raise ConfigError(f"--defense {defense}: has no surrogate that gradients go through")
     options = {key: value for key, value in given.items() if value is not None}
-    how = {key: value for key, value in attack.options.items() if key not in _OF_THE_PICTURE}
-    # A card says where on its surface a print goes, so the option is for the card.
-    options["centre"] = how.pop("centre", None) or (0.5, 0.5)
+    how, centre = scenes.place_of(attack.options)
     try:
         plan = patch.PatchPlan(
-            attack=attack.kind, how=tuple(sorted(how.items())), scenes=scenario.digest(),
-            seed=seed, **options,
+            attack=attack.kind, how=how, centre=centre, scenes=scenario.digest(), seed=seed,
+            **options,
         )  # fmt: skip
     except ValueError as error:
         raise ConfigError(str(error)) from error
@@ -209,10 +207,6 @@ def command_of(argv: Sequence[str]) -> str:
         elif flag not in ("--out", "--host", "--port", "--restart"):
             kept.append(word)
     return shlex.join(["simattack", *kept])
-
-
-_OF_THE_PICTURE = ("patch", "fill", "size_m", "cells", "code", "seed", "goal")
-"""Options of a print that say what is printed, not where."""
 
 
 def _pair(flag: str, values: tuple[float, ...]) -> tuple[float, float]:

@@ -2,8 +2,9 @@
 
 The arms that are compared are made here, so that no scenario can leave one out: ``clean``, one
 ``control_<name>`` each, ``attacked``, ``attacked+<defense>``, ``adaptive+<defense>`` where the
-attack was made through that defense, and ``clean+<defense>``. All arms of a seed share the
-conditions that ``Scenario.draw`` draws. ``config`` reads scenarios from YAML.
+attack was made through that defense (``adaptive_2+<defense>`` and so on where it was so more than
+once, ``adaptive`` where it was made anew without one), and ``clean+<defense>``. All arms of a seed
+share the conditions that ``Scenario.draw`` draws. ``config`` reads scenarios from YAML.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from simattack.types import SENSORS, Weather
 
 Span = tuple[float, float]
 """Lowest and highest value of a uniform draw; YAML may give one number for both."""
+UNDEFENDED = "none"
+"""Stands for no defense where the name of one is asked for."""
 Count = tuple[int, int]
 """Lowest and highest number of something, both included."""
 
@@ -42,6 +45,12 @@ class Part:
     def with_options(self, **options: Any) -> Part:
         """The same class with some options replaced."""
         return Part(self.kind, {**self.options, **options})
+
+    def replaced(self, options: Mapping[str, Any]) -> Part:
+        """The same class with these options, or that of another ``kind`` with them alone."""
+        if "kind" not in options:
+            return self.with_options(**options)
+        return Part(options["kind"], {key: options[key] for key in options if key != "kind"})
 
     def build(self, room: str, where: str = "scenario") -> Any:
         """The instance; ``where`` is told in an error.
@@ -174,7 +183,8 @@ class Scenario:
     """In YAML a mapping: name -> options that replace the attack's."""
     defenses: tuple[Part, ...] = ()
     adaptive: tuple[Control, ...] = ()
-    """In YAML a mapping: defense -> options of the attack that was made through it."""
+    """In YAML a mapping: defense, or ``none``, -> options of the attack that was made through it,
+    which may be of another ``kind``."""
     max_time_s: float = 40.0
     """An episode that takes longer ends there."""
     seeds: tuple[int, ...] = tuple(range(10))
@@ -231,7 +241,8 @@ class Scenario:
         kinds = [defense.kind for defense in self.defenses]
         for made in self.adaptive:
             _need(self.attack is not None, "adaptive", "needs an attack")
-            _need(made.name in kinds, "adaptive", f"{made.name!r} is none of its defenses")
+            known = made.name in (*kinds, UNDEFENDED)
+            _need(known, "adaptive", f"{made.name!r} is none of its defenses")
         names = [arm.name for arm in self.arms()]
         twice = sorted({name for name in names if names.count(name) > 1})
         _need(not twice, "defenses", f"two arms would be called {', '.join(twice)}")
@@ -310,14 +321,17 @@ class Scenario:
                 Arm(f"attacked+{defense.kind}", self.attack, defense) for defense in self.defenses
             ]
             guards = {defense.kind: defense for defense in self.defenses}
-            arms += [
-                Arm(
-                    f"adaptive+{made.name}",
-                    self.attack.with_options(**made.options),
-                    guards[made.name],
+            for i, made in enumerate(self.adaptive):
+                number = 1 + sum(other.name == made.name for other in self.adaptive[:i])
+                name = "adaptive" if number == 1 else f"adaptive_{number}"
+                guard = guards.get(made.name)
+                arms.append(
+                    Arm(
+                        name if guard is None else f"{name}+{guard.kind}",
+                        self.attack.replaced(made.options),
+                        guard,
+                    )
                 )
-                for made in self.adaptive
-            ]
         arms += [Arm(f"clean+{defense.kind}", None, defense) for defense in self.defenses]
         return tuple(arms)
 

@@ -18,6 +18,7 @@ RESAMPLES = 10_000
 METHODS = {
     "wilson": "Wilson score interval",
     "bootstrap": f"percentile bootstrap, {RESAMPLES} resamples, seeded",
+    "crossed": f"percentile bootstrap over patches and seeds, {RESAMPLES} resamples, seeded",
     "newcombe": "Newcombe's hybrid score interval for paired proportions (method 10)",
 }
 """Names used in ``Interval.method``, spelled out."""
@@ -76,6 +77,33 @@ def paired_mean(first: Sequence[float], second: Sequence[float], level: float = 
     if len(first) != len(second):
         raise ValueError(f"need pairs, got {len(first)} and {len(second)} values")
     return mean((np.asarray(first, float) - np.asarray(second, float)).tolist(), level)
+
+
+def crossed_mean(values: Sequence[Sequence[float]], level: float = 0.95) -> Interval:
+    """The mean of a table, patches x seeds, of which rows and columns are resampled on their own.
+
+    What two patches share on one day, and what one patch does on all days, are both no chance of
+    a single drive; resampling drives alone would take them for it. One row or one column gives no
+    interval.
+
+    Raises:
+        ValueError: no table, or rows of different length.
+
+    Source: Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1 (2007) 386.
+    """
+    if len({len(row) for row in values}) != 1 or not values[0]:
+        raise ValueError(f"need rows of one length, got {[len(row) for row in values]}")
+    table = np.asarray(values, float)
+    rows, columns = table.shape
+    centre = float(table.mean())
+    if rows == 1 or columns == 1:
+        return Interval(centre, None, None, table.size, "crossed")
+    rng = np.random.default_rng(0)
+    of_rows = rng.multinomial(rows, np.full(rows, 1 / rows), RESAMPLES) / rows
+    of_columns = rng.multinomial(columns, np.full(columns, 1 / columns), RESAMPLES) / columns
+    means = np.einsum("br,rc,bc->b", of_rows, table, of_columns)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(centre, float(low), float(high), table.size, "crossed")
 
 
 def paired_rate(first: Sequence[bool], second: Sequence[bool]) -> Interval:

@@ -81,3 +81,16 @@ def test_pairs_of_unequal_length_are_refused():
         statistics.paired_mean([1.0, 2.0], [1.0])
     with pytest.raises(ValueError, match="2 and 1"):
         statistics.paired_rate([True, False], [True])
+
+
+def test_patches_and_seeds_are_resampled_on_their_own():
+    """One bad patch of three on all days is no sure thing, however many days there are."""
+    table = [[1.0] * 30, [0.0] * 30, [0.0] * 30]
+    crossed = statistics.crossed_mean(table)
+    assert crossed.value == pytest.approx(1 / 3) and crossed.n == 90
+    assert crossed.low == 0.0 and crossed.high >= 2 / 3
+    flat = statistics.mean([value for row in table for value in row])
+    assert flat.low > 0.2 and flat.high < 0.45
+    assert statistics.crossed_mean([[0.0, 1.0]]).low is None
+    with pytest.raises(ValueError, match="rows of one length"):
+        statistics.crossed_mean([[1.0], [1.0, 2.0]])

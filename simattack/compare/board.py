@@ -11,8 +11,8 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from simattack.compare.run import NONE
 from simattack.compare.sanity import CHECKS
+from simattack.scenario import UNDEFENDED as NONE
 
 Row = Mapping[str, Any]
 HEAD = (
@@ -65,7 +65,7 @@ def _cells(row: Row) -> list[str]:
         MISSING if row["adaptive"] is None else _share(row["adaptive"]),
         _share(row["oblivious"]),
         _share(row["clean_hidden"]),
-        "" if row["certified"] is None else _share(row["certified"]),
+        _share(row["certified"]),
         _number(frames.get("ap50"), "{:.3f}"),
         _number(frames.get("false_alarms_a_frame"), "{:.3f}"),
         *(
@@ -83,7 +83,9 @@ def _said(row: Row) -> str:
     return f"{said}; masks gradients" if row["masks_gradients"] else said
 
 
-def _share(interval: Row) -> str:
+def _share(interval: Row | None) -> str:
+    if interval is None:
+        return ""
     if interval["value"] is None:
         return "none to count"
     value, low, high = (100 * interval[name] for name in ("value", "low", "high"))
@@ -150,6 +152,8 @@ def matrix(
 
 def _outcome(row: Row, is_named: bool) -> str:
     adaptive = row["adaptive"]
+    if row["clean_hidden"] is None:
+        return "driven only"
     hidden = MISSING if adaptive is None else f"{100 * adaptive['value']:.0f} %"
     flagged = " FLAGGED" if row["flags"] else ""
     name = f"{row['attack']}: " if is_named else ""
@@ -177,9 +181,10 @@ def page(
     links = pages or {}
     parts = [
         f"<h1>simattack compare: {html.escape(title)}</h1>",
-        "<p>Share of views in which the stop sign is not found behind each defense, with 95 % "
-        "intervals (Wilson). <i>Adaptive</i>: the sticker was made through this defense. A "
-        "defense without that has no rank. FLAGGED: the attack was weak, the rank says little.</p>",
+        "<p>Share of views in which the target (the stop sign, the person) is not found behind "
+        "each defense, with 95 % intervals (Wilson). <i>Adaptive</i>: the attack was made through "
+        "this defense. A defense without that has no rank. FLAGGED: the attack was weak, the rank "
+        "says little.</p>",
         table(list(HEAD), [_linked(line, links) for line in cells(rows)]),
         "<h2>Safety kept against clean cost</h2>",
         plot(rows),
@@ -310,7 +315,7 @@ def plot(rows: Sequence[Row]) -> str:
     return scatter(points, "bare signs seen", "signs seen under the adaptive attack; red: FLAGGED")
 
 
-_UNSAFE = ("stop_sign_violation", "collision")
+_UNSAFE = ("stop_sign_violation", "lane_departure", "collision")
 """What a drive is safe without, by the first of them that it has."""
 
 
@@ -328,7 +333,8 @@ def road_plot(driven: Sequence[Row]) -> str:
     points = []
     for scenario, defense in dict.fromkeys((key[0], key[1]) for key in safe):
         attacked = safe.get((scenario, defense, "attacked"))
-        under = safe.get((scenario, defense, "adaptive"), attacked)
+        one = safe.get((scenario, defense, "adaptive"), attacked)
+        under = safe.get((scenario, defense, "adaptive_all"), one)
         clean = safe.get((scenario, defense, "clean"))
         if under is not None and clean is not None:
             points.append((clean, under, f"{defense} ({scenario})", False))

@@ -11,7 +11,7 @@ import tyro
 from simattack.terminal import Stages
 
 if TYPE_CHECKING:
-    from simattack import config
+    from simattack.scenario import Scenario
     from simattack.session import Session
 
 
@@ -39,15 +39,15 @@ def compare(
         host: Use a running CARLA server instead of an embedded one.
         port: Of that server.
     """
-    from simattack import config, overrides, publication, suite
+    from simattack import overrides, publication, suite
+    from simattack.compare import plan, write
     from simattack.compare import run as comparing
-    from simattack.compare import write
     from simattack.session import Session
 
-    comparison = config.read_comparison(name)
+    comparison = plan.read(name)
     folder = out if out is not None else Path("runs") / comparison.name
 
-    def open_session(scenario: config.Scenario) -> Session:
+    def open_session(scenario: Scenario) -> Session:
         where = str(scenario.map_file())
         return Session.launch(where) if host is None else Session.connect(host, port, where)
 
@@ -56,10 +56,10 @@ def compare(
     n_errors = 0
     if drive or claims:
         seeds = comparison.claims if claims else comparison.screening
-        plan = comparison.suite(comparing.adaptive_of(rows), seeds)
-        plan = plan.change(overrides.changes(max_ticks=max_ticks))
+        driven = comparison.suite(comparing.adaptive_of(rows), seeds)
+        driven = driven.change(overrides.changes(max_ticks=max_ticks))
         tools = suite.tools(host, port)
-        done = suite.run(plan, folder / "drives", tools, workers, is_remote=host is not None)
+        done = suite.run(driven, folder / "drives", tools, workers, is_remote=host is not None)
         publication.publish(done.folder.path)
         n_errors = done.n_errors
     page = write.publish(comparison, folder, rows)

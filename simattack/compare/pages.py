@@ -10,15 +10,15 @@ from typing import Any
 from simattack import figures
 from simattack.compare import board
 from simattack.compare.exhibits import Exhibit
-from simattack.compare.run import NONE
 from simattack.figures import Trace
 from simattack.report import photo
+from simattack.scenario import UNDEFENDED as NONE
 from simattack.sensors import SENSORS
 
 STICKERS = {
-    "bare": "the bare sign",
-    "oblivious": "the scenario's own sticker",
-    "adaptive": "the sticker made through this defense",
+    "bare": "without an attack",
+    "oblivious": "the scenario's own attack",
+    "adaptive": "the attack made through this defense",
 }
 _PANES = (
     "what the camera saw, with the boxes of the detector alone",
@@ -68,7 +68,7 @@ def page(
 def _measured(row: Mapping[str, Any]) -> list[str]:
     said = []
     if row["adaptive_by"]:
-        said.append(f"The adaptive sticker was made by {html.escape(row['adaptive_by'])}.")
+        said.append(f"The adaptive attack was made by {html.escape(row['adaptive_by'])}.")
     if row["masks_gradients"]:
         said.append("This defense <b>masks gradients</b>: it holds up only who follows scores.")
     return [f"<p>{' '.join(said)}</p>"] if said else []
@@ -76,7 +76,7 @@ def _measured(row: Mapping[str, Any]) -> list[str]:
 
 def _views(shown: Sequence[Exhibit], folder: Path) -> list[str]:
     if not shown:
-        return ["<p>No pictures were kept: these rows were measured by an older version.</p>"]
+        return ["<p>No pictures: nothing was measured on single views, or by an older version.</p>"]
     parts = [
         f"<p>Left: {_PANES[0]}. Middle: {_PANES[1]}. Right: {html.escape(shown[0].did)}.</p>"
     ]  # fmt: skip

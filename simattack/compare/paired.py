@@ -10,9 +10,12 @@ from simattack import statistics
 from simattack.metrics.safety import told_ttc
 from simattack.results import Row
 
+Metrics = Mapping[str, Any]
+Pair = tuple[Metrics, Metrics]
 METRICS = (
     "stop_sign_violation",
     "collision",
+    "lane_departure",
     "collisions",
     "ttc_critical",
     "min_ttc_capped_s",
@@ -22,42 +25,75 @@ METRICS = (
     "duration_s",
 )
 """Where an episode has them."""
-AGAINST = {"attacked": "attacked", "adaptive": "attacked", "clean": "clean"}
-"""The undefended arm that an arm with a defense is compared with."""
+_MADE = "adaptive"
+"""Arms of attacks that were made anew begin so: ``adaptive``, ``adaptive_2`` and so on."""
 
 
 def differences(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """One plain row a scenario, defended arm and metric: the arm minus the undefended one.
 
+    An adaptive arm is held against the attack that was made as often without the defense, or
+    against the scenario's own. Several adaptive arms of one defense are also told together, as
+    ``adaptive_all``, over the seeds that all of them have.
+
     Episodes that ended in an error have no pair; ``n`` says how many pairs are left.
     """
-    arms: dict[tuple[str, str], dict[int, Row]] = {}
+    arms: dict[tuple[str, str], dict[int, Metrics]] = {}
     for row in rows:
-        arms.setdefault((row.result.scenario, row.result.arm), {})[row.result.seed] = row
-    told = []
+        result = row.result
+        arms.setdefault((result.scenario, result.arm), {})[result.seed] = _plain(row)
+    told: list[dict[str, Any]] = []
+    together: dict[tuple[str, str], list[dict[int, Pair]]] = {}
     for (scenario, arm), episodes in sorted(arms.items()):
         before, plus, defense = arm.partition("+")
-        other = arms.get((scenario, AGAINST.get(before, "")), {})
         if not plus:
             continue
-        pairs = [
-            (_plain(row), _plain(other[seed])) for seed, row in episodes.items() if seed in other
+        other = _against(arms, scenario, before)
+        pairs = {seed: (one, other[seed]) for seed, one in episodes.items() if seed in other}
+        told += _rows(scenario, before, defense, [pairs])
+        if before.startswith(_MADE):
+            together.setdefault((scenario, defense), []).append(pairs)
+    for (scenario, defense), tables in together.items():
+        if len(tables) > 1:
+            told += _rows(scenario, f"{_MADE}_all", defense, tables)
+    return sorted(told, key=lambda row: (row["scenario"], row["arm"]))
+
+
+def _against(
+    arms: Mapping[tuple[str, str], dict[int, Metrics]], scenario: str, before: str
+) -> dict[int, Metrics]:
+    """The episodes without the defense that those of an arm are held against."""
+    own = arms.get((scenario, before))
+    if own is None and before.startswith(_MADE):
+        own = arms.get((scenario, "attacked"))
+    return own or {}
+
+
+def _rows(
+    scenario: str, before: str, defense: str, tables: Sequence[Mapping[int, Pair]]
+) -> list[dict[str, Any]]:
+    told = []
+    for metric in METRICS:
+        shared = [
+            seed
+            for seed in sorted(set.intersection(*map(set, tables)))
+            if all(side.get(metric) is not None for table in tables for side in table[seed])
         ]
-        for metric in METRICS:
-            values = [(one.get(metric), two.get(metric)) for one, two in pairs]
-            whole = [(a, b) for a, b in values if a is not None and b is not None]
-            if whole:
-                told.append(
-                    {
-                        "scenario": scenario,
-                        "arm": arm,
-                        "defense": defense,
-                        "metric": metric,
-                        "without": sum(float(b) for _, b in whole) / len(whole),
-                        "with": sum(float(a) for a, _ in whole) / len(whole),
-                        **_difference(whole),
-                    }
-                )
+        if not shared:
+            continue
+        whole = [[tuple(s[metric] for s in table[seed]) for seed in shared] for table in tables]
+        flat = [pair for row in whole for pair in row]
+        told.append(
+            {
+                "scenario": scenario,
+                "arm": f"{before}+{defense}",
+                "defense": defense,
+                "metric": metric,
+                "without": sum(float(b) for _, b in flat) / len(flat),
+                "with": sum(float(a) for a, _ in flat) / len(flat),
+                **_difference(whole),
+            }
+        )
     return told
 
 
@@ -70,8 +106,12 @@ def _plain(row: Row) -> Mapping[str, Any]:
     return metrics
 
 
-def _difference(pairs: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
-    first, second = zip(*pairs, strict=True)
-    if all(isinstance(value, bool) for pair in pairs for value in pair):
+def _difference(tables: Sequence[Sequence[tuple[Any, Any]]]) -> dict[str, Any]:
+    """Of first minus second: of one row of pairs, or of several over the same seeds."""
+    if len(tables) > 1:
+        values = [[float(a) - float(b) for a, b in row] for row in tables]
+        return dataclasses.asdict(statistics.crossed_mean(values))
+    first, second = zip(*tables[0], strict=True)
+    if all(isinstance(value, bool) for pair in tables[0] for value in pair):
         return dataclasses.asdict(statistics.paired_rate(first, second))
     return dataclasses.asdict(statistics.paired_mean([*map(float, first)], [*map(float, second)]))

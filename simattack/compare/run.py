@@ -1,4 +1,4 @@
-"""A comparison into a folder: ``rows.jsonl``, ``timing.jsonl``, tables, and patches of its own.
+"""A comparison into a folder: ``rows.jsonl``, ``timing.jsonl``, tables, and attacks of its own.
 
 A row that is there is not measured again, as long as nothing that decides it has changed; what
 was interrupted goes on. Times are of this machine and stand in a file of their own.
@@ -15,21 +15,23 @@ from pathlib import Path
 from typing import Any
 
 from simattack import inputs
-from simattack.compare import offline
+from simattack.compare import offline, onframes, onprints
+from simattack.compare.bench import Bench
 from simattack.compare.looking import Defended, extra_latency
-from simattack.config import Comparison, Control, Effort, Part, Scenario, Versus
+from simattack.compare.plan import Comparison, Effort, Versus
 from simattack.errors import ConfigError, ResultsError
+from simattack.optimize.patch import prints_of_all
 from simattack.optimize.runs import Report
-from simattack.patchfile import find_patch
 from simattack.resources import sha256
 from simattack.results import Appender, tidy
+from simattack.scenario import UNDEFENDED as NONE
+from simattack.scenario import Control, Part, Scenario
 from simattack.standpoints import Scene
 from simattack.train import score
 from simattack.train.dataset import read_records, visibility
 
-VERSION = 2
-NONE = "none"
-"""The row of the car without a defense."""
+VERSION = 3
+_NO_FRAMES: Mapping[str, Any] = {"frames": None, "frames_key": ""}
 OpenScene = Callable[[Scenario], AbstractContextManager[Scene]]
 Row = dict[str, Any]
 
@@ -40,28 +42,32 @@ def screen(
     """Measure the cells that the folder lacks; all its rows, in the comparison's order.
 
     Raises:
-        ConfigError: an attack is no sticker with a picture, or the detector has no gradients.
+        ConfigError: a print has no picture, or the detector has no gradients.
         ResultsError: the folder's rows are damaged.
     """
-    scenarios = [(versus, comparison.scenario(versus)) for versus in comparison.attacks]
-    for _, scenario in scenarios:
-        scenario.check()
-        _patch_of(scenario)
+    for versus in comparison.attacks:
+        versus.scenario.check()
+        if _is_print(versus.scenario):
+            onprints.patch_of(versus.scenario)
     out.mkdir(parents=True, exist_ok=True)
     rows, times = read(out / "rows.jsonl"), read(out / "timing.jsonl")
     told = []
-    for versus, scenario in scenarios:
-        kinds: list[Part | None] = [None, *comparison.defenses]
-        keys = {_kind(part): _key(comparison, versus, scenario, part) for part in kinds}
+    for versus in comparison.attacks:
+        scenario = versus.scenario
+        kinds: list[Part | None] = [None, *scenario.defenses]
+        keys = {_kind(part): _key(comparison, versus, part) for part in kinds}
         if any(key not in rows for key in keys.values()):
-            detector = scenario.detector.build("detectors", f"scenario {scenario.name!r}")
-            if not hasattr(detector, "scores_near"):
-                raise ConfigError(
-                    f"scenario {scenario.name!r}: expected a detector with gradients, such as "
-                    f"yolo; got {scenario.detector.kind!r}"
-                )
-            with open_scene(scenario) as scene:
-                _measure(comparison, versus, scenario, scene, detector, out, keys, rows, report)
+            if _is_seen(scenario):
+                detector = scenario.detector.build("detectors", f"scenario {scenario.name!r}")
+                if not hasattr(detector, "scores_near"):
+                    raise ConfigError(
+                        f"scenario {scenario.name!r}: expected a detector with gradients, such as "
+                        f"yolo; got {scenario.detector.kind!r}"
+                    )
+                with open_scene(scenario) as scene:
+                    _measure(comparison, versus, scene, detector, out, keys, rows, report)
+            else:
+                _leave(versus, out, keys, rows)
         times = read(out / "timing.jsonl")
         told += [
             rows[key] | {"latency": times.get(key, {}).get("latency")} for key in keys.values()
@@ -70,13 +76,19 @@ def screen(
 
 
 def adaptive_of(rows: list[Row]) -> dict[str, tuple[Control, ...]]:
-    """Scenario -> the attack's options made through each defense, for the closed loop."""
+    """Attack -> its options as made through each defense and without one, for the closed loop."""
     made: dict[str, tuple[Control, ...]] = {}
     for row in rows:
-        if row["patch"] and row["defense"] != NONE:
-            control = Control(row["defense"], {"patch": row["patch"]})
-            made[row["attack"]] = (*made.get(row["attack"], ()), control)
+        controls = tuple(Control(row["defense"], _tuples(one)) for one in row["made"])
+        made[row["attack"]] = (*made.get(row["attack"], ()), *controls)
     return made
+
+
+def _tuples(value: Any) -> Any:
+    """Plain JSON as a scenario's options have it."""
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def exhibits_of(out: Path, attack: str, defense: str) -> Path:
@@ -104,10 +116,21 @@ def read(path: Path) -> dict[str, Row]:
     return found
 
 
+def _is_print(scenario: Scenario) -> bool:
+    return scenario.attack is not None and scenario.attack.kind in prints_of_all()
+
+
+def _is_seen(scenario: Scenario) -> bool:
+    """Whether the attack shows in single pictures."""
+    if _is_print(scenario) or scenario.attack is None:
+        return True
+    needs = getattr(scenario.attack.build("attacks"), "needs", ())
+    return tuple(needs) == ("camera",)
+
+
 def _measure(
     comparison: Comparison,
     versus: Versus,
-    scenario: Scenario,
     scene: Scene,
     detector: Any,
     out: Path,
@@ -115,32 +138,62 @@ def _measure(
     rows: dict[str, Row],
     report: Report | None,
 ) -> None:
-    effort = versus.adaptive or Effort()
-    token = hashlib.sha256(f"{scenario.digest()}{effort!r}".encode()).hexdigest()[:12]
+    scenario, effort = versus.scenario, versus.adaptive or Effort()
+    undefended = scenario.content() | {"defenses": [], "adaptive": []}
+    decided = json.dumps(tidy([undefended, repr(effort)]), sort_keys=True, default=str)
+    token = hashlib.sha256(decided.encode()).hexdigest()[:12]
     folder = out / "attacks" / f"{scenario.name}_{token}"
-    bench = offline.prepare(scene, detector, scenario.sites, effort, folder, report)
-    parts = {_kind(part): part for part in (None, *comparison.defenses)}
+    prepare: Any = onprints.prepare if _is_print(scenario) else onframes.prepare
+    bench: Bench = prepare(scene, detector, scenario, effort, folder, report)
+    parts = {_kind(part): part for part in (None, *scenario.defenses)}
     for kind, key in keys.items():
         if key in rows:
             continue
         part = parts[kind]
         defense = None if part is None else part.build("defenses", f"comparison: {kind!r}")
-        name = kind if part is None else f"{kind}_{key[:8]}"
-        is_adaptive = versus.adaptive is not None
-        cell = offline.cell(bench, name, defense, _patch_of(scenario), is_adaptive, report)
-        frames = _on_frames(comparison, scenario, defense)
-        row = {"attack": versus.scenario, "defense": kind, **cell, "frames": frames}
-        row = tidy({"version": VERSION, "key": key, **row})
-        if defense is not None:
-            latency = extra_latency(defense, detector, list(bench.bare()))
-            _append(out / "timing.jsonl", {"key": key, "defense": kind, "latency": latency})
-            stickers = {"oblivious": _patch_of(scenario)}
-            if cell["patch"]:
-                stickers["adaptive"] = cell["patch"]
-            shown = exhibits_of(out, versus.scenario, kind)
-            offline.exhibit(bench, shown, defense, stickers)
-        _append(out / "rows.jsonl", row)
-        rows[key] = row
+        frames = _NO_FRAMES
+        if (cell := _beyond_pictures(defense)) is None:
+            frames = _on_frames(comparison, scenario, part, rows)
+            name = kind if part is None else f"{kind}_{key[:8]}"
+            patches = 0 if versus.adaptive is None else effort.patches
+            cell = offline.cell(bench, name, defense, patches, report)
+            if defense is not None:
+                _show(bench, scenario, kind, key, defense, cell, out)
+        _told(out, rows, key, {"attack": versus.name, "defense": kind, **cell, **frames})
+
+
+def _show(
+    bench: Bench, scenario: Scenario, kind: str, key: str, defense: Any, cell: Row, out: Path
+) -> None:
+    latency = extra_latency(defense, bench.detector, list(bench.bare()))
+    _append(out / "timing.jsonl", {"key": key, "defense": kind, "latency": latency})
+    shown = {"oblivious": bench.oblivious()}
+    if cell["made"]:
+        shown["adaptive"] = bench.under(_tuples(cell["made"][0]))
+    offline.exhibit(bench, exhibits_of(out, scenario.name, kind), defense, shown)
+
+
+def _beyond_pictures(defense: Any) -> Row | None:
+    """The cell of a defense that single pictures say nothing of; None: it is to be measured."""
+    others = [name for name in getattr(defense, "needs", ()) if name != "camera"]
+    if not others:
+        return None
+    return offline.empty(
+        adaptive_missing=f"it needs the car's {' and '.join(others)}, too: only driven"
+    )
+
+
+def _leave(versus: Versus, out: Path, keys: Mapping[str, str], rows: dict[str, Row]) -> None:
+    """Rows of an attack that no picture shows."""
+    for kind, key in keys.items():
+        if key not in rows:
+            cell = offline.empty(adaptive_missing="the attack shows in no picture: only driven")
+            _told(out, rows, key, {"attack": versus.name, "defense": kind, **cell, **_NO_FRAMES})
+
+
+def _told(out: Path, rows: dict[str, Row], key: str, row: Row) -> None:
+    rows[key] = tidy({"version": VERSION, "key": key, **row})
+    _append(out / "rows.jsonl", rows[key])
 
 
 def _append(path: Path, row: Row) -> None:
@@ -148,11 +201,34 @@ def _append(path: Path, row: Row) -> None:
         file.append(json.dumps(tidy(row), sort_keys=True))
 
 
-def _on_frames(comparison: Comparison, scenario: Scenario, defense: Any) -> Row | None:
-    """How well stop signs are seen on labelled frames without any attack; None: no frames."""
+def _on_frames(
+    comparison: Comparison, scenario: Scenario, part: Part | None, rows: Mapping[str, Row]
+) -> Mapping[str, Any]:
+    """How well stop signs are seen on labelled frames without any attack, or what a row has of it.
+
+    The same detector behind the same defense on the same frames is measured once.
+    """
     if not comparison.frames:
-        return None
+        return _NO_FRAMES
     folder = Path(comparison.frames).expanduser()
+    parts = [("detectors", scenario.detector)]
+    parts += [("defenses", part)] if part is not None else []
+    decided = {
+        "parts": [[one.kind, dict(one.options)] for _, one in parts],
+        "files": [sha256(path) for room, one in parts for path in inputs.part_files(room, one)],
+        "frames": sha256(folder / "frames.jsonl") if (folder / "frames.jsonl").is_file() else "",
+        "simattack": inputs.versions(),
+    }
+    text = json.dumps(tidy(decided), sort_keys=True, default=str)
+    key = hashlib.sha256(text.encode()).hexdigest()
+    for row in rows.values():
+        if row.get("frames_key") == key:
+            return {"frames": row["frames"], "frames_key": key}
+    defense = None if part is None else part.build("defenses", "comparison")
+    return {"frames": _scored(folder, scenario, defense), "frames_key": key}
+
+
+def _scored(folder: Path, scenario: Scenario, defense: Any) -> Row:
     records = read_records(folder)
     fill = visibility(records)
     examples = [score.evaluation_example(record, fill) for record in records]
@@ -176,28 +252,19 @@ def _kind(part: Part | None) -> str:
     return NONE if part is None else part.kind
 
 
-def _patch_of(scenario: Scenario) -> str:
-    attack = scenario.attack
-    patch = None if attack is None else attack.options.get("patch")
-    if attack is None or attack.kind != "sticker" or not isinstance(patch, str):
-        raise ConfigError(
-            f"scenario {scenario.name!r}: expected a sticker with a patch, which the twin can "
-            f"show; got {attack.kind if attack else 'no attack'!r}; drive this one with "
-            "`simattack run`"
-        )
-    return patch
-
-
-def _key(comparison: Comparison, versus: Versus, scenario: Scenario, part: Part | None) -> str:
+def _key(comparison: Comparison, versus: Versus, part: Part | None) -> str:
     """Of all that decides a row; other defenses of the comparison do not."""
+    scenario = versus.scenario
     told = scenario.content()
     told.pop("defenses")
     frames = Path(comparison.frames).expanduser() / "frames.jsonl"
+    parts = [("detectors", scenario.detector)]
+    parts += [("attacks", scenario.attack)] if scenario.attack is not None else []
+    parts += [("defenses", part)] if part is not None else []
     decided = {
         "version": VERSION,
         "scenario": told,
-        "files": [sha256(path) for path in inputs.part_files("detectors", scenario.detector)],
-        "patch": sha256(find_patch(_patch_of(scenario))),
+        "files": [sha256(path) for room, one in parts for path in inputs.part_files(room, one)],
         "defense": None if part is None else [part.kind, dict(part.options)],
         "effort": repr(versus.adaptive),
         "frames": sha256(frames) if comparison.frames and frames.is_file() else "",

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from simattack.compare import board, exhibits, pages, paired, run
-from simattack.config import Comparison
+from simattack.compare.plan import Comparison
 from simattack.figures import Trace
 from simattack.listing import taxonomy
 from simattack.recording import load_trace
 from simattack.results import Folder, write_text
+from simattack.scenario import UNDEFENDED
 from simattack.terminal import columns
 
 
@@ -28,8 +29,8 @@ def publish(comparison: Comparison, out: Path, rows: Sequence[Mapping[str, Any]]
     claims = {row["attack"]: row["countermeasures"] for row in taxonomy()}
     kinds = {}
     for versus in comparison.attacks:
-        attack = comparison.scenario(versus).attack
-        kinds[versus.scenario] = "" if attack is None else attack.kind
+        attack = versus.scenario.attack
+        kinds[versus.name] = "" if attack is None else attack.kind
     grid = board.matrix(rows, claims, kinds)
     page = out / "report.html"
     link = "drives/report.html" if driven else ""
@@ -42,13 +43,12 @@ def _pages(
     comparison: Comparison, out: Path, rows: Sequence[Mapping[str, Any]], drives: Path | None
 ) -> dict[tuple[str, str], str]:
     """A page for each row with a defense: (attack, defense) -> its link."""
-    names = {versus.scenario: comparison.scenario(versus).name for versus in comparison.attacks}
     links = {}
     for row in rows:
-        if row["defense"] == run.NONE:
+        if row["defense"] == UNDEFENDED:
             continue
         folder = run.exhibits_of(out, row["attack"], row["defense"])
-        traces = {} if drives is None else _traces(drives, names[row["attack"]], row["defense"])
+        traces = {} if drives is None else _traces(drives, row["attack"], row["defense"])
         path = folder.with_name(f"{folder.name}.html")
         path.parent.mkdir(parents=True, exist_ok=True)
         shown = exhibits.read(folder)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from simattack.errors import ConfigError
 from simattack.scenario import Scenario
@@ -16,6 +17,18 @@ from simattack.types import Attack, CarInfo, Route
 
 FIRST_SEED = 1000
 """Of the drawn scenes; a scenario's own seeds, which the print is judged by, come before."""
+_OF_THE_PICTURE = ("patch", "fill", "size_m", "cells", "code", "seed", "goal")
+"""Options of a print that say what is printed, not where."""
+
+
+def place_of(options: Mapping[str, Any]) -> tuple[tuple[tuple[str, Any], ...], tuple[float, float]]:
+    """What a print's options say of where it is: all but the picture, and its centre on its own.
+
+    A card says where on its surface a print goes, so the centre is for the card.
+    """
+    how = {key: value for key, value in options.items() if key not in _OF_THE_PICTURE}
+    centre = how.pop("centre", None) or (0.5, 0.5)
+    return tuple(sorted(how.items())), centre
 
 
 def settings_of(

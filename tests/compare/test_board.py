@@ -5,10 +5,10 @@ import re
 import numpy as np
 import pytest
 
-from simattack import config
-from simattack.compare import board, paired, run
+from simattack.compare import board, paired, plan, run
 from simattack.errors import ConfigError, ResultsError
 from simattack.results import Row
+from simattack.scenario import Part
 from simattack.types import EpisodeResult
 
 
@@ -31,7 +31,7 @@ def row(defense, adaptive, lost=0.0, flags=()):
         "latency": {"mean_s": 0.002, "p99_s": 0.004, "declared_s": 0.01},
         "checks": {},
         "flags": list(flags),
-        "patch": "",
+        "made": [],
     }
 
 
@@ -170,15 +170,74 @@ def test_a_mistake_in_a_comparison_names_file_and_field(tmp_path, text, message)
     path = tmp_path / "mine.yaml"
     path.write_text(f"attacks: [{{scenario: stop_sign}}]\n{text}\n")
     with pytest.raises(ConfigError, match=message) as error:
-        config.read_comparison(str(path))
+        plan.read(str(path))
     assert "mine.yaml" in str(error.value)
 
 
 def test_a_patch_made_through_a_defense_is_an_arm_of_its_own():
-    compared = config.read_comparison("defenses_quick")
-    rows = [{**row("jpeg", 0.5), "patch": "x.png"}, {**row("none", 0.5), "patch": "y.png"}]
+    compared = plan.read("defenses_quick")
+    rows = [
+        {**row("none", 0.5), "made": [{"patch": "y.png"}]},
+        {**row("jpeg", 0.5), "made": [{"patch": "x.png"}, {"kind": "poster", "patch": "z.png"}]},
+    ]
     (entry,) = compared.suite(run.adaptive_of(rows), 2).entries
     arms = {arm.name: arm for arm in entry.arms}
     assert arms["adaptive+jpeg"].attack.options["patch"] == "x.png"
     assert arms["adaptive+jpeg"].defense.kind == "jpeg"
+    assert arms["adaptive_2+jpeg"].attack == Part("poster", {"patch": "z.png"})
+    assert arms["adaptive"].attack.options["patch"] == "y.png"
+    assert arms["adaptive"].defense is None
     assert "adaptive+median" not in arms and entry.seeds == (0, 1)
+
+
+def test_several_adaptive_attacks_are_held_against_their_own_and_told_together():
+    hits = {"adaptive": (1, 1), "adaptive_2": (1, 0), "adaptive+a": (0, 1), "adaptive_2+a": (0, 0)}
+    rows = [
+        episode(arm, seed, bool(hit)) for arm, two in hits.items() for seed, hit in enumerate(two)
+    ]
+    told = {r["arm"]: r for r in paired.differences(rows) if r["metric"] == "stop_sign_violation"}
+    assert told["adaptive+a"]["without"] == 1.0 and told["adaptive+a"]["value"] == -0.5
+    assert told["adaptive_2+a"]["without"] == 0.5 and told["adaptive_2+a"]["value"] == -0.5
+    both = told["adaptive_all+a"]
+    assert (both["without"], both["with"], both["value"]) == (0.75, 0.25, -0.5)
+    assert both["n"] == 4 and both["method"] == "crossed" and both["low"] < -0.5 < both["high"]
+
+
+def test_a_cell_that_is_only_driven_says_so_in_table_and_matrix():
+    only = {
+        **row("gate", None), "clean_hidden": None, "oblivious": None, "latency": None,
+        "adaptive_missing": "it needs the car's gnss, too: only driven",
+    }  # fmt: skip
+    (line,) = board.cells([only])
+    assert line[:6] == ["-", "stop_sign", "gate", "missing", "", ""]
+    assert line[-1] == only["adaptive_missing"]
+    _, body = board.matrix([only], {"sticker": ["gate"]}, {"stop_sign": "sticker"})
+    assert body[0] == ["sticker", "driven only"]
+
+
+MIXED = """
+defenses: [jpeg, gnss_gate, lidar_void]
+attacks:
+  - {scenario: stop_sign, adaptive: {iterations: 3}}
+  - {scenario: stop_sign, attack: {kind: lens_mud, coverage: 0.2}, defenses: [jpeg]}
+  - {scenario: straight}
+"""
+
+
+def test_an_attack_meets_the_defenses_that_its_car_has_the_sensors_for(tmp_path):
+    path = tmp_path / "mixed.yaml"
+    path.write_text(MIXED)
+    compared = plan.read(str(path))
+    met = {v.name: [d.kind for d in v.scenario.defenses] for v in compared.attacks}
+    assert met == {
+        "stop_sign": ["jpeg", "gnss_gate"],
+        "stop_sign_lens_mud": ["jpeg"],
+        "straight": ["jpeg", "gnss_gate", "lidar_void"],
+    }
+    assert compared.attacks[0].adaptive.iterations == 3 and compared.attacks[1].adaptive is None
+    path.write_text(MIXED.replace("defenses: [jpeg]}", "defenses: [jepg]}"))
+    with pytest.raises(ConfigError, match=r"attacks\[1\].defenses.*no 'jepg'; did you mean 'jpeg'"):
+        plan.read(str(path))
+    path.write_text("defenses: [jpeg]\nattacks: [{scenario: clean_route}]")
+    with pytest.raises(ConfigError, match=r"expected a scenario with an attack, but 'clean_route'"):
+        plan.read(str(path))

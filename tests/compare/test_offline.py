@@ -1,14 +1,18 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
-from simattack.compare import offline
+from simattack.compare import bench as benches
+from simattack.compare import offline, onprints
 from simattack.compare.looking import Defended, extra_latency, found
-from simattack.config import Effort
+from simattack.compare.plan import Effort
 from simattack.defenses.retrained import Swapped
 from simattack.errors import ConfigError
 from simattack.patchfile import Patch, PatchCard, load_patch, save_patch
 from simattack.registry import build
+from simattack.scenario import Part, Scenario
 from simattack.types import Detections
 from tests.pinhole import PinholeScene
 
@@ -58,12 +62,19 @@ class Finder(Redness):
         return seen
 
 
+def scenario(patch, sites=("sign",)):
+    attack = Part("sticker", {"patch": patch})
+    return Scenario(
+        name="pinhole", sites=sites, policy=Part("modular"), detector=Part("yolo"), attack=attack
+    )
+
+
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory):
+def bench(tmp_path_factory, patch):
     folder = tmp_path_factory.mktemp("bench")
-    made = offline.prepare(PinholeScene(), None, ["sign"], EFFORT, folder)
+    made = onprints.prepare(PinholeScene(), None, scenario(patch), EFFORT, folder)
     boxes = [made.judged.target(i).boxes[0] for i in range(len(made.judged))]
-    return offline.dataclasses.replace(made, detector=Finder(boxes))
+    return dataclasses.replace(made, detector=Finder(boxes))
 
 
 @pytest.fixture(scope="module")
@@ -99,52 +110,48 @@ def test_a_defense_takes_at_least_no_time_and_says_what_it_declared(bench):
 
 def test_the_bare_view_shows_the_sign_as_it_was_under_the_sticker(bench):
     """Its texture is red; the background of the twin holds a grey sticker."""
-    assert bench.hides(None, bench.bare()).tolist() == [0, 0, 0, 0]
+    assert benches.hides(bench, None, bench.bare()).tolist() == [0, 0, 0, 0]
 
 
-def test_fewer_than_two_views_a_sign_are_refused_before_anything_is_measured(tmp_path):
-    with pytest.raises(ConfigError, match=r"at least 10 views.*got adaptive.views 8 for 5 signs"):
-        offline.prepare(PinholeScene(), None, ["sign"] * 5, EFFORT, tmp_path)
+def test_fewer_than_two_views_a_sign_are_refused_before_anything_is_measured(tmp_path, patch):
+    with pytest.raises(ConfigError, match=r"at least 10 views.*got adaptive.views 8 for 5 places"):
+        onprints.prepare(PinholeScene(), None, scenario(patch, ("sign",) * 5), EFFORT, tmp_path)
 
 
-def test_a_cell_has_every_check_and_is_the_same_when_resumed(bench, patch):
+def test_a_cell_has_every_check_and_is_the_same_when_resumed(bench):
     jpeg = build("defenses", "jpeg", {}, "")
-    first = offline.cell(bench, "jpeg", jpeg, patch, True)
+    first = offline.cell(bench, "jpeg", jpeg, 1)
     assert set(first["checks"]) == {"half", "square", "nes", "random", "unbounded"}
     assert first["clean_hidden"]["value"] == 0.0 and first["adaptive"]["n"] == 4
     assert first["checks"]["unbounded"]["value"] == 1.0
-    assert offline.cell(bench, "jpeg", jpeg, patch, True) == first
+    assert offline.cell(bench, "jpeg", jpeg, 1) == first
 
 
-def test_a_defense_without_a_way_for_gradients_is_asked_and_has_every_check(bench, patch):
+def test_a_defense_without_a_way_for_gradients_is_asked_and_has_every_check(bench):
     masking = build("defenses", "masking", {"lines": 1}, "")
-    row = offline.cell(bench, "masking", masking, patch, True)
+    row = offline.cell(bench, "masking", masking, 1)
     assert row["adaptive"]["n"] == row["certified"]["n"] == 4 and row["adaptive_missing"] == ""
     assert row["adaptive_by"] == "square, 4 looks"
     assert set(row["checks"]) == {"half", "nes", "random", "unbounded"}
-    card = load_patch(row["patch"]).card
+    card = load_patch(row["made"][0]["patch"]).card
     assert card.queries == 4 * 2 and "behind Masking(lines=1" in card.detector
     assert len(Defended(bench.detector, masking).detect(bench.bare())) == 4
 
 
-def test_asking_begins_with_what_gradients_find_without_the_defense(bench, patch):
-    once = offline.dataclasses.replace(
-        bench, effort=offline.dataclasses.replace(bench.effort, blackbox=1)
-    )
-    row = offline.cell(once, "lone", build("defenses", "persistence", {}, ""), patch, True)
+def test_asking_begins_with_what_gradients_find_without_the_defense(bench):
+    once = dataclasses.replace(bench, effort=dataclasses.replace(bench.effort, blackbox=1))
+    row = offline.cell(once, "lone", build("defenses", "persistence", {}, ""), 1)
     bare = load_patch(str(bench.folder / "none_adaptive.png"))
-    assert np.array_equal(load_patch(row["patch"]).image, bare.image)
+    assert np.array_equal(load_patch(row["made"][0]["patch"]).image, bare.image)
 
 
-def test_nobody_asks_where_no_looks_are_allowed(bench, patch):
-    none = offline.dataclasses.replace(
-        bench, effort=offline.dataclasses.replace(bench.effort, blackbox=0)
-    )
-    row = offline.cell(none, "masking", build("defenses", "masking", {}, ""), patch, True)
+def test_nobody_asks_where_no_looks_are_allowed(bench):
+    none = dataclasses.replace(bench, effort=dataclasses.replace(bench.effort, blackbox=0))
+    row = offline.cell(none, "masking", build("defenses", "masking", {}, ""), 1)
     assert row["adaptive"] is None and "'adaptive.blackbox' is 0" in row["adaptive_missing"]
 
 
-def test_a_defense_that_looks_for_itself_is_the_one_to_be_fooled(bench, patch):
+def test_a_defense_that_looks_for_itself_is_the_one_to_be_fooled(bench):
     """It finds green where the bare detector finds red: what hides from one does not from both."""
 
     class Greenness(Finder):
@@ -163,7 +170,22 @@ def test_a_defense_that_looks_for_itself_is_the_one_to_be_fooled(bench, patch):
         def begin(self, car, rng):
             return Swapped(self.network)
 
-    row = offline.cell(bench, "other", Other(), patch, True)
-    made = load_patch(row["patch"]).image.reshape(-1, 3).mean(0)
+    row = offline.cell(bench, "other", Other(), 1)
+    made = load_patch(row["made"][0]["patch"]).image.reshape(-1, 3).mean(0)
     assert made[1] < made[0]  # less green than red
     assert row["masks_gradients"] is True
+
+
+def test_attacks_made_independently_are_all_kept_and_the_best_is_told(bench):
+    row = offline.cell(bench, "twice", build("defenses", "jpeg", {}, ""), 2)
+    one, two = (load_patch(made["patch"]) for made in row["made"])
+    assert (one.card.seed, two.card.seed) == (0, 1)
+    assert row["adaptive"]["value"] == max(row["adaptive_each"]) and len(row["adaptive_each"]) == 2
+
+
+def test_a_patch_of_another_size_than_what_is_made_against_it_is_refused(bench, tmp_path):
+    image = np.zeros((8, 8, 3), np.uint8)
+    card = PatchCard(width_m=0.3, height_m=0.3)
+    small = str(save_patch(tmp_path, Patch("small", image, card)))
+    with pytest.raises(ConfigError, match=r"as large as what is made.*adaptive.size_m"):
+        dataclasses.replace(bench, patch=small).oblivious()

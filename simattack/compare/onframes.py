@@ -1,0 +1,282 @@
+"""A bench for what acts on the camera itself: whole recorded frames, tampered with as on the road.
+
+The attack's numbers are searched by asking: its recipe's box, the detector behind the defense, the
+frames to learn from. Frames are clean photographs of a scenario's things from drawn standpoints.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simattack.adversary import box_of
+from simattack.compare.bench import Made, named
+from simattack.compare.looking import Defended
+from simattack.compare.onprints import plan_of
+from simattack.compare.plan import Effort
+from simattack.digital.frames import tensor_of
+from simattack.errors import BudgetError, ConfigError, ResultsError
+from simattack.gap import UNSEEN_WEATHERS
+from simattack.optimize import runs
+from simattack.optimize.blackbox import BlackBox
+from simattack.optimize.objective import MIDDLE_WEIGHT
+from simattack.optimize.patch import WEATHERS, survey
+from simattack.optimize.runs import Report
+from simattack.optimize.scenes import settings_of
+from simattack.registry import build
+from simattack.scenario import Part, Scenario
+from simattack.standpoints import Scene, record
+from simattack.types import ActorState, Detections, Floats, Frame, Image, Pose
+
+_NOW = Frame(1, 1.0, ActorState(0, "", Pose(), (0, 0, 0), (0, 0, 0), (1, 1, 1)))
+_FORBIDDEN = 10.0
+"""Worse than any score: parameters that break the budget."""
+_CLEAR = np.zeros((2, 2, 4), np.uint8)
+"""A print of which nothing is printed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Photographs:
+    """Whole frames (N, H, W, 3), each with its one target and the distance to it."""
+
+    images: Image
+    found: tuple[Detections, ...]
+    distances_m: Floats
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def select(self, index: Floats) -> Photographs:
+        """Those of them."""
+        return Photographs(
+            self.images[index], tuple(self.found[int(i)] for i in index), self.distances_m[index]
+        )
+
+    def save(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        with part.open("wb") as file:
+            np.savez_compressed(
+                file,
+                images=self.images,
+                boxes=np.array([one.boxes[0] for one in self.found]),
+                labels=np.array([one.labels[0] for one in self.found]),
+                distances_m=self.distances_m,
+            )
+        part.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Photographs:
+        """What ``save`` wrote.
+
+        Raises:
+            ResultsError: the file is damaged.
+        """
+        try:
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+                found = tuple(
+                    Detections(box[None], np.ones(1), (str(label),))
+                    for box, label in zip(file["boxes"], file["labels"], strict=True)
+                )
+                return cls(file["images"], found, file["distances_m"])
+        except Exception as error:  # a damaged archive can fail in any way
+            raise ResultsError(
+                f"{path} is damaged ({type(error).__name__}: {error}); remove it to start anew"
+            ) from error
+
+
+@dataclass(frozen=True, eq=False)
+class OnFrames:
+    """What all cells of one attack on the camera share."""
+
+    detector: Any
+    attack: Part
+    """The scenario's own."""
+    effort: Effort
+    learnt: Photographs
+    judged: Photographs
+    folder: Path
+    """For the searches."""
+
+    @property
+    def distances_m(self) -> Floats:
+        return self.judged.distances_m
+
+    def bare(self) -> Image:
+        return self.judged.images
+
+    def targets(self) -> list[Detections]:
+        return list(self.judged.found)
+
+    def oblivious(self) -> Image:
+        return tampered(self.attack, self.judged.images)
+
+    def under(self, made: Made) -> Image:
+        return tampered(self.attack.replaced(made), self.judged.images)
+
+    def why_not(self, defense: Any) -> str:
+        if not self.effort.blackbox:
+            return "nobody searched: 'adaptive.blackbox' is 0"
+        if getattr(self.attack.build("attacks"), "box", None) is None:
+            return "the attack leaves no number free to search"
+        return ""
+
+    def attempts(
+        self, name: str, defense: Any, report: Report | None = None
+    ) -> tuple[Mapping[str, Made], str]:
+        looks = self.effort.blackbox
+        made = {
+            "adaptive": self._search(f"{name}_adaptive", "cma", looks, 0, defense, report),
+            "half": self._search(f"{name}_half", "cma", max(1, looks // 2), 0, defense, report),
+            "random": self._search(f"{name}_random", "random", looks, 0, defense, report),
+        }
+        return made, f"cma, {looks} looks"
+
+    def again(self, name: str, defense: Any, number: int, report: Report | None = None) -> Made:
+        search = f"{name}_adaptive_{number}"
+        return self._search(search, "cma", self.effort.blackbox, number - 1, defense, report)
+
+    def unbounded(self, defense: Any, which: Sequence[int]) -> None:
+        """Who may do anything to a camera covers it: nothing to be measured."""
+        return
+
+    def patch_px(self, view: int) -> None:
+        return
+
+    def _search(
+        self, name: str, method: str, looks: int, number: int, defense: Any, report: Report | None
+    ) -> Made:
+        objective = _Scores(self, Defended(self.detector, defense))
+        seed = self.effort.seed + number
+        optimizer = build("optimize", method, {"queries": looks}, f"method {method!r}")
+        folder = self.folder / f"{name}.run"
+        told = {
+            "attack": [self.attack.kind, dict(self.attack.options)],
+            "method": method,
+            "looks": looks,
+            "seed": seed,
+            "views": self.effort.query_views,
+            "behind": repr(defense),
+        }
+        runs.claim(folder, json.loads(json.dumps(told, default=list)), True)
+        rng = np.random.default_rng([seed, 7])
+        best = runs.drive(optimizer, objective, objective.start, rng, folder, named(report, name))
+        return objective.made(best.point)
+
+
+class _Scores:
+    """A point of the attack's box, as the unit box -> how well the targets are still seen."""
+
+    def __init__(self, bench: OnFrames, behind: Any) -> None:
+        self._attack = bench.attack
+        self._low, self._high = box_of(bench.attack.build("attacks"))
+        order = np.argsort(bench.learnt.distances_m, kind="stable")
+        count = min(bench.effort.query_views, len(order))
+        self._views = bench.learnt.select(order[np.linspace(0, len(order) - 1, count).astype(int)])
+        self._detector = BlackBox(behind)
+
+    @property
+    def start(self) -> Floats:
+        """The scenario's own parameters where the attack tells them, else the box's middle."""
+        running = self._attack.build("attacks").begin(None, np.random.default_rng(0))
+        running.end()
+        own = getattr(running, "parameters", None)
+        if own is None:
+            return np.full(len(self._low), 0.5)
+        span = np.where(self._high > self._low, self._high - self._low, 1.0)
+        start: Floats = ((np.asarray(own, float) - self._low) / span).clip(0, 1)
+        return start
+
+    def made(self, point: Floats) -> Made:
+        """The attack with the parameters of a point."""
+        values = self._low + np.clip(point, 0, 1) * (self._high - self._low)
+        inner = {"kind": self._attack.kind, **self._attack.options}
+        return {"kind": "tuned", "attack": inner, "parameters": tuple(float(v) for v in values)}
+
+    def __call__(self, point: Floats) -> float:
+        try:
+            images = tampered(self._attack.replaced(self.made(point)), self._views.images)
+        except BudgetError:
+            return _FORBIDDEN
+        scores = self._detector.scores_near(tensor_of(images), self._views.found).numpy()
+        return float(scores.max() + MIDDLE_WEIGHT * scores.mean())
+
+
+def tampered(attack: Part, images: Image) -> Image:
+    """Frames (N, H, W, 3) as the attack leaves them; each is the first of a drive of its own.
+
+    When it acts says nothing here: it does.
+
+    Raises:
+        BudgetError: what is drawn breaks its budget.
+    """
+    recipe = _always(attack).build("attacks")
+    seen = []
+    for number, image in enumerate(images):
+        running = recipe.begin(None, np.random.default_rng([7, number]))
+        obs = {"camera": image, "clock": np.full(2, _NOW.time_s)}
+        try:
+            seen.append(running.tamper(obs, _NOW)["camera"])
+        finally:
+            running.end()
+    return np.stack(seen)
+
+
+def _always(attack: Part) -> Part:
+    """The attack without its timing."""
+    inner = attack.options.get("attack")
+    options = {key: value for key, value in attack.options.items() if key != "timing"}
+    if attack.kind == "tuned" and isinstance(inner, Mapping):
+        options["attack"] = {key: value for key, value in inner.items() if key != "timing"}
+    return Part(attack.kind, options)
+
+
+def prepare(
+    scene: Scene,
+    detector: Any,
+    scenario: Scenario,
+    effort: Effort,
+    folder: Path,
+    report: Report | None = None,
+) -> OnFrames:
+    """Take the photographs to learn from and to judge by, or load both.
+
+    Raises:
+        ConfigError: the scenario has no stop signs to look at.
+    """
+    assert scenario.attack is not None  # a comparison's attack
+    if any(scenario.place(site) is not None for site in scenario.sites):
+        raise ConfigError(
+            f"scenario {scenario.name!r}: expected stop signs as its sites, which frames are "
+            "recorded before; drive this one with `simattack run`"
+        )
+    plan = plan_of(Part("sticker"), effort)
+    sets = []
+    with tempfile.TemporaryDirectory(prefix="simattack_") as blank:
+        for number, (name, count, weathers) in enumerate(
+            (("learnt", effort.views, WEATHERS), ("judged", effort.judged_views, UNSEEN_WEATHERS))
+        ):
+            path = folder / f"{name}_frames.npz"
+            if not path.is_file():
+                settings = settings_of(scenario, plan.recipe(Path(blank)))
+                looks = survey(plan, settings, count, weathers, 10 + number)
+
+                def told(stage: str, done: int, of: int, name: str = name) -> None:
+                    if report is not None:
+                        report(f"{name}: photographs", done, of, {})
+
+                shots = record(scene, looks, {"bare": _CLEAR}, told)
+                Photographs(
+                    np.stack([shot.frames["bare"] for shot in shots]),
+                    tuple(replace(shot.target) for shot in shots),
+                    np.array([shot.standpoint.distance_m for shot in shots]),
+                ).save(path)
+            sets.append(Photographs.load(path))
+    learnt, judged = sets
+    return OnFrames(detector, scenario.attack, effort, learnt, judged, folder)

@@ -1,0 +1,299 @@
+"""A bench for prints: views of the twin, on which any picture can be shown and made anew."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from simattack.calibration import calibrate
+from simattack.compare.bench import Made, has_way, named
+from simattack.compare.looking import Defended, found
+from simattack.compare.plan import Effort
+from simattack.errors import ConfigError
+from simattack.gap import UNSEEN_WEATHERS
+from simattack.guarding import arrays_of
+from simattack.optimize.blackbox import BlackBox
+from simattack.optimize.patch import WEATHERS, PatchPlan, optimize_patch, probed, survey
+from simattack.optimize.runs import Report
+from simattack.optimize.scenes import place_of, settings_of
+from simattack.patchfile import find_patch, load_patch
+from simattack.scenario import Part, Scenario
+from simattack.standpoints import Scene, Setting
+from simattack.twin import Twin
+from simattack.types import Attack, Detections, Floats, Image
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FAR_M = 40.0
+"""Views are no farther from the print: beyond, many signs are not found bare."""
+_STEP = 8 / 255
+"""Of an attack without limits, a pixel and iteration."""
+
+
+@dataclass(frozen=True, eq=False)
+class OnPrints:
+    """What all cells of one print share."""
+
+    scene: Scene
+    detector: Any
+    """With ``detect``, ``loss`` and ``scores_near``."""
+    plan: PatchPlan
+    scenes: Callable[[Attack], Sequence[Setting]]
+    effort: Effort
+    learnt: Twin
+    judged: Twin
+    folder: Path
+    """For the patches and their runs."""
+    patch: str
+    """The scenario's own."""
+
+    @property
+    def distances_m(self) -> Floats:
+        return self.judged.distances_m
+
+    def images(self, picture: Image) -> Image:
+        """(N, S, S, 3) the judged views with a picture stuck on."""
+        import torch
+
+        tensor = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
+        with torch.no_grad():
+            parts = [self.judged.render(tensor, torch.tensor([i])) for i in range(len(self.judged))]
+        return arrays_of(torch.cat(parts))
+
+    def bare(self) -> Image:
+        return self.images(self.judged.bare)
+
+    def targets(self) -> list[Detections]:
+        return [self.judged.target(i) for i in range(len(self.judged))]
+
+    def oblivious(self) -> Image:
+        """The judged views under the scenario's own patch.
+
+        Raises:
+            ConfigError: it is of another size than what is made here.
+        """
+        shown = load_patch(self.patch)
+        if not np.allclose(shown.size_m, self.plan.size_m, rtol=1e-2):
+            raise ConfigError(
+                f"expected a patch as large as what is made against it, {self.plan.size_m} m; "
+                f"{self.patch!r} is {shown.size_m} m; set 'adaptive.size_m'"
+            )
+        return self.images(shown.image)
+
+    def under(self, made: Made) -> Image:
+        return self.images(load_patch(made["patch"]).image)
+
+    def why_not(self, defense: Any) -> str:
+        if has_way(defense) or self.effort.blackbox:
+            return ""
+        return (
+            "gradients have no way through this defense, and nobody asked without them: "
+            "'adaptive.blackbox' is 0"
+        )
+
+    def attempts(
+        self, name: str, defense: Any, report: Report | None = None
+    ) -> tuple[Mapping[str, Made], str]:
+        plan, start = self._best(defense, 1, report)
+        plans = {
+            "adaptive": plan,
+            "half": dataclasses.replace(plan, iterations=max(1, plan.iterations // 2)),
+            **{
+                method: dataclasses.replace(plan, method=method, iterations=self.effort.queries)
+                for method in ("square", "nes", "random")
+                if has_way(defense) or method != "square"
+            },
+        }
+        made = {
+            what: self._make(
+                f"{name}_{what}", one, defense, report,
+                start if what in ("adaptive", "half") else None,
+            )
+            for what, one in plans.items()
+        }  # fmt: skip
+        how = f"{plan.method}, {plan.iterations} {'steps' if has_way(defense) else 'looks'}"
+        return made, how
+
+    def again(self, name: str, defense: Any, number: int, report: Report | None = None) -> Made:
+        plan, start = self._best(defense, number, report)
+        return self._make(f"{name}_adaptive_{number}", plan, defense, report, start)
+
+    def _best(
+        self, defense: Any, number: int, report: Report | None
+    ) -> tuple[PatchPlan, Floats | None]:
+        """How the ``number``-th attack through a defense is made, and what it begins with."""
+        plan = dataclasses.replace(self.plan, seed=self.plan.seed + number - 1)
+        if has_way(defense):
+            return plan, None
+        # Asking takes many looks: begin with what gradients find where the defense is not.
+        name = "none_adaptive" if number == 1 else f"none_adaptive_{number}"
+        begun = self._make(name, plan, None, report)
+        start = plan.layout.point(load_patch(begun["patch"]).image)
+        return dataclasses.replace(plan, method="square", iterations=self.effort.blackbox), start
+
+    def _make(
+        self,
+        name: str,
+        plan: PatchPlan,
+        defense: Any,
+        report: Report | None,
+        start: Floats | None = None,
+    ) -> Made:
+        """A print made through a defense: by gradients, or by asking what is left behind it."""
+        if has_way(defense):
+            # A defense that looks for itself is the one to be fooled.
+            target: Any = getattr(defense, "network", self.detector)
+            through = defense
+        else:
+            behind: Any = Defended(self.detector, defense)
+            target, through = BlackBox(behind), None
+        path = optimize_patch(
+            self.scene, target, plan, self.scenes, self.folder, name, through, True,
+            named(report, name), self.learnt, start,
+        )  # fmt: skip
+        return {"patch": str(path)}
+
+    def unbounded(self, defense: Any, which: Sequence[int]) -> Floats:
+        """(n,) 1 where a target is hidden by an attacker who sets each of its pixels.
+
+        Where gradients have no way through, those of the bare detector are followed, and a target
+        of plain grey counts, too.
+        """
+        import torch
+
+        network = getattr(defense, "network", self.detector)
+        bare = self.bare()
+        rng = np.random.default_rng(0)
+        hidden = []
+        for i in which:
+            target = self.judged.target(i)
+            pixels = torch.from_numpy(np.array(bare[i])).permute(2, 0, 1)[None].float() / 255
+            mask = _inside(pixels, target)
+            for _ in range(max(20, self.effort.iterations // 4)):
+                pixels = pixels.detach().requires_grad_(True)
+                has_surrogate = defense is not None and has_way(defense)
+                seen = defense.surrogate(pixels, rng) if has_surrogate else pixels
+                loss = network.loss(seen, [target]).sum()
+                (slope,) = torch.autograd.grad(loss, pixels)
+                pixels = (pixels - _STEP * mask * slope.sign()).clamp(0, 1)
+            tries = [pixels.detach()]
+            if not has_way(defense):
+                tries.append(pixels.detach() * (1 - mask) + 0.5 * mask)
+            looked = Defended(self.detector, defense).detect(arrays_of(torch.cat(tries)))
+            hidden.append(float(not found(looked, [target] * len(tries)).all()))
+        return np.array(hidden, float)
+
+    def patch_px(self, view: int) -> tuple[int, int]:
+        rows, columns = np.nonzero(self.judged.mask(view, core=False))
+        return (int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1) if len(rows) else (0, 0)
+
+
+def plan_of(attack: Part, effort: Effort, last_level: int | None = None) -> PatchPlan:
+    """What is made against each defense: the scenario's print, with another picture.
+
+    Raises:
+        ConfigError: the effort makes no sense for it.
+    """
+    how, centre = place_of(attack.options)
+    given: dict[str, Any] = {"cells": effort.cells, "pieces": effort.pieces, "gap_m": effort.gap_m}
+    if effort.size_m is not None:
+        given["size_m"] = (effort.size_m, effort.size_m)
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    try:
+        plan = PatchPlan(
+            attack=attack.kind, how=how, centre=centre, goal="hide",
+            iterations=effort.iterations, seed=effort.seed, views=effort.views, gap_views=0,
+            rate=effort.rate, query_views=effort.query_views, batch=effort.batch,
+            last_level=last_level, **options,
+        )  # fmt: skip
+    except ValueError as error:
+        raise ConfigError(f"comparison: attack {attack.kind!r}: {error}") from error
+    near_m, far_m = plan.distance_m
+    return dataclasses.replace(plan, distance_m=(near_m, min(far_m, FAR_M)))
+
+
+def patch_of(scenario: Scenario) -> str:
+    """The picture that the scenario's print shows.
+
+    Raises:
+        ConfigError: it shows none.
+    """
+    attack = scenario.attack
+    patch = None if attack is None else attack.options.get("patch")
+    if attack is None or not isinstance(patch, str):
+        raise ConfigError(
+            f"scenario {scenario.name!r}: expected a print with a 'patch', which the twin can "
+            f"show; got {dict(attack.options) if attack else 'no attack'}"
+        )
+    find_patch(patch)
+    return patch
+
+
+def prepare(
+    scene: Scene,
+    detector: Any,
+    scenario: Scenario,
+    effort: Effort,
+    folder: Path,
+    report: Report | None = None,
+    last_level: int | None = None,
+) -> OnPrints:
+    """Measure the camera at views to learn from and at others to judge by, or load both.
+
+    Args:
+        scene: a world of the scenario's map.
+        detector: with gradients.
+        scenario: with a print that has a patch.
+        effort: of the attacker.
+        folder: for all that is made.
+        report: is told how far it is.
+        last_level: of the server's mip levels.
+
+    Raises:
+        ConfigError: too few views, or the print cannot be put up.
+    """
+    assert scenario.attack is not None  # patch_of
+    patch = patch_of(scenario)
+    plan = plan_of(scenario.attack, effort, last_level)
+    at = partial(settings_of, scenario, reach_m=plan.distance_m[1])
+    twins = []
+    with tempfile.TemporaryDirectory(prefix="simattack_") as blank:
+        needed = max(8, 2 * len(at(plan.recipe(Path(blank)))))
+        if effort.views < needed:
+            raise ConfigError(
+                f"expected at least {needed} views, two a place, of which one is held out; got "
+                f"adaptive.views {effort.views} for {needed // 2} places"
+            )
+        plan, settings, _ = probed(scene, plan, at, Path(blank))
+        for number, (name, count, weathers) in enumerate(
+            (("learnt", effort.views, WEATHERS), ("judged", effort.judged_views, UNSEEN_WEATHERS))
+        ):
+            path = folder / f"{name}.npz"
+            if not path.is_file():
+                looks = survey(plan, settings, count, weathers, 10 + number)
+                told = None if report is None else _stage(report, name)
+                calibrate(scene, looks, last_level=last_level, progress=told).save(path)
+            twins.append(Twin.load(path))  # as a resumed run would see it
+    learnt, judged = twins
+    return OnPrints(scene, detector, plan, at, effort, learnt, judged, folder, patch)
+
+
+def _stage(report: Report, name: str) -> Callable[[str, int, int], None]:
+    return lambda stage, done, of: report(f"{name}: {stage}", done, of, {})
+
+
+def _inside(pixels: Tensor, target: Detections) -> Tensor:
+    import torch
+
+    left, top, right, bottom = (round(float(v)) for v in target.boxes[0])
+    mask = torch.zeros_like(pixels[:, :1])
+    mask[:, :, max(top, 0) : bottom + 1, max(left, 0) : right + 1] = 1
+    return mask

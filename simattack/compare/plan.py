@@ -1,0 +1,194 @@
+"""What a comparison is: which defenses, against which attacks, and what an attacker may spend."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simattack import config, reading
+from simattack.errors import ConfigError
+from simattack.scenario import Control, Part, Scenario
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """What an attacker who knows the defense may spend on getting past it.
+
+    Sizes that are None are as the attack's class has them.
+    """
+
+    iterations: int = 200
+    """With gradients."""
+    queries: int = 60
+    """Looks without gradients, for the checks; each shows ``query_views`` images."""
+    query_views: int = 16
+    blackbox: int = 120
+    """Looks of the attack on a defense that gradients have no way through, and of one that has no
+    picture to make but numbers; 0: nobody makes it."""
+    views: int = 64
+    """To learn from."""
+    judged_views: int = 32
+    """Others, in weather never learnt from, to be judged by."""
+    patches: int = 1
+    """Made independently, from other seeds; the one that hides the most is told, all are driven."""
+    cells: int | None = None
+    size_m: float | None = None
+    pieces: int | None = None
+    gap_m: float | None = None
+    batch: int = 8
+    rate: float = 0.03
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "queries", "query_views", "judged_views", "patches", "batch"):
+            if getattr(self, name) < 1:
+                raise reading.FieldError(name, f"must be at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Versus:
+    """An attack that the defenses are held against."""
+
+    scenario: Scenario
+    """With the defenses that this attack is to meet, and nothing made through them."""
+    adaptive: Effort | None = None
+    """None: nobody makes the attack anew, and its adaptive cells are missing."""
+
+    @property
+    def name(self) -> str:
+        """In tables: the scenario's."""
+        return self.scenario.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Which defense keeps the car safe, against an attacker who knows about it, at what cost."""
+
+    name: str
+    defenses: tuple[Part, ...]
+    attacks: tuple[Versus, ...]
+    screening: int = 4
+    """Seeds a closed-loop arm, to see where to look."""
+    claims: int = 30
+    """Seeds a closed-loop arm, to say something."""
+    frames: str = ""
+    """A folder of ``simattack train``'s labelled frames, for the cost on clean ones."""
+
+    def __post_init__(self) -> None:
+        for name in ("defenses", "attacks"):
+            if not getattr(self, name):
+                raise reading.FieldError(name, "needs at least one")
+        _once("defenses", [part.kind for part in self.defenses])
+        _once("attacks", [versus.name for versus in self.attacks])
+        for name in ("screening", "claims"):
+            if getattr(self, name) < 1:
+                raise reading.FieldError(name, f"must be at least 1, got {getattr(self, name)}")
+
+    def suite(
+        self, adaptive: Mapping[str, tuple[Control, ...]] | None = None, seeds: int | None = None
+    ) -> config.Suite:
+        """All closed-loop arms.
+
+        Args:
+            adaptive: attack -> the options of the attack made through each defense.
+            seeds: an arm; the screening's if None.
+        """
+        entries = []
+        for versus in self.attacks:
+            made = (adaptive or {}).get(versus.name, ())
+            scenario = dataclasses.replace(versus.scenario, adaptive=made)
+            arms = tuple(arm for arm in scenario.arms() if not arm.name.startswith("control_"))
+            chosen = config.first_seeds(scenario.seeds, seeds or self.screening)
+            entries.append(config.Entry(scenario, arms, chosen))
+        return config.Suite(self.name, tuple(entries))
+
+
+def read(name: str) -> Comparison:
+    """The comparison of that name or path.
+
+    Raises:
+        ConfigError: no such file, it is something else, or something in it is wrong.
+    """
+    path = config.locate(name)
+    content = reading.load_yaml(path)
+    if "attacks" not in content:
+        raise ConfigError(
+            f"{path}: expected a comparison, with 'defenses' and 'attacks'; got a scenario or "
+            "suite, which `simattack run` takes"
+        )
+    return from_yaml(path, content)
+
+
+def from_yaml(path: Path, content: Mapping[str, Any]) -> Comparison:
+    """The comparison that a file holds.
+
+    Raises:
+        ConfigError: something in it is wrong.
+    """
+    plain = reading.Reader(str(path), {Part: config.read_part})
+    named = content.get("defenses")
+    known: tuple[Part, ...] = ()
+    if named is not None:
+        known = plain.read(named, tuple[Part, ...], "defenses")
+        try:
+            _once("defenses", [part.kind for part in known])
+        except reading.FieldError as error:
+            raise ConfigError(f"{path}: {error}") from error
+
+    def versus(reader: reading.Reader, value: Any, place: str) -> Versus:
+        return _versus(reader, value, place, known)
+
+    reader = reading.Reader(str(path), {Part: config.read_part, Versus: versus})
+    compared: Comparison = reader.read({"name": path.stem, **content}, Comparison, "")
+    return compared
+
+
+def _once(name: str, values: Sequence[str]) -> None:
+    """Refuse a field that names something twice.
+
+    Raises:
+        FieldError: it does.
+    """
+    if twice := sorted({value for value in values if values.count(value) > 1}):
+        raise reading.FieldError(name, f"names {', '.join(twice)} twice")
+
+
+def _versus(reader: reading.Reader, value: Any, place: str, known: tuple[Part, ...]) -> Versus:
+    """An entry of a suite with ``adaptive`` and the kinds of ``defenses`` that it is to meet."""
+    if not isinstance(value, dict):
+        raise reader.wrong(place, "a mapping with 'scenario'", value)
+    entry = {key: item for key, item in value.items() if key not in ("adaptive", "defenses")}
+    scenario = config.read_entry(reader, place, entry, ("adaptive", "defenses")).scenario
+    if scenario.attack is None:
+        raise ConfigError(
+            f"{reader.source}: field '{place}.scenario': expected a scenario with an attack, but "
+            f"{value['scenario']!r} has none"
+        )
+    adaptive = value.get("adaptive")
+    effort = None if adaptive is None else reader.read(adaptive, Effort, f"{place}.adaptive")
+    scenario = dataclasses.replace(scenario, adaptive=(), defenses=())
+    if value.get("defenses") is None:
+        chosen = tuple(part for part in known if _suits(part, scenario))
+    else:
+        kinds = reader.read(value["defenses"], tuple[str, ...], f"{place}.defenses")
+        by_kind = {part.kind: part for part in known}
+        for kind in kinds:
+            if kind not in by_kind:
+                near = difflib.get_close_matches(kind, list(by_kind), 1)
+                hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(by_kind)}"
+                raise ConfigError(
+                    f"{reader.source}: field '{place}.defenses': the comparison has no {kind!r}; "
+                    f"{hint}"
+                )
+        chosen = tuple(part for part in known if part.kind in kinds)
+    return Versus(scenario=dataclasses.replace(scenario, defenses=chosen), adaptive=effort)
+
+
+def _suits(part: Part, scenario: Scenario) -> bool:
+    """Whether the scenario's car has the sensors that the defense needs."""
+    needs = getattr(part.build("defenses", "comparison"), "needs", ())
+    return {*needs} <= {*scenario.sensors}

@@ -1,0 +1,138 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from simattack.compare import offline, onframes
+from simattack.compare.bench import hides
+from simattack.compare.onframes import OnFrames, Photographs, tampered
+from simattack.compare.plan import Effort
+from simattack.errors import BudgetError, ConfigError, ResultsError
+from simattack.registry import build
+from simattack.scenario import Part, Scenario
+from simattack.types import Detections
+from tests.pinhole import PinholeScene
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+EFFORT = Effort(blackbox=12, query_views=2, views=8, judged_views=4)
+BLOB = Part("lens_blob", {"diameter_mm": 12, "timing": {"start_s": 100}})
+
+
+class Bright:
+    """Sees a stop sign as surely as the middle of its box is bright, in boxes that it is told."""
+
+    weights = "bright"
+
+    def __init__(self, boxes):
+        self.boxes = boxes
+
+    def detect(self, images):
+        seen = []
+        for image in images:
+            scores = []
+            for box in self.boxes:
+                x0, y0, x1, y1 = np.clip(np.round(box), 0, (640, 480) * 2).astype(int)
+                scores.append(float(image[y0:y1, x0:x1].mean() / 255))
+            seen.append(
+                Detections(np.array(self.boxes), np.array(scores), ("stop sign",) * len(scores))
+            )
+        return seen
+
+
+def frames(count, seed):
+    """Light grey pictures with one target each, all at one place, left of the middle."""
+    images = np.random.default_rng(seed).integers(180, 220, (count, 480, 640, 3)).astype(np.uint8)
+    target = Detections(np.array([[190.0, 190, 250, 250]]), np.ones(1), ("stop sign",))
+    return Photographs(images, (target,) * count, np.linspace(8, 40, count))
+
+
+@pytest.fixture
+def bench(tmp_path):
+    learnt, judged = frames(8, 0), frames(4, 1)
+    detector = Bright([judged.found[0].boxes[0]])
+    return OnFrames(detector, BLOB, EFFORT, learnt, judged, tmp_path)
+
+
+def test_whatever_its_timing_the_attack_is_on_and_leaves_the_frames_alone(bench):
+    before = bench.judged.images.copy()
+    under = bench.oblivious()
+    assert under.shape == before.shape and under.dtype == np.uint8
+    assert np.array_equal(bench.judged.images, before)
+    assert (under != before).any(axis=(1, 2, 3)).all()
+
+
+def test_a_blob_is_moved_over_the_sign_by_asking_and_moves_no_further_when_resumed(bench):
+    """Where it begins, in the middle of the picture, it hides nothing."""
+    jpeg = build("defenses", "jpeg", {}, "")
+    assert hides(bench, jpeg, bench.bare()).tolist() == [0, 0, 0, 0]
+    row = offline.cell(bench, "jpeg", jpeg, 2)
+    assert row["adaptive"]["value"] == 1.0 > row["oblivious"]["value"]
+    assert row["adaptive_by"] == "cma, 12 looks" and set(row["checks"]) == {"half", "random"}
+    assert row["certified"] is None and len(row["made"]) == 2
+    made = row["made"][0]
+    assert made["kind"] == "tuned" and made["attack"]["kind"] == "lens_blob"
+    # What a comparison hands on to the drives is an attack that a scenario can hold.
+    assert Part("sticker").replaced(made).build("attacks").attack.kind == "lens_blob"
+    assert offline.cell(bench, "jpeg", jpeg, 2) == row
+
+
+def test_who_may_not_ask_or_has_nothing_to_turn_makes_nothing(bench):
+    mute = dataclasses.replace(bench, effort=dataclasses.replace(EFFORT, blackbox=0))
+    assert "'adaptive.blackbox' is 0" in offline.cell(mute, "x", None, 1)["adaptive_missing"]
+    fixed = dataclasses.replace(bench, attack=Part("link", {"fault": "blackout"}))
+    row = offline.cell(fixed, "y", None, 1)
+    assert row["adaptive"] is None and "leaves no number free" in row["adaptive_missing"]
+    assert row["oblivious"]["value"] == 1.0  # nothing is to be seen
+
+
+def test_parameters_beyond_the_budget_are_worse_than_any_others(bench, monkeypatch):
+    scores = onframes._Scores(bench, bench.detector)
+    assert scores.start.tolist() == [0.5, 0.5, pytest.approx((12 - 0.4) / 59.6)]
+    own = scores(scores.start)
+
+    def refuse(*_):
+        raise BudgetError("too much")
+
+    monkeypatch.setattr(onframes, "tampered", refuse)
+    assert scores(scores.start) > 5 * own
+
+
+def test_photographs_are_read_back_and_damage_is_told(tmp_path):
+    path = tmp_path / "f.npz"
+    frames(3, 2).save(path)
+    again = Photographs.load(path)
+    assert np.array_equal(again.images, frames(3, 2).images)
+    assert again.found[2].labels == ("stop sign",) and again.distances_m[2] == 40
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ResultsError, match=r"f\.npz is damaged"):
+        Photographs.load(path)
+
+
+def test_photographs_show_the_sign_with_nothing_stuck_on(tmp_path):
+    scenario = Scenario(
+        name="pinhole", sites=("sign",), policy=Part("modular"), detector=Part("yolo"), attack=BLOB
+    )
+    made = onframes.prepare(PinholeScene(), Bright([]), scenario, EFFORT, tmp_path)
+    assert len(made.learnt) == 8 and made.judged.images.shape == (4, 480, 640, 3)
+    for image, target in zip(made.judged.images, made.judged.found, strict=True):
+        x0, y0, x1, y1 = target.boxes[0].round().astype(int)
+        red, green, blue = image[y0:y1, x0:x1].reshape(-1, 3).mean(0)
+        assert red > green + 30 and red > blue + 30
+    again = onframes.prepare(None, Bright([]), scenario, EFFORT, tmp_path)
+    assert np.array_equal(again.judged.images, made.judged.images)
+
+
+def test_frames_are_recorded_before_stop_signs_only(tmp_path):
+    scenario = Scenario(
+        name="other", sites=("straight_1",), policy=Part("modular"), detector=Part("yolo"),
+        attack=BLOB,
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match="expected stop signs as its sites"):
+        onframes.prepare(PinholeScene(), None, scenario, EFFORT, tmp_path)
+
+
+def test_a_tuned_attack_is_on_too(bench):
+    inner = {"kind": "lens_blob", **BLOB.options}
+    tuned = Part("tuned", {"attack": inner, "parameters": (0.4, 0.4, 12.0)})
+    assert (tampered(tuned, bench.judged.images) != bench.judged.images).any()
