@@ -10,6 +10,7 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,8 @@ from simattack.standpoints import Scene, record
 from simattack.types import ActorState, Detections, Floats, Frame, Image, Pose
 
 _NOW = Frame(1, 1.0, ActorState(0, "", Pose(), (0, 0, 0), (0, 0, 0), (1, 1, 1)))
-_FORBIDDEN = 10.0
-"""Worse than any score: parameters that break the budget."""
+_STEPS = (1.0, 0.5, 0.25, 0.125)
+"""Of the way from the scenario's own parameters to others, that is gone as far as is allowed."""
 _CLEAR = np.zeros((2, 2, 4), np.uint8)
 """A print of which nothing is printed."""
 
@@ -181,10 +182,10 @@ class _Scores:
         self._views = bench.learnt.select(order[np.linspace(0, len(order) - 1, count).astype(int)])
         self._detector = BlackBox(behind)
 
-    @property
+    @cached_property
     def start(self) -> Floats:
         """The scenario's own parameters where the attack tells them, else the box's middle."""
-        running = self._attack.build("attacks").begin(None, np.random.default_rng(0))
+        running = _begun(self._attack, 0)
         running.end()
         own = getattr(running, "parameters", None)
         if own is None:
@@ -194,16 +195,23 @@ class _Scores:
         return start
 
     def made(self, point: Floats) -> Made:
-        """The attack with the parameters of a point."""
-        values = self._low + np.clip(point, 0, 1) * (self._high - self._low)
+        """The attack with the parameters of a point, or as near to them as its budget allows."""
         inner = {"kind": self._attack.kind, **self._attack.options}
-        return {"kind": "tuned", "attack": inner, "parameters": tuple(float(v) for v in values)}
+        own = self.start
+        for share in (*_STEPS, 0.0):
+            near = own + share * (np.clip(point, 0, 1) - own)
+            values = self._low + near * (self._high - self._low)
+            told = tuple(float(v) for v in values)
+            made = {"kind": "tuned", "attack": inner, "parameters": told}
+            try:
+                _begun(self._attack.replaced(made), 0).end()
+                return made
+            except BudgetError:
+                continue
+        return made
 
     def __call__(self, point: Floats) -> float:
-        try:
-            images = tampered(self._attack.replaced(self.made(point)), self._views.images)
-        except BudgetError:
-            return _FORBIDDEN
+        images = tampered(self._attack.replaced(self.made(point)), self._views.images)
         scores = self._detector.scores_near(tensor_of(images), self._views.found).numpy()
         return float(scores.max() + MIDDLE_WEIGHT * scores.mean())
 
@@ -216,16 +224,21 @@ def tampered(attack: Part, images: Image) -> Image:
     Raises:
         BudgetError: what is drawn breaks its budget.
     """
-    recipe = _always(attack).build("attacks")
     seen = []
     for number, image in enumerate(images):
-        running = recipe.begin(None, np.random.default_rng([7, number]))
+        running = _begun(attack, number)
         obs = {"camera": image, "clock": np.full(2, _NOW.time_s)}
         try:
             seen.append(running.tamper(obs, _NOW)["camera"])
         finally:
             running.end()
     return np.stack(seen)
+
+
+def _begun(attack: Part, number: int) -> Any:
+    """One run of it, with chance of its own."""
+    recipe = _always(attack).build("attacks")
+    return recipe.begin(None, np.random.default_rng([7, number]))
 
 
 def _always(attack: Part) -> Part:
