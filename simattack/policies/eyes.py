@@ -31,6 +31,9 @@ SURE = 0.6
 """A picture reads a word only if it has this share."""
 GLIMPSE = 0.3
 """And the least share where a light that was lit must be and no detector sees it."""
+CLOSE_PX = 60.0
+"""By day lamps are looked for in lights that seem so high: detectors, which learnt from lights across
+the road, find nothing or a part of one that hangs 5 m before the car."""
 LIT = LIGHTS[:-1]
 CERTAIN = 0.9
 """From this share on a sign is believed against the detector: stickers on a stop sign do not get
@@ -195,8 +198,10 @@ class Eyes:
             if detections.labels[row] == "traffic light" and detections.scores[row] >= self._score
         ]
         boxes = detections.boxes[rows]
-        if is_dark(image):
-            boxes = _with(boxes, lamp_boxes(image, self._car.camera))
+        lamps = lamp_boxes(image, self._car.camera)
+        if not is_dark(image):
+            lamps = lamps[lamps[:, 3] - lamps[:, 1] >= CLOSE_PX]
+        boxes = _with(boxes, lamps)
         words = _words(self._signals.lights(image, boxes), LIGHTS)
         self._lights_at.update(boxes, words, odometry)
         lost = self._lights_at.overlooked(odometry, LIGHTS[-1])
@@ -256,14 +261,19 @@ class Eyes:
 
 
 def _around(box: Floats) -> Floats:
-    """(18, 4): a box and a larger one, there, to either side, and higher.
+    """(6, 4): a box, larger ones, and those a little higher.
 
-    Where something must be is known less well than where a detector has just found it: of a light
-    that hangs 3 m before the car by half its size.
+    Where something must be is known less well than where a detector has just found it.
     """
     middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
-    places = [middle + half * (aside, -up) for aside in (-0.8, 0.0, 0.8) for up in (0.0, 0.2, 0.4)]
-    return np.array([[*(at - k * half), *(at + k * half)] for at in places for k in (1.0, 1.3)])
+    lift = np.array([0.0, 0.2 * half[1]])
+    return np.array(
+        [
+            [*(middle - up * lift - k * half), *(middle - up * lift + k * half)]
+            for k in (1.0, 1.2, 1.4)
+            for up in (0.0, 1.0)
+        ]
+    )
 
 
 def _with(boxes: Floats, more: Floats) -> Floats:
