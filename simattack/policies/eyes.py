@@ -32,8 +32,8 @@ SURE = 0.6
 GLIMPSE = 0.3
 """And the least share where a light that was lit must be and no detector sees it."""
 CLOSE_PX = 60.0
-"""By day lamps are looked for in lights that seem so high: detectors, which learnt from lights across
-the road, find nothing or a part of one that hangs 5 m before the car."""
+"""By day lamps are looked for in lights that seem so high: detectors, which learnt from lights
+across the road, find nothing or a part of one that hangs 5 m before the car."""
 LIT = LIGHTS[:-1]
 CERTAIN = 0.9
 """From this share on a sign is believed against the detector: stickers on a stop sign do not get

@@ -113,6 +113,17 @@ def test_a_red_light_seen_three_times_closes_its_line_and_green_opens_it(signals
     assert orders.closed_lines_m == () and orders.limit_mps == np.inf
 
 
+@pytest.mark.parametrize("height", [30, 100])
+def test_by_day_a_light_that_no_detector_finds_is_read_if_it_hangs_close(signals, height):
+    image = grey()
+    one = eyes(signals, lines=(46.0,))
+    hang(image, "red", left=480, top=60, height=height)
+    assert shown(one, image, NOTHING).closed_lines_m == ((46.0,) if height == 100 else ())
+    hang(image, "green", left=480, top=60, height=height)
+    assert shown(one, image, NOTHING, pictures=5, from_s=0.5).closed_lines_m == ()
+    assert one.lights.shown(46.0, 1.0) == ("green" if height == 100 else None)
+
+
 def test_without_a_classifier_lights_are_nothing_to_the_car():
     image = grey()
     seen = Detections(hang(image, "red", height=26)[None], np.array([0.9]), ("traffic light",))
