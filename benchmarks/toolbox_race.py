@@ -213,6 +213,7 @@ def _twin() -> Any:
 
     from simattack.config import read_scenario
     from simattack.optimize import patch, scenes
+    from simattack.optimize.plan import PatchPlan
     from simattack.session import Session
     from simattack.terminal import Stages
     from simattack.twin import Twin
@@ -220,7 +221,7 @@ def _twin() -> Any:
     if (WORK / "twin.npz").is_file():
         return Twin.load(WORK / "twin.npz")
     scenario = read_scenario("stop_sign")
-    plan = patch.PatchPlan(scenes=scenario.digest())
+    plan = PatchPlan(scenes=scenario.digest())
     at = partial(scenes.settings_of, scenario, reach_m=plan.distance_m[1])
     WORK.mkdir(parents=True, exist_ok=True)
     with Session.launch(str(scenario.map_file())) as session, Stages() as stages:

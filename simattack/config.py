@@ -1,7 +1,7 @@
 """Scenarios and suites out of YAML files; errors name the file and the field.
 
 A suite is what one run does: scenarios, each with some of its arms and seeds. What a scenario is
-stands in ``scenario``. A comparison (``compare.plan``), run as a suite, has all arms but those of
+stands in ``scenario``. A comparison (``comparison``), run as a suite, has all arms but those of
 attacks made through a defense, which ``simattack compare`` makes first.
 """
 
@@ -91,9 +91,9 @@ def read(name: str, maps: str = "", tell: Callable[[str], None] | None = None) -
     path = locate(name)
     content = reading.load_yaml(path)
     if "attacks" in content:
-        from simattack.compare import plan  # which reads its entries as those of a suite
+        from simattack import comparison  # which reads its entries as those of a suite
 
-        return plan.from_yaml(path, content).suite()
+        return comparison.from_yaml(path, content).suite()
     if "entries" not in content:
         scenario = _scenario(path, content)
         return Suite(scenario.name, (Entry(scenario, scenario.arms(), scenario.seeds),))

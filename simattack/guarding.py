@@ -107,6 +107,13 @@ def arrays_of(images: Tensor) -> Image:
     return np.asarray(pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy(), np.uint8)
 
 
+def tensor_of(images: Image) -> Tensor:
+    """Images (B, H, W, 3) of 8 bits as (B, 3, H, W) in 0..1."""
+    import torch
+
+    return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 255
+
+
 def straight_through(images: Tensor, clean: Callable[[Image], Image]) -> Tensor:
     """The true defense forward, the identity's gradient backward (BPDA).
 

@@ -156,6 +156,7 @@ def _on_twin(
 ) -> Path:
     from simattack.config import Part
     from simattack.optimize import patch, placing, scenes
+    from simattack.optimize.plan import PatchPlan
 
     network = scenario.detector.build("detectors", f"scenario {scenario.name!r}: field 'detector'")
     if getattr(network, "is_privileged", False):
@@ -173,7 +174,7 @@ def _on_twin(
     options = {key: value for key, value in given.items() if value is not None}
     how, centre = scenes.place_of(attack.options)
     try:
-        plan = patch.PatchPlan(
+        plan = PatchPlan(
             attack=attack.kind, how=how, centre=centre, scenes=scenario.digest(), seed=seed,
             **options,
         )  # fmt: skip
@@ -223,9 +224,9 @@ def print_of(scenario: Scenario, told: str | None, sites: tuple[str, ...] | None
     """
     from simattack import reading
     from simattack.config import Part, read_part
-    from simattack.optimize import patch
+    from simattack.optimize.plan import prints_of_all
 
-    known = patch.prints_of_all()
+    known = prints_of_all()
     own = scenario.attack
     if told is None:
         if own is not None and own.kind in known:

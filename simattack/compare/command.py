@@ -39,12 +39,13 @@ def compare(
         host: Use a running CARLA server instead of an embedded one.
         port: Of that server.
     """
+    from simattack import comparison as comparisons
     from simattack import overrides, publication, suite
-    from simattack.compare import plan, write
     from simattack.compare import run as comparing
+    from simattack.compare import write
     from simattack.session import Session
 
-    comparison = plan.read(name)
+    comparison = comparisons.read(name)
     folder = out if out is not None else Path("runs") / comparison.name
 
     def open_session(scenario: Scenario) -> Session:

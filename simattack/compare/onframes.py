@@ -20,14 +20,15 @@ from simattack.adversary import box_of
 from simattack.compare.bench import Made, named
 from simattack.compare.looking import Defended
 from simattack.compare.onprints import plan_of
-from simattack.compare.plan import Effort
-from simattack.digital.frames import tensor_of
+from simattack.comparison import Effort
 from simattack.errors import BudgetError, ConfigError, ResultsError
 from simattack.gap import UNSEEN_WEATHERS
+from simattack.guarding import tensor_of
 from simattack.optimize import runs
 from simattack.optimize.blackbox import BlackBox
 from simattack.optimize.objective import MIDDLE_WEIGHT
-from simattack.optimize.patch import WEATHERS, survey
+from simattack.optimize.patch import survey
+from simattack.optimize.plan import WEATHERS
 from simattack.optimize.runs import Report
 from simattack.optimize.scenes import settings_of
 from simattack.registry import build

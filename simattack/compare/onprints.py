@@ -15,12 +15,13 @@ import numpy as np
 from simattack.calibration import calibrate
 from simattack.compare.bench import Made, has_way, named
 from simattack.compare.looking import Defended, found
-from simattack.compare.plan import Effort
+from simattack.comparison import Effort
 from simattack.errors import ConfigError
 from simattack.gap import UNSEEN_WEATHERS
 from simattack.guarding import arrays_of
 from simattack.optimize.blackbox import BlackBox
-from simattack.optimize.patch import WEATHERS, PatchPlan, optimize_patch, probed, survey
+from simattack.optimize.patch import optimize_patch, probed, survey
+from simattack.optimize.plan import WEATHERS, PatchPlan
 from simattack.optimize.runs import Report
 from simattack.optimize.scenes import place_of, settings_of
 from simattack.patchfile import find_patch, load_patch

@@ -18,9 +18,9 @@ from simattack import inputs
 from simattack.compare import offline, onframes, onprints
 from simattack.compare.bench import Bench
 from simattack.compare.looking import Defended, extra_latency
-from simattack.compare.plan import Comparison, Effort, Versus
+from simattack.comparison import Comparison, Effort, Versus
 from simattack.errors import ConfigError, ResultsError
-from simattack.optimize.patch import prints_of_all
+from simattack.optimize.plan import prints_of_all
 from simattack.optimize.runs import Report
 from simattack.resources import sha256
 from simattack.results import Appender, tidy

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simattack.compare import board, exhibits, pages, paired, run
-from simattack.compare.plan import Comparison
+from simattack.comparison import Comparison
 from simattack.figures import Trace
 from simattack.listing import taxonomy
 from simattack.recording import load_trace

@@ -141,11 +141,12 @@ def _recorded(
     stages: Stages,
 ) -> Twin:
     from simattack.optimize import patch, runs, scenes
+    from simattack.optimize.plan import PatchPlan
     from simattack.resources import sha256
     from simattack.twin import Twin
 
     try:
-        plan = patch.PatchPlan(scenes=scenario.digest(), views=views, seed=seed)
+        plan = PatchPlan(scenes=scenario.digest(), views=views, seed=seed)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     at = partial(scenes.settings_of, scenario, reach_m=plan.distance_m[1])

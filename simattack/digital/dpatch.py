@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from simattack.digital.frames import Changed, Frames, images_of, tensor_of
+from simattack.digital.frames import Changed, Frames
 from simattack.errors import ConfigError
+from simattack.guarding import arrays_of, tensor_of
 from simattack.optimize import runs
 from simattack.optimize.asking import counted
 from simattack.optimize.gradient import Adam
@@ -124,7 +125,7 @@ class Lesson:
 
     def square(self, point: Floats) -> Image:
         """(h, w, 3)"""
-        square: Image = images_of(self._shaped(_coded(point))[None])[0]
+        square: Image = arrays_of(self._shaped(_coded(point))[None])[0]
         return square
 
     def _shaped(self, point: Tensor) -> Tensor:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from simattack.errors import BudgetError
+from simattack.guarding import arrays_of
 from simattack.optimize.runs import Report
 from simattack.taxonomy import ThreatModel
 from simattack.twin import Twin
 from simattack.types import Detections, Image
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
 NORMS = ("linf", "l0")
 """``linf``: the largest change of any channel counts; ``l0``: the number of changed pixels."""
@@ -44,7 +45,7 @@ class Frames:
                 twin.render(nothing, torch.from_numpy(part))
                 for part in np.array_split(np.arange(len(twin)), -(-len(twin) // _BATCH))
             ]
-        return cls(images_of(torch.cat(shown)), tuple(twin.target(i) for i in range(len(twin))))
+        return cls(arrays_of(torch.cat(shown)), tuple(twin.target(i) for i in range(len(twin))))
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -123,18 +124,3 @@ def check(recipe: Digital, before: Image, after: Image) -> None:
             f"{getattr(recipe, 'kind', recipe)} may change a channel by {recipe.epsilon} of 255"
             f"{limit}; it changed {touched} pixels by up to {away.max()}"
         )
-
-
-def tensor_of(images: Image) -> Tensor:
-    """Pictures (N, H, W, 3) as (N, 3, H, W) in 0..1."""
-    import torch
-
-    return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 255
-
-
-def images_of(tensor: Tensor) -> Image:
-    """(N, 3, H, W) in 0..1 as pictures (N, H, W, 3) of 8 bits."""
-    import torch
-
-    coded = (tensor.detach().clamp(0, 1) * 255).round().to(torch.uint8)
-    return np.ascontiguousarray(coded.permute(0, 2, 3, 1).numpy())

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from simattack.digital.frames import Changed, Frames, tensor_of
+from simattack.digital.frames import Changed, Frames
+from simattack.guarding import tensor_of
 from simattack.optimize.asking import counted
 from simattack.optimize.blackbox import BlackBox
 from simattack.optimize.evolution import Evolution

@@ -15,7 +15,8 @@ import numpy as np
 
 from simattack import registry
 from simattack.checks import number
-from simattack.digital.frames import Changed, Frames, images_of, tensor_of
+from simattack.digital.frames import Changed, Frames
+from simattack.guarding import arrays_of, tensor_of
 from simattack.optimize.runs import Report
 from simattack.registry import register
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
@@ -210,7 +211,7 @@ class Ball:
         """(S, S, 3) what the vector makes of the picture."""
         import torch
 
-        shown: Image = images_of(self._at(torch.from_numpy(np.asarray(point, np.float32))))[0]
+        shown: Image = arrays_of(self._at(torch.from_numpy(np.asarray(point, np.float32))))[0]
         return shown
 
     def _at(self, point: Tensor) -> Tensor:

@@ -24,8 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from simattack.digital.frames import Changing, Digital, Frames, check, tensor_of
+from simattack.digital.frames import Changing, Digital, Frames, check
 from simattack.errors import ConfigError, ResultsError
+from simattack.guarding import tensor_of
 from simattack.optimize.blackbox import BlackBox
 from simattack.optimize.runs import Report
 from simattack.resources import sha256

@@ -15,8 +15,6 @@ from simattack.calibration import calibrate
 from simattack.errors import ConfigError
 from simattack.optimize import runs
 from simattack.optimize.patch import (
-    WEATHERS,
-    PatchPlan,
     Scenes,
     aim_of,
     decided,
@@ -26,6 +24,7 @@ from simattack.optimize.patch import (
     survey,
 )
 from simattack.optimize.places import Spot, Tried, begun, best, search, spots, write
+from simattack.optimize.plan import WEATHERS, PatchPlan
 from simattack.standpoints import Scene, Setting, begin
 from simattack.twin import Twin
 from simattack.types import Differentiable, Surface

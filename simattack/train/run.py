@@ -19,7 +19,7 @@ from simattack.calibration import calibrate
 from simattack.detectors.weights import Card, find_weights, read_card, save
 from simattack.detectors.yolo import Yolo
 from simattack.errors import ConfigError
-from simattack.optimize.patch import WEATHERS
+from simattack.optimize.plan import WEATHERS
 from simattack.prints import Shown, placed
 from simattack.resources import sha256
 from simattack.standpoints import Survey, before_sign, standpoints

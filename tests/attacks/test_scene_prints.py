@@ -7,7 +7,7 @@ from simattack import registry
 from simattack.attacks.fake_sign import FakeSign
 from simattack.attacks.glasses import frame as glasses_frame
 from simattack.errors import BudgetError, ConfigError, PatchError
-from simattack.optimize.patch import PatchPlan, prints_of_all
+from simattack.optimize.plan import PatchPlan, prints_of_all
 from simattack.patchfile import Patch, PatchCard, save_patch
 from simattack.prints import Showing
 from simattack.taxonomy import Target

@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from simattack.compare import board, paired, plan, run
+from simattack import comparison
+from simattack.compare import board, paired, run
 from simattack.errors import ConfigError, ResultsError
 from simattack.results import Row
 from simattack.scenario import Part
@@ -170,12 +171,12 @@ def test_a_mistake_in_a_comparison_names_file_and_field(tmp_path, text, message)
     path = tmp_path / "mine.yaml"
     path.write_text(f"attacks: [{{scenario: stop_sign}}]\n{text}\n")
     with pytest.raises(ConfigError, match=message) as error:
-        plan.read(str(path))
+        comparison.read(str(path))
     assert "mine.yaml" in str(error.value)
 
 
 def test_a_patch_made_through_a_defense_is_an_arm_of_its_own():
-    compared = plan.read("defenses_quick")
+    compared = comparison.read("defenses_quick")
     rows = [
         {**row("none", 0.5), "made": [{"patch": "y.png"}]},
         {**row("jpeg", 0.5), "made": [{"patch": "x.png"}, {"kind": "poster", "patch": "z.png"}]},
@@ -227,7 +228,7 @@ attacks:
 def test_an_attack_meets_the_defenses_that_its_car_has_the_sensors_for(tmp_path):
     path = tmp_path / "mixed.yaml"
     path.write_text(MIXED)
-    compared = plan.read(str(path))
+    compared = comparison.read(str(path))
     met = {v.name: [d.kind for d in v.scenario.defenses] for v in compared.attacks}
     assert met == {
         "stop_sign": ["jpeg", "gnss_gate"],
@@ -237,7 +238,7 @@ def test_an_attack_meets_the_defenses_that_its_car_has_the_sensors_for(tmp_path)
     assert compared.attacks[0].adaptive.iterations == 3 and compared.attacks[1].adaptive is None
     path.write_text(MIXED.replace("defenses: [jpeg]}", "defenses: [jepg]}"))
     with pytest.raises(ConfigError, match=r"attacks\[1\].defenses.*no 'jepg'; did you mean 'jpeg'"):
-        plan.read(str(path))
+        comparison.read(str(path))
     path.write_text("defenses: [jpeg]\nattacks: [{scenario: clean_route}]")
     with pytest.raises(ConfigError, match=r"expected a scenario with an attack, but 'clean_route'"):
-        plan.read(str(path))
+        comparison.read(str(path))

@@ -7,7 +7,7 @@ import torch
 from simattack.compare import bench as benches
 from simattack.compare import offline, onprints
 from simattack.compare.looking import Defended, extra_latency, found
-from simattack.compare.plan import Effort
+from simattack.comparison import Effort
 from simattack.defenses.retrained import Swapped
 from simattack.errors import ConfigError
 from simattack.patchfile import Patch, PatchCard, load_patch, save_patch

@@ -6,7 +6,7 @@ import pytest
 from simattack.compare import offline, onframes
 from simattack.compare.bench import hides
 from simattack.compare.onframes import OnFrames, Photographs, tampered
-from simattack.compare.plan import Effort
+from simattack.comparison import Effort
 from simattack.errors import ConfigError, ResultsError
 from simattack.registry import build
 from simattack.scenario import Part, Scenario

@@ -4,7 +4,7 @@ import torch
 
 from simattack.errors import ConfigError
 from simattack.optimize.blackbox import BlackBox
-from simattack.optimize.patch import PatchPlan
+from simattack.optimize.plan import PatchPlan
 from simattack.optimizing import _black_box
 from simattack.types import Detections
 

@@ -10,7 +10,8 @@ from simattack.calibration import calibrate
 from simattack.errors import BudgetError, ConfigError, ResultsError
 from simattack.optimize.layout import Layout
 from simattack.optimize.objective import Asked, Hiding
-from simattack.optimize.patch import PatchPlan, optimize_patch
+from simattack.optimize.patch import optimize_patch
+from simattack.optimize.plan import PatchPlan
 from simattack.patchfile import load_patch
 from simattack.standpoints import before_sign, standpoints
 from simattack.types import CLASS_NAMES, Weather

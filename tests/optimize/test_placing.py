@@ -9,9 +9,9 @@ import pytest
 from simattack.attacks.billboard import Billboard
 from simattack.attacks.poster import Poster
 from simattack.errors import BudgetError, CalibrationError, ConfigError
-from simattack.optimize.patch import PatchPlan
 from simattack.optimize.places import Tried, best, spots
 from simattack.optimize.placing import place
+from simattack.optimize.plan import PatchPlan
 from simattack.standpoints import Setting, Survey, before_sign, record, standpoints
 from simattack.types import Weather
 from tests.optimize.test_optimize_patch import Redness, before_the_sign

@@ -8,7 +8,7 @@ from pinhole import PinholeScene
 from simattack.calibration import calibrate
 from simattack.detectors.weights import Card, save
 from simattack.detectors.yolo import Yolo
-from simattack.optimize.patch import WEATHERS
+from simattack.optimize.plan import WEATHERS
 from simattack.standpoints import Survey, before_sign, standpoints
 from simattack.train.adversarial import Adversarial
 from simattack.train.dataset import Example, Labelled, Record, write_picture

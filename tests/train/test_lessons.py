@@ -10,7 +10,7 @@ from pinhole import PinholeScene, sign
 from simattack.calibration import calibrate
 from simattack.errors import ConfigError
 from simattack.optimize.layout import Inset, Layout
-from simattack.optimize.patch import WEATHERS
+from simattack.optimize.plan import WEATHERS
 from simattack.placement import MAX_SHARE, place
 from simattack.standpoints import Survey, before_sign, standpoints
 from simattack.train import adversarial, lesson
