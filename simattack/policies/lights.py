@@ -7,7 +7,7 @@ from a little before it to the far side of the junction, not far from the way th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,9 @@ class SignalRules:
     yellow of 3 s on Town02 that was red when they were over the line."""
     ahead_m: tuple[float, float] = (-6.0, 45.0)
     """A light of a line stands so far beyond it, least and most."""
+    by_m: float = 3.0
+    """One that stands so far beyond a line at most, or before it, is of that line alone: on Town02
+    the next junction's light stands 43 m beyond a line."""
     aside_m: float = 15.0
     """And at most so far to either side of the way the lane points there: on CARLA's Town10HD up to
     14 m, at the far corner of the junction."""
@@ -81,17 +84,9 @@ class View:
         return before
 
 
-def word_of(line_s_m: float, path: Path, places: Floats, words: Sequence[str],
-            rules: SignalRules) -> str | None:  # fmt: skip
-    """What the lights of a line show: red before yellow before green; None: none is known.
-
-    Args:
-        line_s_m: arc length of the stop line.
-        places: (N, 2) world places of lights.
-        words: what each shows, of ``red``, ``yellow`` and ``green``; others do not speak.
-    """
-    _, near = _near(line_s_m, path, places, rules)
-    said = {word for word, is_near in zip(words, near, strict=True) if is_near}
+def _first(words: Iterable[str]) -> str | None:
+    """Of several lights the one that forbids the most."""
+    said = set(words)
     return next((word for word in ("red", "yellow", "green") if word in said), None)
 
 
@@ -131,14 +126,17 @@ class Lights:
         self, time_s: float, places: Floats, words: Sequence[str], up_m: Floats | None = None
     ) -> None:
         """Take in one picture's lights: world places (N, 2), words, heights above the camera."""
-        for line in map(float, self._lines_s_m):
-            word = word_of(line, self._path, places, words, self._rules)
+        lines = [float(line) for line in self._lines_s_m]
+        found = [_near(line, self._path, places, self._rules) for line in lines]
+        by = np.array([near & (local[:, 0] < self._rules.by_m) for local, near in found])
+        for line, (local, near), own in zip(lines, found, by, strict=True):
+            mine = near & (own | ~by.any(0))
+            word = _first(word for word, is_mine in zip(words, mine, strict=True) if is_mine)
             if word is None:
                 continue
             self._shown[line] = (word, time_s)
             if self._view is not None and up_m is not None:
-                local, near = _near(line, self._path, places, self._rules)
-                rows = np.flatnonzero(near & (np.array(words) == word))
+                rows = np.flatnonzero(mine & (np.array(words) == word))
                 # One of them is enough to see it change.
                 before = self._view.before_m(local[rows, 0], local[rows, 1], up_m[rows]).min()
                 self._before_m[line] = min(float(before), self._rules.farthest_back_m)
