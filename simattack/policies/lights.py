@@ -34,11 +34,11 @@ class SignalRules:
     yellow_mps2: float = 4.0
     """Yellow is stopped for if this deceleration is enough: with 3, cars of 8 m/s went through a
     yellow of 3 s on Town02 that was red when they were over the line."""
-    ahead_m: tuple[float, float] = (-6.0, 45.0)
-    """A light of a line stands so far beyond it, least and most."""
+    ahead_m: tuple[float, float] = (-6.0, 38.0)
+    """A light of a line stands so far beyond it, least and most: 36 m on Town10HD; on Town02 that
+    of the next junction stands 43 m beyond."""
     by_m: float = 3.0
-    """One that stands so far beyond a line at most, or before it, is of that line alone: on Town02
-    the next junction's light stands 43 m beyond a line."""
+    """One that stands so far beyond a line at most, or before it, is of that line alone."""
     aside_m: float = 15.0
     """And at most so far to either side of the way the lane points there: on CARLA's Town10HD up to
     14 m, at the far corner of the junction."""

@@ -35,24 +35,24 @@ def test_of_several_lights_the_red_one_counts():
     assert rule.shown(LINE_M, 0.1) == "red"
 
 
-@pytest.mark.parametrize("place", [(90, 4), (150, 4), (104, 17)], ids=["before", "next", "aside"])
+@pytest.mark.parametrize("place", [(90, 4), (143, 4), (104, 17)], ids=["before", "next", "aside"])
 def test_a_light_of_another_place_does_not_speak(place):
     assert lights("red", at=(place,)).shown(LINE_M, 0.1) is None
 
 
 def test_a_light_that_stands_by_another_line_is_of_that_line_alone():
-    """As on Town02: the next junction begins 47 m on, and its light is in reach of this line."""
-    rule = Lights(PATH, np.array([LINE_M, 147.0]), RULES, VIEW)
-    both, up = np.array([[100.5, 4.0], [143.0, 4.0]]), np.array([3.0, 3.0])
+    """As on Town02: the next junction begins 40 m on, and its light is in reach of this line."""
+    rule = Lights(PATH, np.array([LINE_M, 140.0]), RULES, VIEW)
+    both, up = np.array([[100.5, 4.0], [136.0, 4.0]]), np.array([3.0, 3.0])
     rule.see(0.0, both, ["green", "red"], up)
-    assert [rule.shown(line, 0.1) for line in (LINE_M, 147.0)] == ["green", "red"]
+    assert [rule.shown(line, 0.1) for line in (LINE_M, 140.0)] == ["green", "red"]
     rule.see(0.2, both, ["red", "green"], up)
     # It stands farther back than usual, to see its own.
     assert rule.closed(0.3, 90.0, 5.0) == [pytest.approx(LINE_M - 1.67, abs=0.01)]
     # One across the junction is of no other line.
-    far = Lights(PATH, np.array([LINE_M, 147.0]), RULES)
+    far = Lights(PATH, np.array([LINE_M, 140.0]), RULES)
     far.see(0.0, np.array([[130.0, 4.0]]), ["red"])
-    assert [far.shown(line, 0.1) for line in (LINE_M, 147.0)] == ["red", None]
+    assert [far.shown(line, 0.1) for line in (LINE_M, 140.0)] == ["red", None]
 
 
 def test_yellow_is_stopped_for_only_with_room():
