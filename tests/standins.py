@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from simattack import registry
-from simattack.errors import ServerGone, WeightsError
+from simattack.errors import BudgetError, ServerGone, WeightsError
 from simattack.geometry import compose
 from simattack.recording import projected_box
 from simattack.types import (
@@ -141,6 +141,10 @@ def have_a_bug():
 
 def find_wrong_weights():
     raise WeightsError("expected abc, got def")
+
+
+def break_the_budget():
+    raise BudgetError("the face is too small")
 
 
 def interrupt():

@@ -134,6 +134,16 @@ def test_a_bug_is_a_row_with_its_error_and_its_traceback_is_told(plan, tmp_path)
     assert "have_a_bug" in "".join(said)
 
 
+def test_an_attack_beyond_its_budget_on_one_day_ends_that_episode_alone(plan, tmp_path):
+    finished, said = go(
+        plan.select(["attacked"], 2), tmp_path / "x", bad(tmp_path, standins.break_the_budget)
+    )
+    broken, other = (row.result for row in finished.rows)
+    assert broken.error == "BudgetError: the face is too small" and broken.metrics is None
+    assert other.error is None and other.metrics["stop_sign_violation"] is True
+    assert "Traceback" not in "".join(said)
+
+
 @pytest.mark.journey
 def test_what_no_episode_can_survive_ends_the_run_and_keeps_what_was_measured(plan, tmp_path):
     out = tmp_path / "x"
