@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simattack.digital.frames import Frames, images_of, tensor_of
+from simattack.digital.frames import Frames
+from simattack.guarding import arrays_of, tensor_of
 from simattack.optimize.patch import halves
 from simattack.twin import Twin
 from simattack.types import Detections, Floats, Image
@@ -186,5 +187,5 @@ def controls(arena: Arena, seed: int) -> dict[str, float]:
 def picture_of(point: Any, side_px: int) -> Image:
     """(h, w, 3) of a vector (3 h w,) in 0..1."""
     tensor = torch.from_numpy(np.asarray(point, np.float32)).reshape(1, 3, side_px, side_px)
-    picture: Image = images_of(tensor)[0]
+    picture: Image = arrays_of(tensor)[0]
     return picture

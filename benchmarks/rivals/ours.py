@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rivals.arena import Arena, Fixed, picture_of
-from simattack.digital.frames import tensor_of
+from simattack.guarding import tensor_of
 from simattack.optimize.gradient import Adam
 from simattack.optimize.objective import Hiding
 from simattack.optimize.patch import has_bfloat16
