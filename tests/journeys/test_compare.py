@@ -34,10 +34,10 @@ def test_a_comparison_makes_a_leaderboard_and_measures_nothing_twice(tmp_path):
     assert first.returncode == 0, first.stderr
     assert "persistence" in first.stdout and "missing" not in first.stdout
     out = tmp_path / "runs" / "mine"
-    board = list(csv.DictReader((out / "leaderboard.csv").open()))
+    board = list(csv.DictReader((out / "leaderboard.csv").read_text().splitlines()))
     assert [row["defense"] for row in board] == ["none", "jpeg", "persistence"]
     assert board[2]["rank"] != "" and board[1]["rank"] != ""
-    arms = {row["arm"] for row in csv.DictReader((out / "driven.csv").open())}
+    arms = {row["arm"] for row in csv.DictReader((out / "driven.csv").read_text().splitlines())}
     assert arms == {
         "attacked+jpeg", "attacked+persistence", "adaptive+jpeg", "adaptive+persistence",
         "clean+jpeg", "clean+persistence",
