@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simattack.adversary import box_of
 from simattack.compare.bench import Made, named
@@ -26,7 +27,7 @@ from simattack.gap import UNSEEN_WEATHERS
 from simattack.guarding import tensor_of
 from simattack.optimize import runs
 from simattack.optimize.blackbox import BlackBox
-from simattack.optimize.objective import MIDDLE_WEIGHT
+from simattack.optimize.objective import MIDDLE_WEIGHT, spread
 from simattack.optimize.patch import survey
 from simattack.optimize.plan import WEATHERS
 from simattack.optimize.runs import Report
@@ -54,7 +55,7 @@ class Photographs:
     def __len__(self) -> int:
         return len(self.found)
 
-    def select(self, index: Floats) -> Photographs:
+    def select(self, index: NDArray[np.int64]) -> Photographs:
         """Those of them."""
         return Photographs(
             self.images[index], tuple(self.found[int(i)] for i in index), self.distances_m[index]
@@ -178,15 +179,15 @@ class _Scores:
     def __init__(self, bench: OnFrames, behind: Any) -> None:
         self._attack = bench.attack
         self._low, self._high = box_of(bench.attack.build("attacks"))
-        order = np.argsort(bench.learnt.distances_m, kind="stable")
-        count = min(bench.effort.query_views, len(order))
-        self._views = bench.learnt.select(order[np.linspace(0, len(order) - 1, count).astype(int)])
+        self._views = bench.learnt.select(
+            spread(bench.learnt.distances_m, bench.effort.query_views)
+        )
         self._detector = BlackBox(behind)
 
     @cached_property
     def start(self) -> Floats:
         """The scenario's own parameters where the attack tells them, else the box's middle."""
-        running = _begun(self._attack, 0)
+        running = _begun(_always(self._attack).build("attacks"), 0)
         running.end()
         own = getattr(running, "parameters", None)
         if own is None:
@@ -205,7 +206,7 @@ class _Scores:
             told = tuple(float(v) for v in values)
             made = {"kind": "tuned", "attack": inner, "parameters": told}
             try:
-                _begun(self._attack.replaced(made), 0).end()
+                _begun(_always(self._attack.replaced(made)).build("attacks"), 0).end()
                 return made
             except BudgetError:
                 continue
@@ -225,9 +226,9 @@ def tampered(attack: Part, images: Image) -> Image:
     Raises:
         BudgetError: what is drawn breaks its budget.
     """
-    seen = []
+    recipe, seen = _always(attack).build("attacks"), []
     for number, image in enumerate(images):
-        running = _begun(attack, number)
+        running = _begun(recipe, number)
         obs = {"camera": image, "clock": np.full(2, _NOW.time_s)}
         try:
             seen.append(running.tamper(obs, _NOW)["camera"])
@@ -236,9 +237,8 @@ def tampered(attack: Part, images: Image) -> Image:
     return np.stack(seen)
 
 
-def _begun(attack: Part, number: int) -> Any:
-    """One run of it, with chance of its own."""
-    recipe = _always(attack).build("attacks")
+def _begun(recipe: Any, number: int) -> Any:
+    """One run of an attack, with chance of its own."""
     return recipe.begin(None, np.random.default_rng([7, number]))
 
 
@@ -288,7 +288,7 @@ def prepare(
                 shots = record(scene, looks, {"bare": _CLEAR}, told)
                 Photographs(
                     np.stack([shot.frames["bare"] for shot in shots]),
-                    tuple(replace(shot.target) for shot in shots),
+                    tuple(shot.target for shot in shots),
                     np.array([shot.standpoint.distance_m for shot in shots]),
                 ).save(path)
             sets.append(Photographs.load(path))

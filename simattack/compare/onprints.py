@@ -18,7 +18,7 @@ from simattack.compare.looking import Defended, found
 from simattack.comparison import Effort
 from simattack.errors import ConfigError
 from simattack.gap import UNSEEN_WEATHERS
-from simattack.guarding import arrays_of
+from simattack.guarding import arrays_of, tensor_of
 from simattack.optimize.blackbox import BlackBox
 from simattack.optimize.patch import optimize_patch, probed, survey
 from simattack.optimize.plan import WEATHERS, PatchPlan
@@ -64,7 +64,7 @@ class OnPrints:
         """(N, S, S, 3) the judged views with a picture stuck on."""
         import torch
 
-        tensor = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
+        tensor = tensor_of(picture[None])[0]
         with torch.no_grad():
             parts = [self.judged.render(tensor, torch.tensor([i])) for i in range(len(self.judged))]
         return arrays_of(torch.cat(parts))
@@ -176,7 +176,7 @@ class OnPrints:
         hidden = []
         for i in which:
             target = self.judged.target(i)
-            pixels = torch.from_numpy(np.array(bare[i])).permute(2, 0, 1)[None].float() / 255
+            pixels = tensor_of(bare[i][None])
             mask = _inside(pixels, target)
             for _ in range(max(20, self.effort.iterations // 4)):
                 pixels = pixels.detach().requires_grad_(True)

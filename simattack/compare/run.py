@@ -140,8 +140,7 @@ def _measure(
 ) -> None:
     scenario, effort = versus.scenario, versus.adaptive or Effort()
     undefended = scenario.content() | {"defenses": [], "adaptive": []}
-    decided = json.dumps(tidy([undefended, repr(effort)]), sort_keys=True, default=str)
-    token = hashlib.sha256(decided.encode()).hexdigest()[:12]
+    token = _digest([undefended, repr(effort)])[:12]
     folder = out / "attacks" / f"{scenario.name}_{token}"
     prepare: Any = onprints.prepare if _is_print(scenario) else onframes.prepare
     bench: Bench = prepare(scene, detector, scenario, effort, folder, report)
@@ -219,8 +218,7 @@ def _on_frames(
         "frames": sha256(folder / "frames.jsonl") if (folder / "frames.jsonl").is_file() else "",
         "simattack": inputs.versions(),
     }
-    text = json.dumps(tidy(decided), sort_keys=True, default=str)
-    key = hashlib.sha256(text.encode()).hexdigest()
+    key = _digest(decided)
     for row in rows.values():
         if row.get("frames_key") == key:
             return {"frames": row["frames"], "frames_key": key}
@@ -270,5 +268,9 @@ def _key(comparison: Comparison, versus: Versus, part: Part | None) -> str:
         "frames": sha256(frames) if comparison.frames and frames.is_file() else "",
         "simattack": inputs.versions(),
     }
+    return _digest(decided)
+
+
+def _digest(decided: Any) -> str:
     text = json.dumps(tidy(decided), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simattack.guarding import arrays_of
 from simattack.optimize.goals import NEAR
 from simattack.types import Detections, Detector
 
@@ -31,12 +32,10 @@ class BlackBox:
         """(B,) the best score reported of a target's class and centred near it; 0 for none."""
         import torch
 
-        pixels = (images.detach().clamp(0, 1) * 255).round().to(torch.uint8)
-        arrays = np.asarray(pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy(), np.uint8)
         best = [
             max((_best(seen, box, label) for box, label in zip(t.boxes, t.labels, strict=True)),
                 default=0.0)
-            for seen, t in zip(self.detector.detect(arrays), targets, strict=True)
+            for seen, t in zip(self.detector.detect(arrays_of(images)), targets, strict=True)
         ]  # fmt: skip
         return torch.tensor(best)
 

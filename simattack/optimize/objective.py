@@ -213,6 +213,12 @@ class Hiding:
         return np.array(corners, np.int64), targets
 
 
+def spread(distances_m: Floats, count: int) -> NDArray[np.int64]:
+    """Which of the views to take, at most so many, ascending: evenly from near to far."""
+    order = np.argsort(distances_m, kind="stable")
+    return np.unique(order[np.linspace(0, len(order) - 1, min(count, len(order))).astype(int)])
+
+
 LABELS = ("scores", "hard")
 
 
@@ -234,9 +240,7 @@ class Asked:
     def __post_init__(self) -> None:
         if self.labels not in LABELS:
             raise ValueError(f"labels must be one of {', '.join(LABELS)}, got {self.labels!r}")
-        order = np.argsort(self.hiding.twin.distances_m, kind="stable")
-        chosen = order[np.linspace(0, len(order) - 1, min(self.count, len(order))).astype(int)]
-        self._twin = self.hiding.twin.select(np.unique(chosen))
+        self._twin = self.hiding.twin.select(spread(self.hiding.twin.distances_m, self.count))
 
     @property
     def images(self) -> int:
