@@ -183,6 +183,24 @@ def test_attacks_made_independently_are_all_kept_and_the_best_is_told(bench):
     assert row["adaptive"]["value"] == max(row["adaptive_each"]) and len(row["adaptive_each"]) == 2
 
 
+def test_of_several_attacks_the_one_that_hides_the_most_is_told(bench, monkeypatch):
+    shares = {"1": 0.25, "2": 0.75, "3": 0.5}
+    monkeypatch.setattr(onprints.OnPrints, "again", lambda *args: {"patch": str(args[3])})
+    monkeypatch.setattr(
+        onprints.OnPrints, "attempts", lambda *_: ({"adaptive": {"patch": "1"}}, "by hand")
+    )
+    monkeypatch.setattr(onprints.OnPrints, "unbounded", lambda *_: None)
+    monkeypatch.setattr(onprints.OnPrints, "under", lambda _, made: made["patch"])
+
+    def hides(_, __, images):
+        count = round(4 * shares[images]) if isinstance(images, str) else 0
+        return np.arange(4) < count
+
+    monkeypatch.setattr(offline, "hides", hides)
+    row = offline.cell(bench, "jpeg", build("defenses", "jpeg", {}, ""), 3)
+    assert row["adaptive"]["value"] == 0.75 and row["adaptive_each"] == [0.25, 0.75, 0.5]
+
+
 def test_a_patch_of_another_size_than_what_is_made_against_it_is_refused(bench, tmp_path):
     image = np.zeros((8, 8, 3), np.uint8)
     card = PatchCard(width_m=0.3, height_m=0.3)
