@@ -33,6 +33,22 @@ def run(*flags):
     )
 
 
+def neighbour_of_a_free_port():
+    """A listening socket below the ports that the system gives away, the one before it free."""
+    for number in range(20_001, 30_000, 2):
+        taken = socket.socket()
+        try:
+            with socket.socket() as before:
+                before.bind(("127.0.0.1", number - 1))
+            taken.bind(("127.0.0.1", number))
+        except OSError:
+            taken.close()
+            continue
+        taken.listen()
+        return taken
+    raise AssertionError("no two free ports side by side")
+
+
 def test_a_taken_port_is_one_line_and_status_1(server):
     ended = run("--port", str(server[1]))
     assert ended.returncode == 1
@@ -42,9 +58,7 @@ def test_a_taken_port_is_one_line_and_status_1(server):
 
 
 def test_a_taken_stream_port_is_refused_too():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+    with neighbour_of_a_free_port() as taken:
         number = taken.getsockname()[1]
         ended = run("--port", str(number - 1))
     assert ended.returncode == 1
