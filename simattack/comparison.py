@@ -77,6 +77,8 @@ class Comparison:
     """Seeds a closed-loop arm, to say something."""
     frames: str = ""
     """A folder of ``simattack train``'s labelled frames, for the cost on clean ones."""
+    clean_frames: int = 0
+    """Without such a folder: frames to gather, in places that the detector never learnt from."""
 
     def __post_init__(self) -> None:
         for name in ("defenses", "attacks"):
@@ -84,9 +86,10 @@ class Comparison:
                 raise reading.FieldError(name, "needs at least one")
         _once("defenses", [part.kind for part in self.defenses])
         _once("attacks", [versus.name for versus in self.attacks])
-        for name in ("screening", "claims"):
-            if getattr(self, name) < 1:
-                raise reading.FieldError(name, f"must be at least 1, got {getattr(self, name)}")
+        for name, least in (("screening", 1), ("claims", 1), ("clean_frames", 0)):
+            if getattr(self, name) < least:
+                value = getattr(self, name)
+                raise reading.FieldError(name, f"must be at least {least}, got {value}")
 
     def suite(
         self, adaptive: Mapping[str, tuple[Control, ...]] | None = None, seeds: int | None = None

@@ -90,8 +90,13 @@ class Manifest:
 
 def key(inputs: Mapping[str, Any], scenario: str, arm: str, seed: int) -> str:
     """The hash that one episode is known by."""
-    text = json.dumps(tidy([VERSION, inputs, scenario, arm, seed]), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+    return digest([VERSION, inputs, scenario, arm, seed])[:24]
+
+
+def digest(value: Any) -> str:
+    """Hex SHA-256 of what ``value`` is as plain JSON."""
+    text = json.dumps(tidy(value), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def tidy(value: Any) -> Any:

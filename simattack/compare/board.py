@@ -101,10 +101,11 @@ def sheet(rows: Sequence[Row]) -> str:
     names = ("adaptive", "oblivious", "clean_hidden", "certified")
     parts = ("value", "low", "high", "n")
     checks = tuple(name for name in CHECKS if name != "oblivious")
+    on_frames = ("label", "objects", "ap50", "ap50_mean", "recall", "false_alarms_a_frame")
     head = ["rank", "attack", "defense"]
     head += [f"{name}_{part}" for name in names for part in parts]
     head += [f"check_{name}" for name in checks]
-    head += ["frames_ap50", "frames_recall", "frames_false_alarms_a_frame"]
+    head += [f"frames_{name}" for name in on_frames]
     head += ["latency_mean_s", "latency_p99_s", "latency_declared_s", "flags", "adaptive_missing"]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -114,7 +115,7 @@ def sheet(rows: Sequence[Row]) -> str:
         line = [rank, row["attack"], row["defense"]]
         line += [(row[name] or {}).get(part) for name in names for part in parts]
         line += [(row["checks"].get(name) or {}).get("value") for name in checks]
-        line += [frames.get(name) for name in ("ap50", "recall", "false_alarms_a_frame")]
+        line += [frames.get(name) for name in on_frames]
         line += [latency.get(name) for name in ("mean_s", "p99_s", "declared_s")]
         line += [" ".join(row["flags"]), row["adaptive_missing"]]
         writer.writerow(["" if value is None else value for value in line])

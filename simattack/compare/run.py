@@ -6,32 +6,27 @@ was interrupted goes on. Times are of this machine and stand in a file of their 
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from simattack import inputs
-from simattack.compare import offline, onframes, onprints
+from simattack.compare import offline, onclean, onframes, onprints
 from simattack.compare.bench import Bench
-from simattack.compare.looking import Defended, extra_latency
+from simattack.compare.looking import extra_latency
 from simattack.comparison import Comparison, Effort, Versus
 from simattack.errors import ConfigError, ResultsError
 from simattack.optimize.plan import prints_of_all
 from simattack.optimize.runs import Report
 from simattack.resources import sha256
-from simattack.results import Appender, tidy
+from simattack.results import Appender, digest, tidy
 from simattack.scenario import UNDEFENDED as NONE
 from simattack.scenario import Control, Part, Scenario
 from simattack.standpoints import Scene
-from simattack.train import score
-from simattack.train.dataset import read_records, visibility
 
-VERSION = 3
-_NO_FRAMES: Mapping[str, Any] = {"frames": None, "frames_key": ""}
+VERSION = 4
 OpenScene = Callable[[Scenario], AbstractContextManager[Scene]]
 Row = dict[str, Any]
 
@@ -64,8 +59,9 @@ def screen(
                         f"scenario {scenario.name!r}: expected a detector with gradients, such as "
                         f"yolo; got {scenario.detector.kind!r}"
                     )
+                clean = onclean.folder_of(comparison, scenario, out, open_scene, report)
                 with open_scene(scenario) as scene:
-                    _measure(comparison, versus, scene, detector, out, keys, rows, report)
+                    _measure(versus, scene, detector, clean, out, keys, rows, report)
             else:
                 _leave(versus, out, keys, rows)
         times = read(out / "timing.jsonl")
@@ -129,10 +125,10 @@ def _is_seen(scenario: Scenario) -> bool:
 
 
 def _measure(
-    comparison: Comparison,
     versus: Versus,
     scene: Scene,
     detector: Any,
+    clean: Path | None,
     out: Path,
     keys: Mapping[str, str],
     rows: dict[str, Row],
@@ -140,7 +136,7 @@ def _measure(
 ) -> None:
     scenario, effort = versus.scenario, versus.adaptive or Effort()
     undefended = scenario.content() | {"defenses": [], "adaptive": []}
-    token = _digest([undefended, repr(effort)])[:12]
+    token = digest([undefended, repr(effort)])[:12]
     folder = out / "attacks" / f"{scenario.name}_{token}"
     prepare: Any = onprints.prepare if _is_print(scenario) else onframes.prepare
     bench: Bench = prepare(scene, detector, scenario, effort, folder, report)
@@ -150,9 +146,10 @@ def _measure(
             continue
         part = parts[kind]
         defense = None if part is None else part.build("defenses", f"comparison: {kind!r}")
-        frames = _NO_FRAMES
+        frames = onclean.NOT_MEASURED
         if (cell := _beyond_pictures(defense)) is None:
-            frames = _on_frames(comparison, scenario, part, rows)
+            label = bench.targets()[0].labels[0]
+            frames = onclean.measure(scenario, part, label, clean, rows)
             name = kind if part is None else f"{kind}_{key[:8]}"
             patches = 0 if versus.adaptive is None else effort.patches
             cell = offline.cell(bench, name, defense, patches, report)
@@ -187,7 +184,12 @@ def _leave(versus: Versus, out: Path, keys: Mapping[str, str], rows: dict[str, R
     for kind, key in keys.items():
         if key not in rows:
             cell = offline.empty(adaptive_missing="the attack shows in no picture: only driven")
-            _told(out, rows, key, {"attack": versus.name, "defense": kind, **cell, **_NO_FRAMES})
+            _told(
+                out,
+                rows,
+                key,
+                {"attack": versus.name, "defense": kind, **cell, **onclean.NOT_MEASURED},
+            )
 
 
 def _told(out: Path, rows: dict[str, Row], key: str, row: Row) -> None:
@@ -200,52 +202,6 @@ def _append(path: Path, row: Row) -> None:
         file.append(json.dumps(tidy(row), sort_keys=True))
 
 
-def _on_frames(
-    comparison: Comparison, scenario: Scenario, part: Part | None, rows: Mapping[str, Row]
-) -> Mapping[str, Any]:
-    """How well stop signs are seen on labelled frames without any attack, or what a row has of it.
-
-    The same detector behind the same defense on the same frames is measured once.
-    """
-    if not comparison.frames:
-        return _NO_FRAMES
-    folder = Path(comparison.frames).expanduser()
-    parts = [("detectors", scenario.detector)]
-    parts += [("defenses", part)] if part is not None else []
-    decided = {
-        "parts": [[one.kind, dict(one.options)] for _, one in parts],
-        "files": [sha256(path) for room, one in parts for path in inputs.part_files(room, one)],
-        "frames": sha256(folder / "frames.jsonl") if (folder / "frames.jsonl").is_file() else "",
-        "simattack": inputs.versions(),
-    }
-    key = _digest(decided)
-    for row in rows.values():
-        if row.get("frames_key") == key:
-            return {"frames": row["frames"], "frames_key": key}
-    defense = None if part is None else part.build("defenses", "comparison")
-    return {"frames": _scored(folder, scenario, defense), "frames_key": key}
-
-
-def _scored(folder: Path, scenario: Scenario, defense: Any) -> Row:
-    records = read_records(folder)
-    fill = visibility(records)
-    examples = [score.evaluation_example(record, fill) for record in records]
-    eager = scenario.detector.with_options(confidence=score.AP_CONFIDENCE)
-    scores = score.score(
-        Defended(eager.build("detectors", "comparison"), defense), folder, examples, 0.4
-    )
-    label = "stop sign"
-    found = scores.recall[label] * scores.counts[label]
-    precision = scores.precision[label]
-    false = 0.0 if math.isnan(precision) or not precision else found / precision - found
-    return {
-        "frames": scores.frames,
-        "ap50": scores.ap50[label],
-        "recall": scores.recall[label],
-        "false_alarms_a_frame": false / scores.frames,
-    }
-
-
 def _kind(part: Part | None) -> str:
     return NONE if part is None else part.kind
 
@@ -255,7 +211,6 @@ def _key(comparison: Comparison, versus: Versus, part: Part | None) -> str:
     scenario = versus.scenario
     told = scenario.content()
     told.pop("defenses")
-    frames = Path(comparison.frames).expanduser() / "frames.jsonl"
     parts = [("detectors", scenario.detector)]
     parts += [("attacks", scenario.attack)] if scenario.attack is not None else []
     parts += [("defenses", part)] if part is not None else []
@@ -265,12 +220,7 @@ def _key(comparison: Comparison, versus: Versus, part: Part | None) -> str:
         "files": [sha256(path) for room, one in parts for path in inputs.part_files(room, one)],
         "defense": None if part is None else [part.kind, dict(part.options)],
         "effort": repr(versus.adaptive),
-        "frames": sha256(frames) if comparison.frames and frames.is_file() else "",
+        "frames": onclean.identity(comparison),
         "simattack": inputs.versions(),
     }
-    return _digest(decided)
-
-
-def _digest(decided: Any) -> str:
-    text = json.dumps(tidy(decided), sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest(decided)

@@ -18,6 +18,7 @@ attacks:
     adaptive: {iterations: 4, queries: 2, blackbox: 2, views: 16, judged_views: 8, cells: 39,
                query_views: 2}
 screening: 1
+clean_frames: 12
 """
 
 
@@ -36,6 +37,7 @@ def test_a_comparison_makes_a_leaderboard_and_measures_nothing_twice(tmp_path):
     out = tmp_path / "runs" / "mine"
     board = list(csv.DictReader((out / "leaderboard.csv").read_text().splitlines()))
     assert [row["defense"] for row in board] == ["none", "jpeg", "persistence"]
+    assert all(float(row["frames_ap50"]) > 0.3 for row in board)
     assert board[2]["rank"] != "" and board[1]["rank"] != ""
     arms = {row["arm"] for row in csv.DictReader((out / "driven.csv").read_text().splitlines())}
     assert arms == {
