@@ -81,6 +81,8 @@ def figures(
             "--patch", str(patch), "--workers", str(flags.workers), "--out", str(out),
             allowed=(0, 1),
         )  # fmt: skip
+    if not (out / "episodes.jsonl").is_file():
+        raise Failed(f"the drives with {patch.name} did not come to their end; run this again")
     driven = [row["metrics"] for row in rows(out) if row["metrics"] is not None]
     share = statistics.rate(sum(bool(one[unsafe]) for one in driven), len(driven))
     card = load_patch(patch).card

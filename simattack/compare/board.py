@@ -65,7 +65,7 @@ def _cells(row: Row) -> list[str]:
         MISSING if row["adaptive"] is None else _share(row["adaptive"]),
         _share(row["oblivious"]),
         _share(row["clean_hidden"]),
-        _share(row["certified"]),
+        _certified(row["certified"]),
         _number(frames.get("ap50"), "{:.3f}"),
         _number(frames.get("false_alarms_a_frame"), "{:.3f}"),
         *(
@@ -92,6 +92,10 @@ def _share(interval: Row | None) -> str:
     return f"{value:.0f} % ({low:.0f} to {high:.0f}, n {interval['n']})"
 
 
+def _certified(share: Row | None) -> str:
+    return "" if share is None else f"{_share(share)} against {share['against']}"
+
+
 def _number(value: float | None, form: str, times: float = 1.0) -> str:
     return "not measured" if value is None else form.format(times * value)
 
@@ -106,7 +110,14 @@ def sheet(rows: Sequence[Row]) -> str:
     head += [f"{name}_{part}" for name in names for part in parts]
     head += [f"check_{name}" for name in checks]
     head += [f"frames_{name}" for name in on_frames]
-    head += ["latency_mean_s", "latency_p99_s", "latency_declared_s", "flags", "adaptive_missing"]
+    head += [
+        "certified_against",
+        "latency_mean_s",
+        "latency_p99_s",
+        "latency_declared_s",
+        "flags",
+        "adaptive_missing",
+    ]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(head)
@@ -116,6 +127,7 @@ def sheet(rows: Sequence[Row]) -> str:
         line += [(row[name] or {}).get(part) for name in names for part in parts]
         line += [(row["checks"].get(name) or {}).get("value") for name in checks]
         line += [frames.get(name) for name in on_frames]
+        line += [(row["certified"] or {}).get("against")]
         line += [latency.get(name) for name in ("mean_s", "p99_s", "declared_s")]
         line += [" ".join(row["flags"]), row["adaptive_missing"]]
         writer.writerow(["" if value is None else value for value in line])

@@ -123,20 +123,13 @@ def _adaptive(
 
 
 def _certified(bench: Bench, defense: Any, bare: Image) -> Row | None:
-    """Share of bare targets that no patch of the attack's size can hide; None: no certificate."""
-    if not hasattr(defense, "certificate"):
+    """Share of bare targets that no attack of the certificate's kind can hide; None: none known."""
+    if not hasattr(defense, "is_certified"):
         return None
     sure = []
     for i, (image, target) in enumerate(zip(bare, bench.targets(), strict=True)):
-        patch_px = bench.patch_px(i)
-        if patch_px is None:
+        found = defense.is_certified(bench.detector, image, target, bench.patch_px(i))
+        if found is None:
             return None
-        if patch_px == (0, 0):
-            sure.append(0.0)
-            continue
-        looks = defense.looks(bench.detector, image)
-        certified = defense.certificate(
-            looks, image.shape[:2], target.boxes, target.labels, patch_px
-        )
-        sure.append(float(certified[0]))
-    return rate(np.array(sure))
+        sure.append(float(found))
+    return {**rate(np.array(sure)), "against": defense.certifies_against}

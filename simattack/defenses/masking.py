@@ -86,6 +86,26 @@ class Masking:
             found.append(seen.select(seen.scores >= self.score))
         return found
 
+    @property
+    def certifies_against(self) -> str:
+        return "a patch of this size, anywhere"
+
+    def is_certified(
+        self, detector: Detector, image: Image, target: Detections, patch_px: tuple[int, int] | None
+    ) -> bool | None:
+        """Whether no patch of that height and width hides the image's one target.
+
+        None: the attack is no patch, and nothing can be said. Beside a patch out of sight, (0, 0),
+        the target counts as not certified.
+        """
+        if patch_px is None:
+            return None
+        if 0 in patch_px:
+            return False
+        looks, size = self.looks(detector, image), image.shape[:2]
+        found = self.certificate(looks, size, target.boxes, target.labels, patch_px)
+        return bool(found[0])
+
     def certificate(
         self,
         looks: Sequence[Detections],
