@@ -1,4 +1,4 @@
-# make demo    set up what is missing, then the main job: a sticker, a car, a report
+# make demo    set up what is missing, then the main job: a sticker, a car, a report; two defenses
 # make test    set up what is missing, then the tests and the journeys of a user
 # make check   formatting, lint, types, import floors
 # make accept  every promised number, measured and recorded under results/
@@ -16,6 +16,7 @@ setup:
 demo: setup
 	$(BIN)/simattack optimize stop_sign --name demo --out $(DEMO)/patches --iterations 150 --views 96
 	$(BIN)/simattack run demo --patch $(DEMO)/patches/demo.png --workers 2 --out $(DEMO)/drives
+	$(BIN)/simattack compare defenses_quick --out $(DEMO)/defenses
 
 test: setup
 	@sh .ci/test

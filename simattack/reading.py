@@ -24,6 +24,7 @@ class FieldError(ConfigError):
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(f"field {name!r}: {message}")
+        self.name, self.message = name, message
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -155,7 +156,8 @@ class Reader:
         try:
             return hint(**given)
         except FieldError as error:
-            raise ConfigError(f"{self.source}: {error}") from error
+            full = f"{place}.{error.name}" if place else error.name
+            raise ConfigError(f"{self.source}: field {full!r}: {error.message}") from error
 
 
 def option(value: object, cls: type[_T], name: str) -> _T:

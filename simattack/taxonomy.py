@@ -49,6 +49,17 @@ class Scope(str, Enum):
     UNIVERSAL = "universal"
 
 
+class Family(str, Enum):
+    """What a defense relies on; a defense says so by a class attribute ``family``."""
+
+    MASKING = "gradient masking"
+    """Hides the way to an attack rather than closing it; expected to fall to adaptive attacks."""
+    ROBUSTNESS = "robustness"
+    DETECTION = "detection"
+    CERTIFIED = "certified"
+    ENSEMBLE = "ensemble"
+
+
 @dataclass(frozen=True)
 class ThreatModel:
     """One attack's place on the five axes, with the countermeasures that claim to answer it."""

@@ -334,6 +334,9 @@ def test_what_cannot_be_optimised_is_told_in_one_line_before_anything_starts(
         ),
         (["--lesson", "adversarial", "--start", "no_such"], "'no_such', which does not exist"),
         (["--what", "signals", "--lesson", "distilled"], "go with --what detector"),
+        (["--what", "patches", "--approaches", "1"], "go with --what detector"),
+        (["--what", "patches", "--epochs", "2"], "--epochs does not go with --what patches"),
+        (["--what", "patches", "--more-maps", "Town01"], "got Town01 for patches"),
     ],
 )
 def test_a_lesson_s_wrong_flag_is_one_line(go, tmp_path, flags, message):

@@ -51,7 +51,7 @@ SIBLINGS = {
     ("session", "server_process"), ("session", "actors"), ("actors", "roadmap"),
     ("mapfile", "roadmap"), ("roadmap", "lights"),
     ("session", "roadsigns"), ("roadsigns", "roadmap"),
-    ("policies", "classifiers"), ("classifiers", "detectors"),
+    ("policies", "classifiers"), ("defenses", "classifiers"), ("classifiers", "detectors"),
     ("session", "connection"), ("connection", "server_process"),
     ("types", "optimizer"), ("types", "sensors"),
     ("emplacement", "geometry"), ("emplacement", "radio"), ("emplacement", "laser"),

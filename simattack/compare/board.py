@@ -16,8 +16,9 @@ from simattack.scenario import UNDEFENDED as NONE
 
 Row = Mapping[str, Any]
 HEAD = (
-    "rank", "attack", "defense", "hidden, adaptive", "hidden, oblivious", "bare sign lost",
-    "certified", "AP50 clean", "false alarms a frame", "ms mean", "ms p99", "ms declared", "checks",
+    "rank", "attack", "defense", "family", "hidden, adaptive", "hidden, oblivious",
+    "bare sign lost", "certified", "AP50 clean", "false alarms a frame", "ms mean", "ms p99",
+    "ms declared", "checks",
 )  # fmt: skip
 MISSING = "missing"
 
@@ -62,6 +63,7 @@ def _cells(row: Row) -> list[str]:
     return [
         row["attack"],
         row["defense"],
+        row["family"],
         MISSING if row["adaptive"] is None else _share(row["adaptive"]),
         _share(row["oblivious"]),
         _share(row["clean_hidden"]),
@@ -106,7 +108,7 @@ def sheet(rows: Sequence[Row]) -> str:
     parts = ("value", "low", "high", "n")
     checks = tuple(name for name in CHECKS if name != "oblivious")
     on_frames = ("label", "objects", "ap50", "ap50_mean", "recall", "false_alarms_a_frame")
-    head = ["rank", "attack", "defense"]
+    head = ["rank", "attack", "defense", "family"]
     head += [f"{name}_{part}" for name in names for part in parts]
     head += [f"check_{name}" for name in checks]
     head += [f"frames_{name}" for name in on_frames]
@@ -123,7 +125,7 @@ def sheet(rows: Sequence[Row]) -> str:
     writer.writerow(head)
     for rank, row in zip(ranks(rows), rows, strict=True):
         frames, latency = row["frames"] or {}, row["latency"] or {}
-        line = [rank, row["attack"], row["defense"]]
+        line = [rank, row["attack"], row["defense"], row["family"]]
         line += [(row[name] or {}).get(part) for name in names for part in parts]
         line += [(row["checks"].get(name) or {}).get("value") for name in checks]
         line += [frames.get(name) for name in on_frames]

@@ -155,7 +155,7 @@ def _measure(
             cell = offline.cell(bench, name, defense, patches, report)
             if defense is not None:
                 _show(bench, scenario, kind, key, defense, cell, out)
-        _told(out, rows, key, {"attack": versus.name, "defense": kind, **cell, **frames})
+        _told(out, rows, key, _headed(versus, defense, kind) | cell | dict(frames))
 
 
 def _show(
@@ -181,15 +181,19 @@ def _beyond_pictures(defense: Any) -> Row | None:
 
 def _leave(versus: Versus, out: Path, keys: Mapping[str, str], rows: dict[str, Row]) -> None:
     """Rows of an attack that no picture shows."""
-    for kind, key in keys.items():
+    for part in (None, *versus.scenario.defenses):
+        kind = _kind(part)
+        key = keys[kind]
         if key not in rows:
             cell = offline.empty(adaptive_missing="the attack shows in no picture: only driven")
-            _told(
-                out,
-                rows,
-                key,
-                {"attack": versus.name, "defense": kind, **cell, **onclean.NOT_MEASURED},
-            )
+            defense = None if part is None else part.build("defenses", f"comparison: {kind!r}")
+            row = _headed(versus, defense, kind) | cell | dict(onclean.NOT_MEASURED)
+            _told(out, rows, key, row)
+
+
+def _headed(versus: Versus, defense: Any, kind: str) -> Row:
+    family = getattr(defense, "family", "")
+    return {"attack": versus.name, "defense": kind, "family": str(getattr(family, "value", family))}
 
 
 def _told(out: Path, rows: dict[str, Row], key: str, row: Row) -> None:

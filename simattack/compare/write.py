@@ -72,7 +72,7 @@ def _traces(drives: Path, scenario: str, defense: str) -> dict[str, list[Trace]]
 
 def text(rows: Sequence[Mapping[str, Any]]) -> str:
     """The leaderboard for a terminal."""
-    kept = [0, 1, 2, 3, 4, 5, 6, 9, len(board.HEAD) - 1]
+    kept = [0, 1, 2, 4, 5, 6, 7, 10, len(board.HEAD) - 1]
     body = board.cells(rows)
     return columns([board.HEAD[i] for i in kept], [[line[i] for i in kept] for line in body])
 

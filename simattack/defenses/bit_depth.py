@@ -15,6 +15,7 @@ import numpy as np
 
 from simattack.guarding import PerImage, latency, straight_through
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Image
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class BitDepth:
     """Round every colour of every image to ``bits``."""
 
     needs = ("camera",)
+    family = Family.MASKING
 
     bits: int = 4
     """1..7; 8 leaves the image as it is."""

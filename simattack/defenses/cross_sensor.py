@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from simattack.checks import number
 from simattack.guarding import latency
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Detections, Detector, Floats, Observation, Verdict
 
 HEIGHT_M = {
@@ -32,6 +33,7 @@ class CrossSensor:
     """Lower the score of boxes without echoes; alarm for them, and for what moves unseen."""
 
     needs = ("camera", "lidar")
+    family = Family.DETECTION
 
     max_m: float = 25.0
     """Boxes that must be nearer are looked at; 0 looks at none."""

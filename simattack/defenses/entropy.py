@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from simattack.checks import number
 from simattack.guarding import PerImage, arrays_of, latency
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Image
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Entropy:
     """Blur away what is denser with information than streets are."""
 
     needs = ("camera",)
+    family = Family.DETECTION
 
     window_px: int = 17
     """Odd; of the histogram around each pixel."""

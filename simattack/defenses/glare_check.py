@@ -19,6 +19,7 @@ import numpy as np
 from simattack.checks import number
 from simattack.guarding import Watching, latency
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Image, Observation
 
 
@@ -28,6 +29,7 @@ class GlareCheck:
     """Four limits, each of which is an alarm of 0.5; the alarm is the highest of them."""
 
     needs = ("camera",)
+    family = Family.DETECTION
 
     saturated: float = 0.004
     """Share of the picture at the end of a colour's scale; 1: never."""

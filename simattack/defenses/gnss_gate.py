@@ -24,6 +24,7 @@ from simattack.checks import number
 from simattack.geodesy import world_from_gnss
 from simattack.guarding import Watching, latency
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Floats, Observation
 
 
@@ -33,6 +34,7 @@ class GnssGate:
     """Hold every fix against wheels and compass."""
 
     needs = ("gnss", "imu", "speed")
+    family = Family.DETECTION
 
     false_rate: float = 1e-4
     """Share of good fixes that are withheld; 0 withholds none for being far off."""

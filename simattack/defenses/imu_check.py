@@ -21,6 +21,7 @@ import numpy as np
 from simattack.checks import number
 from simattack.guarding import Watching, latency
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Observation
 
 
@@ -30,6 +31,7 @@ class ImuCheck:
     """Compare means over ``window_s``."""
 
     needs = ("imu", "speed")
+    family = Family.DETECTION
 
     window_s: float = 0.25
     """0 compares nothing."""

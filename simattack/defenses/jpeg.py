@@ -16,6 +16,7 @@ from PIL import Image as Pictures
 
 from simattack.guarding import PerImage, latency, straight_through
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Jpeg:
     """Compress and decompress every image before the detector sees it."""
 
     needs = ("camera",)
+    family = Family.MASKING
 
     quality: int = 50
     """1..99 as libjpeg counts, chroma halved; 100 leaves the image as it is."""

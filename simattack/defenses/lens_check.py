@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from simattack.checks import number
 from simattack.guarding import Watching, latency
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Floats, Observation
 
 
@@ -28,6 +29,7 @@ class LensCheck:
     """Two shares of cells, each with the limit that is an alarm of 0.5."""
 
     needs = ("camera", "speed")
+    family = Family.DETECTION
 
     covered: float = 0.025
     """Share of cells that do not change; 1: never."""

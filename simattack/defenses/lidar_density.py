@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from simattack.checks import number
 from simattack.guarding import Turns, Watching, latency
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Lidar, Observation
 
 _BODY_M = (0.35, 2.3)
@@ -38,6 +39,7 @@ class LidarDensity:
     """Drop what is too thin or too ragged for a body."""
 
     needs = ("lidar",)
+    family = Family.DETECTION
 
     max_m: float = 30.0
     """What is nearer is looked at; 0 leaves the scan as it is."""

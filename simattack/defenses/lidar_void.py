@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from simattack.checks import number
 from simattack.guarding import Turns, Watching, latency
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Lidar, Observation
 
 
@@ -30,6 +31,7 @@ class LidarVoid:
     """Look for holes in the rings that meet the ground."""
 
     needs = ("lidar",)
+    family = Family.DETECTION
 
     sector_deg: float = 3.0
     """Width of the stretch of a ring that is looked at as one; 0 looks at none."""

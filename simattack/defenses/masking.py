@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from simattack.checks import number
 from simattack.guarding import latency
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Detections, Detector, Floats, Image, Observation, Verdict
 
 _FILL = 114
@@ -41,6 +42,7 @@ class Masking:
     """
 
     needs = ("camera",)
+    family = Family.CERTIFIED
 
     lines: int = 5
     """Of each direction; both sides of each are masked in turn. 0 masks nothing."""

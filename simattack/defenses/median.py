@@ -15,6 +15,7 @@ import numpy as np
 
 from simattack.guarding import PerImage, latency, straight_through
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Image
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Median:
     """Replace every pixel by the median of its window, colour by colour."""
 
     needs = ("camera",)
+    family = Family.MASKING
 
     window_px: int = 3
     """Odd; 1 leaves the image as it is."""

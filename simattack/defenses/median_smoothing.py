@@ -29,6 +29,7 @@ from simattack.defenses.noise import Noise
 from simattack.geometry import box_iou
 from simattack.guarding import latency
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Detections, Detector, Floats, Image, Observation, Verdict
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class MedianSmoothing:
     """
 
     needs = ("camera",)
+    family = Family.CERTIFIED
 
     looks: int = 15
     """At each image; 1 with ``std: 0`` leaves the detector as it is."""

@@ -16,6 +16,7 @@ import numpy as np
 from simattack.checks import number
 from simattack.guarding import PerImage, latency
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Image
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Noise:
     """Add normal noise, each pixel and colour by itself."""
 
     needs = ("camera",)
+    family = Family.MASKING
 
     std: float = 12.0
     """Of 255; 0 leaves the image as it is."""

@@ -17,6 +17,7 @@ from simattack.checks import number
 from simattack.geometry import box_iou
 from simattack.guarding import latency
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Detections, Detector, Floats, Observation, Verdict
 
 _SAME_IOU = 0.3
@@ -30,6 +31,7 @@ class Persistence:
     """Keep what was seen ``needed`` times running for up to ``images`` more."""
 
     needs = ("camera",)
+    family = Family.DETECTION
 
     needed: int = 4
     images: int = 10

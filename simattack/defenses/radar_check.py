@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from simattack.checks import number
 from simattack.guarding import Turns, Watching, latency
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Floats, Observation
 
 
@@ -30,6 +31,7 @@ class RadarCheck:
     """Hold the returns against the LiDAR's points, and against their own past."""
 
     needs = ("radar",)
+    family = Family.DETECTION
 
     agree_m: float = 25.0
     """Nearer returns need a LiDAR point, if the car has a LiDAR; 0: none do."""

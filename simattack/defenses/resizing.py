@@ -17,6 +17,7 @@ import numpy as np
 from simattack.checks import number
 from simattack.guarding import latency
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Detections, Detector, Image, Observation, Verdict
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Resizing:
     """Shrink each image by up to ``shrink`` and lay it at a random place on grey."""
 
     needs = ("camera",)
+    family = Family.MASKING
 
     shrink: float = 0.15
     """At most this part of the size is lost; 0 leaves the image as it is."""

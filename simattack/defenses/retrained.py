@@ -14,6 +14,7 @@ import numpy as np
 from simattack import registry
 from simattack.guarding import latency
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Detections, Detector, Observation, Verdict
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ class Retrained:
         """What an adaptive attack has to fool."""
         options = {"weights": self.weights, "confidence": self.confidence}
         return registry.build("detectors", "yolo", options, "defense 'retrained'")
+
+    @property
+    def family(self) -> Family:
+        return Family.MASKING if self.masks_gradients else Family.ROBUSTNESS
 
     @property
     def masks_gradients(self) -> bool:

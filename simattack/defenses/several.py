@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from simattack import registry
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Defense, Detections, Detector, Guard, Observation, Verdict
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @register("defenses", "several")
@@ -21,6 +25,8 @@ class Several:
     Raises:
         ConfigError: at construction: a part is no defense.
     """
+
+    family = Family.ENSEMBLE
 
     parts: tuple[Any, ...] = ()
     """Defenses, or mappings of their kind and options as a scenario file has them."""
@@ -42,6 +48,26 @@ class Several:
     def latency_s(self) -> float:
         """They run one after the other."""
         return float(sum(part.latency_s for part in self.parts))
+
+    @property
+    def surrogate(self) -> Callable[[Tensor, np.random.Generator], Tensor]:
+        """Gradients through all parts, one behind the other; there is none if a part has none."""
+        if not all(hasattr(part, "surrogate") for part in self.parts):
+            raise AttributeError("a part has no surrogate")
+        return self._through
+
+    def _through(self, images: Tensor, rng: np.random.Generator) -> Tensor:
+        for part in self.parts:
+            images = part.surrogate(images, rng)
+        return images
+
+    @property
+    def network(self) -> Any:
+        """What an adaptive attack has to fool; there is none if no part looks for itself."""
+        networks = [part.network for part in self.parts if hasattr(part, "network")]
+        if not networks:
+            raise AttributeError("no part looks for itself")
+        return networks[-1]
 
     def begin(self, car: CarInfo, rng: np.random.Generator) -> Chain:
         streams = rng.spawn(len(self.parts)) if self.parts else []

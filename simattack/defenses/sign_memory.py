@@ -22,6 +22,7 @@ from simattack.geometry import wrap_angle
 from simattack.guarding import latency
 from simattack.reading import Reader, load_yaml
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import Camera, CarInfo, Detections, Detector, Floats, Observation, Verdict
 
 SIGN_M = 0.75
@@ -56,6 +57,7 @@ class SignMemory:
     """
 
     needs = ("camera", "gnss", "imu", "speed")
+    family = Family.DETECTION
 
     signs: str = ""
     """The survey, a YAML file; empty: nothing is known."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from simattack.guarding import PerImage, arrays_of, latency
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Image
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Smoothing:
     """Multiply the image by 1 - factor * g, where g is the gradient in busy blocks, else 0."""
 
     needs = ("camera",)
+    family = Family.DETECTION
 
     block_px: int = 15
     overlap_px: int = 5

@@ -19,6 +19,7 @@ from simattack.defenses.median import Median
 from simattack.geometry import box_iou
 from simattack.guarding import latency, straight_through
 from simattack.registry import register
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Detections, Detector, Image, Observation, Verdict
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Squeezing:
     """Keep what the detector finds in the image or in its median; alarm by their difference."""
 
     needs = ("camera",)
+    family = Family.DETECTION
 
     window_px: int = 5
     """Of the median; 1 squeezes nothing, and nothing is done."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,7 +27,7 @@ _OF_LESSONS: dict[str, tuple[str, ...]] = {
 def train(
     name: tyro.conf.Positional[str],
     out: Path = Path("runs/train"),
-    what: Literal["detector", "signals"] = "detector",
+    what: Literal["detector", "signals", "patches"] = "detector",
     lesson: Literal["labels", "adversarial", "distilled"] = "labels",
     start: str | None = None,
     consistency: float | None = None,
@@ -49,7 +50,8 @@ def train(
     Args:
         name: Of the new weights.
         out: Folder for them, for the frames and for checkpoints.
-        what: The detector of objects, or the classifier that reads lights and signs.
+        what: The detector of objects, the classifier that reads lights and signs, or the network
+            that finds prints for the defense `segmenter`.
         lesson: labels: a detector from scratch. adversarial: --start learns from stickers made
             against it and from dirty lenses. distilled: a student of --start whose gradients
             vanish.
@@ -58,7 +60,7 @@ def train(
         temperature: That the student's logits are divided by while it learns, for distilled.
         frames: To gather, of each map for signals; 30 % of them, or of the places, for scoring.
         approaches: Drives up to each sign held out, to score by; 3 for labels, 0 for other lessons.
-        epochs: Passes over the training windows.
+        epochs: Passes over the training windows; not for patches, which draws them anew.
         architecture: Of a network from scratch.
         seed: Of every random draw.
         map: A shipped map's name or an OpenDRIVE file.
@@ -69,16 +71,20 @@ def train(
     path = out / f"{name}.safetensors"
     given = {"start": start, "consistency": consistency, "temperature": temperature}
     options = {flag: value for flag, value in given.items() if value is not None}
+    if what != "detector" and (options or lesson != "labels" or approaches is not None):
+        raise ConfigError("--lesson, its flags and --approaches go with --what detector")
+    if what != "signals" and more_maps:
+        raise ConfigError(
+            f"--more-maps goes with --what signals, got {', '.join(more_maps)} for "
+            f"{what}; give it one --map"
+        )
     if what == "signals":
-        if options or lesson != "labels" or approaches is not None:
-            raise ConfigError("--lesson, its flags and --approaches go with --what detector")
         _signals(out, path, frames, epochs, seed, (map, *more_maps), host)
+    elif what == "patches":
+        if epochs is not None:
+            raise ConfigError("--epochs does not go with --what patches, whose windows are endless")
+        _patches(out, path, frames, seed, map, host, port)
     else:
-        if more_maps:
-            raise ConfigError(
-                f"--more-maps goes with --what signals, got {', '.join(more_maps)} for a "
-                "detector; give it one --map"
-            )
         _detector(
             out, path, lesson, options, frames, approaches, epochs, f"{architecture}.yaml", seed,
             map, host, port,
@@ -101,7 +107,6 @@ def _detector(
     host: str | None,
     port: int,
 ) -> None:
-    from simattack.session import Session
     from simattack.train import run
 
     wrong = [flag for flag in options if flag not in _OF_LESSONS[lesson]]
@@ -121,13 +126,37 @@ def _detector(
     if approaches is not None:
         plan = dataclasses.replace(plan, approaches=approaches)
 
+    with Stages() as stages:
+        run.train(_opener(map_name, host, port), out, path, plan, _say, stages.show)
+
+
+def _opener(map_name: str, host: str | None, port: int) -> Callable[[], Session]:
+    from simattack.session import Session
+
     def open_session() -> Session:
         if host is None:
             return Session.launch(map_name)
         return Session.connect(host, port, map_name)
 
+    return open_session
+
+
+def _patches(
+    out: Path,
+    path: Path,
+    frames: int | None,
+    seed: int,
+    map_name: str,
+    host: str | None,
+    port: int,
+) -> None:
+    from simattack.train import patch_masks
+
+    plan = patch_masks.Plan(seed=seed, recipe=patch_masks.Recipe(seed=seed))
+    if frames is not None:
+        plan = dataclasses.replace(plan, frames=frames)
     with Stages() as stages:
-        run.train(open_session, out, path, plan, _say, stages.show)
+        patch_masks.train(_opener(map_name, host, port), out, path, plan, _say, stages.show)
 
 
 def _signals(

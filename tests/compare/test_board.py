@@ -21,6 +21,7 @@ def row(defense, adaptive, lost=0.0, flags=()):
     return {
         "attack": "stop_sign",
         "defense": defense,
+        "family": "" if defense == "none" else "detection",
         "adaptive": None if adaptive is None else share(adaptive),
         "adaptive_missing": "" if adaptive is not None else "no way",
         "adaptive_by": "",
@@ -42,7 +43,9 @@ ROWS = [row("none", 0.9), row("weak", 0.95), row("good", 0.2, 0.1), row("unknown
 def test_a_defense_without_an_adaptive_attack_has_no_rank_and_says_missing():
     assert board.ranks(ROWS) == [2, 3, 1, None]
     last = board.cells(ROWS)[-1]
-    assert last[:4] == ["-", "stop_sign", "unknown", "missing"] and last[-1] == "no way"
+    assert (
+        last[:5] == ["-", "stop_sign", "unknown", "detection", "missing"] and last[-1] == "no way"
+    )
 
 
 def test_of_two_that_keep_as_much_the_one_that_costs_less_comes_first():
@@ -175,6 +178,18 @@ def test_a_mistake_in_a_comparison_names_file_and_field(tmp_path, text, message)
     assert "mine.yaml" in str(error.value)
 
 
+def test_a_mistake_in_an_attack_names_which(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "defenses: [jpeg]\nattacks:\n"
+        "  - {scenario: stop_sign, adaptive: {iterations: 3}}\n"
+        "  - {scenario: walker_ahead, adaptive: {judged_views: 0}}\n"
+    )
+    where = r"field 'attacks\[1\]\.adaptive\.judged_views': must be at least 1, got 0"
+    with pytest.raises(ConfigError, match=where):
+        comparison.read(str(path))
+
+
 def test_a_patch_made_through_a_defense_is_an_arm_of_its_own():
     compared = comparison.read("defenses_quick")
     rows = [
@@ -210,7 +225,7 @@ def test_a_cell_that_is_only_driven_says_so_in_table_and_matrix():
         "adaptive_missing": "it needs the car's gnss, too: only driven",
     }  # fmt: skip
     (line,) = board.cells([only])
-    assert line[:6] == ["-", "stop_sign", "gate", "missing", "", ""]
+    assert line[:7] == ["-", "stop_sign", "gate", "detection", "missing", "", ""]
     assert line[-1] == only["adaptive_missing"]
     _, body = board.matrix([only], {"sticker": ["gate"]}, {"stop_sign": "sticker"})
     assert body[0] == ["sticker", "driven only"]
@@ -242,3 +257,12 @@ def test_an_attack_meets_the_defenses_that_its_car_has_the_sensors_for(tmp_path)
     path.write_text("defenses: [jpeg]\nattacks: [{scenario: clean_route}]")
     with pytest.raises(ConfigError, match=r"expected a scenario with an attack, but 'clean_route'"):
         comparison.read(str(path))
+
+
+def test_a_certificate_says_what_it_is_against():
+    sure = {**share(0.4), "against": "a patch of this size, anywhere"}
+    line = board.cells([{**row("a", 0.1), "certified": sure}])[0]
+    assert line[board.HEAD.index("certified")].endswith("against a patch of this size, anywhere")
+    (sheet,) = csv.DictReader(io.StringIO(board.sheet([{**row("a", 0.1), "certified": sure}])))
+    assert sheet["certified_against"] == "a patch of this size, anywhere"
+    assert sheet["family"] == "detection"

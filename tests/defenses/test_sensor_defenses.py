@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from simattack import registry
@@ -14,6 +15,7 @@ from simattack.defenses.lidar_void import LidarVoid
 from simattack.defenses.sign_memory import KnownSign, survey, told
 from simattack.errors import ConfigError
 from simattack.geodesy import gnss_from_world
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Defense, Detections, Lidar, Radar
 
 CAR = replace(CarInfo(), lidar=Lidar(), radar=Radar())
@@ -427,3 +429,32 @@ def test_a_part_that_is_no_defense_is_refused():
         registry.build("defenses", "several", {"parts": [{"kind": "lidar_viod"}]}, "test")
     with pytest.raises(ConfigError, match=r"parts\[0\] needs a kind"):
         registry.build("defenses", "several", {"parts": [{}]}, "test")
+
+
+def test_gradients_go_through_several_defenses_if_they_go_through_each():
+    seen = {"parts": [{"kind": "bit_depth", "bits": 2}, {"kind": "jpeg", "quality": 20}]}
+    both = registry.build("defenses", "several", seen, "test")
+    image = torch.rand(1, 3, 32, 32, requires_grad=True)
+    parts = both.parts
+    rng = np.random.default_rng(0)
+    one_by_one = parts[1].surrogate(parts[0].surrogate(image, rng), rng)
+    assert torch.equal(both.surrogate(image, rng), one_by_one)
+    both.surrogate(image, rng).sum().backward()
+    assert image.grad.abs().sum() > 0
+    blocked = {"parts": [*seen["parts"], {"kind": "persistence"}]}
+    assert not hasattr(registry.build("defenses", "several", blocked, "test"), "surrogate")
+    assert not hasattr(both, "network")
+
+
+def test_several_defenses_are_fooled_where_the_last_of_them_looks_for_itself():
+    network = {"kind": "retrained", "weights": "town_yolo11n_hardened"}
+    parts = [{"kind": "jpeg"}, network, {"kind": "median"}]
+    several = registry.build("defenses", "several", {"parts": parts}, "test")
+    assert several.network.weights == "town_yolo11n_hardened"
+
+
+def test_every_defense_says_what_it_relies_on():
+    for kind in set(registry.kinds("defenses")) - {"retrained"}:
+        assert isinstance(registry.lookup("defenses", kind).family, Family), kind
+    trained = registry.build("defenses", "retrained", {"weights": "town_yolo11n_hardened"}, "test")
+    assert trained.family is Family.ROBUSTNESS

@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from simattack.defenses.segmenter import Segmenter
 from simattack.detectors.yolo import Yolo
 from simattack.errors import ConfigError
 from simattack.session import Session
+from simattack.train import patch_masks
 from simattack.train.dataset import read_picture, read_records
 from simattack.train.recipe import Recipe
 from simattack.train.run import Plan, train
@@ -61,6 +63,27 @@ def test_a_second_run_gathers_and_trains_nothing_and_scores_the_same(trained):
     )  # fmt: skip
     assert "training" not in stages
     assert again.sha256 == card.sha256 and again.metrics == card.metrics
+
+
+def test_a_network_that_finds_prints_learns_from_the_same_frames(trained):
+    folder, card, _, _ = trained
+    said = []
+    recipe = patch_masks.Recipe(steps=4, batch=2, window_px=64)
+
+    def no_session():
+        raise AssertionError("frames are there already")
+
+    found = patch_masks.train(
+        no_session, folder, folder / "prints.safetensors",
+        patch_masks.Plan(frames=24, recipe=recipe), said.append, lambda *_: None,
+    )  # fmt: skip
+    assert found.data["held_out_places"] == card.data["held_out_places"]
+    assert 0 <= found.metrics["printed_iou"] <= found.metrics["printed_recall"] <= 1
+    assert "printed_recall" in said[-1]
+    record = read_records(folder / "frames")[0]
+    image = read_picture(folder / "frames", record)
+    filled, mask = Segmenter(weights=str(folder / "prints.safetensors")).fill(image)
+    assert filled.shape == image.shape and mask.shape == image.shape[:2]
 
 
 def test_an_interrupted_gathering_goes_on_and_ends_the_same(trained, tmp_path):

@@ -1,0 +1,166 @@
+"""Writes what defenses were measured to do, out of what `simattack compare` left under results/.
+
+``python docs/leaderboard.py`` reads the folders in ``FOLDERS`` and writes ``docs/leaderboard.md``,
+all cells and all drives, and the short table in the README between its two marks: the defenses
+against the first attack of the first folder's comparison. Whatever is missing is told as missing.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from simattack import comparison
+from simattack.compare import board, run
+from simattack.scenario import UNDEFENDED
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE / "leaderboard.md"
+README = HERE.parent / "README.md"
+FOLDERS = (HERE.parent / "results" / "defenses", HERE.parent / "results" / "hardened")
+MARKS = ("<!-- defenses: python docs/leaderboard.py -->", "<!-- /defenses -->")
+_HEAD = """\
+# Defenses, measured
+
+Written by `python docs/leaderboard.py` from the committed rows of `simattack compare`, which
+anybody may continue. [How to read it](compare.md), and when not to believe it. *Hidden*: the
+share of views in which the target is not found behind the defense, with 95 % Wilson intervals;
+*adaptive*: under an attack that was made through this defense. On the road each arm stands beside
+the same seeds without the defense; the difference with its 95 % interval.
+"""
+_UNSAFE = ("stop_sign_violation", "lane_departure", "collision")
+_ROAD = (*_UNSAFE, "leaderboard_2_1_score", "min_ttc_capped_s", "duration_s")
+
+Row = Mapping[str, Any]
+
+
+def measured(folder: Path) -> list[Row]:
+    """The rows of a comparison with their times, in the order they were measured."""
+    times = run.read(folder / "timing.jsonl")
+    return [
+        {**row, "latency": times.get(key, {}).get("latency")}
+        for key, row in run.read(folder / "rows.jsonl").items()
+    ]
+
+
+def driven(folder: Path) -> list[dict[str, str]]:
+    """The lines of ``driven.csv``; none if nobody drove."""
+    path = folder / "driven.csv"
+    return list(csv.DictReader(path.read_text().splitlines())) if path.is_file() else []
+
+
+def page(folders: Iterable[Path]) -> str:
+    """The whole page."""
+    parts = [_HEAD]
+    for folder in folders:
+        parts += [f"## {folder.name}", ""]
+        parts += table(board.HEAD, board.cells(measured(folder)))
+        if lines := driven(folder):
+            head = ("scenario", "arm", "metric", "without", "with", "difference", "pairs")
+            body = [_road(line) for line in lines if line["metric"] in _ROAD]
+            parts += ["", "On the road:", "", *table(head, body)]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def short(rows: Sequence[Row], lines: Sequence[Mapping[str, str]], scenario: str) -> str:
+    """The README's table: defenses against one scenario's attack."""
+    head = (
+        "defense", "family", "hidden by the shipped attack", "by one made through the defense",
+        "bare ones lost", "AP50", "unsafe drives: clean / shipped / adaptive", "declared",
+    )  # fmt: skip
+    body = []
+    for row in (row for row in rows if row["attack"] == scenario):
+        flagged = " (attack too weak)" if row["flags"] else ""
+        latency = row["latency"] or {}
+        frames = row["frames"] or {}
+        body.append(
+            [
+                f"`{row['defense']}`",
+                row["family"] or "–",
+                _percent(row["oblivious"]),
+                _percent(row["adaptive"]) + flagged,
+                _percent(row["clean_hidden"]),
+                f"{frames['ap50']:.2f}" if frames.get("ap50") is not None else "–",
+                _unsafe(lines, scenario, row["defense"]),
+                f"{1000 * latency['declared_s']:.0f} ms" if latency else "–",
+            ]
+        )
+    return "\n".join(table(head, body))
+
+
+def table(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of Markdown."""
+    rule = "|" + "---|" * len(head)
+    return ["| " + " | ".join(head) + " |", rule, *("| " + " | ".join(row) + " |" for row in body)]
+
+
+def _percent(share: Row | None) -> str:
+    return "missing" if share is None else f"{100 * share['value']:.0f} %"
+
+
+def _unsafe(lines: Sequence[Mapping[str, str]], scenario: str, defense: str) -> str:
+    """Shares of unsafe drives with the defense, or in the undefended arms of the same seeds."""
+    mine = [line for line in lines if line["scenario"] == scenario]
+    unsafe = next((one for one in _UNSAFE if any(line["metric"] == one for line in mine)), "")
+    mine = [line for line in mine if line["metric"] == unsafe]
+    told = []
+    for before in ("clean", "attacked", "adaptive"):
+        if defense == UNDEFENDED:
+            found = [line for line in mine if line["arm"].startswith(f"{before}+")]
+        else:
+            arms = (f"{before}_all+{defense}", f"{before}+{defense}")
+            found = [line for arm in arms for line in mine if line["arm"] == arm]
+        if not found:
+            told.append("–")
+            continue
+        side = "without" if defense == UNDEFENDED else "with"
+        told.append(f"{100 * float(found[0][side]):.0f} %")
+    return " / ".join(told)
+
+
+def _road(line: Mapping[str, str]) -> list[str]:
+    low, high = line["low"], line["high"]
+    span = f" ({float(low):+.3g} to {float(high):+.3g})" if low and high else ""
+    return [
+        f"`{line['scenario']}`",
+        f"`{line['arm']}`",
+        line["metric"],
+        f"{float(line['without']):.3g}",
+        f"{float(line['with']):.3g}",
+        f"{float(line['value']):+.3g}{span}",
+        line["n"],
+    ]
+
+
+def with_table(readme: str, text: str) -> str:
+    """The README with that between its marks.
+
+    Raises:
+        ValueError: it has no marks.
+    """
+    before, begin, rest = readme.partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not begin or not end:
+        raise ValueError(f"{README}: expected the marks {' and '.join(MARKS)}")
+    return f"{before}{begin}\n{text}\n{end}{after}"
+
+
+def main() -> None:
+    """Write both."""
+    folders = [folder for folder in FOLDERS if (folder / "rows.jsonl").is_file()]
+    PAGE.write_text(page(folders), encoding="utf-8")
+    sys.stdout.write(f"{PAGE}\n")
+    if folders:
+        first = folders[0]
+        scenario = comparison.read(first.name).attacks[0].name
+        text = short(measured(first), driven(first), scenario)
+        README.write_text(with_table(README.read_text(encoding="utf-8"), text), encoding="utf-8")
+        sys.stdout.write(f"{README}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The page and the README's table of what defenses were measured to do."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[1] / "docs" / "leaderboard.py"
+
+
+@pytest.fixture(scope="module")
+def leaderboard():
+    spec = importlib.util.spec_from_file_location("leaderboard", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def share(value):
+    return {"value": value, "low": 0.0, "high": 1.0, "n": 32}
+
+
+def row(defense, adaptive, **more):
+    return {
+        "key": defense, "attack": "stop_sign", "defense": defense, "family": "detection",
+        "adaptive": None if adaptive is None else share(adaptive), "adaptive_missing": "no way",
+        "masks_gradients": False, "oblivious": share(0.5), "clean_hidden": share(0.25),
+        "certified": None, "checks": {}, "flags": [],
+        "frames": {"ap50": 0.875, "false_alarms_a_frame": 0.0}, **more,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A finished comparison of one attack and three defenses."""
+    rows = [
+        row("none", 1.0, family=""), row("good", 0.125), row("weak", 0.0, flags=["square"]),
+        row("unknown", None), row("other", 0.0, attack="curve", key="x"),
+    ]  # fmt: skip
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    latency = {"mean_s": 0.001, "p99_s": 0.002, "declared_s": 0.012}
+    time = {"key": "good", "latency": latency}
+    (tmp_path / "timing.jsonl").write_text(json.dumps(time) + "\n")
+    (tmp_path / "driven.csv").write_text(
+        "scenario,arm,defense,metric,without,with,value,low,high,n,method\n"
+        "stop_sign,clean+good,good,stop_sign_violation,0.0,0.25,0.25,-0.1,0.6,4,newcombe\n"
+        "stop_sign,attacked+good,good,stop_sign_violation,1.0,0.0,-1.0,-1.0,-0.4,4,newcombe\n"
+        "stop_sign,adaptive+good,good,stop_sign_violation,1.0,0.5,-0.5,-0.9,-0.1,4,newcombe\n"
+        "stop_sign,adaptive+good,good,hard_braking_count,1.0,2.0,1.0,,,1,bootstrap\n"
+    )
+    return tmp_path
+
+
+def lines(leaderboard, folder):
+    text = leaderboard.short(leaderboard.measured(folder), leaderboard.driven(folder), "stop_sign")
+    return {line.split("`")[1]: line for line in text.splitlines()[2:]}
+
+
+def test_the_short_table_tells_each_defense_of_the_attack_and_what_is_missing(leaderboard, folder):
+    told = lines(leaderboard, folder)
+    assert list(told) == ["none", "good", "weak", "unknown"]
+    good = "| `good` | detection | 50 % | 12 % | 25 % | 0.88 | 25 % / 0 % / 50 % | 12 ms |"
+    assert told["good"] == good
+    assert "| 0 % / 100 % / 100 % |" in told["none"], "of the same seeds without the defense"
+    assert "| 0 % (attack too weak) |" in told["weak"]
+    assert "| missing |" in told["unknown"] and "| – / – / – | – |" in told["unknown"]
+
+
+def test_the_page_has_all_cells_and_the_drives_that_safety_is_told_by(leaderboard, folder):
+    text = leaderboard.page([folder])
+    assert f"## {folder.name}" in text and "| curve | other |" in text
+    assert "| `adaptive+good` | stop_sign_violation | 1 | 0.5 | -0.5 (-0.9 to -0.1) | 4 |" in text
+    assert "hard_braking_count" not in text
+
+
+def test_the_readme_changes_between_its_marks_alone(leaderboard):
+    begin, end = leaderboard.MARKS
+    before = f"# Me\n\n{begin}\nold\n{end}\n\nmore\n"
+    assert leaderboard.with_table(before, "| new |") == f"# Me\n\n{begin}\n| new |\n{end}\n\nmore\n"
+    with pytest.raises(ValueError, match="expected the marks"):
+        leaderboard.with_table("# Me\n", "| new |")
+
+
+def test_the_page_is_what_the_rows_say(leaderboard):
+    folders = [folder for folder in leaderboard.FOLDERS if (folder / "rows.jsonl").is_file()]
+    if folders:
+        assert leaderboard.page(folders) == leaderboard.PAGE.read_text(encoding="utf-8")
