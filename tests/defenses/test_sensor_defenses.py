@@ -447,10 +447,12 @@ def test_gradients_go_through_several_defenses_if_they_go_through_each():
 
 
 def test_several_defenses_are_fooled_where_the_last_of_them_looks_for_itself():
-    network = {"kind": "retrained", "weights": "town_yolo11n_hardened"}
-    parts = [{"kind": "jpeg"}, network, {"kind": "median"}]
+    names = ("town_yolo11n", "town_yolo11n_hardened")
+    networks = [{"kind": "retrained", "weights": name} for name in names]
+    parts = [{"kind": "jpeg"}, *networks, {"kind": "median"}]
     several = registry.build("defenses", "several", {"parts": parts}, "test")
-    assert several.network.weights == "town_yolo11n_hardened"
+    looks = several.begin(CAR, np.random.default_rng(0)).wrap(None)
+    assert several.network.weights == looks.weights == "town_yolo11n_hardened"
 
 
 def test_every_defense_says_what_it_relies_on():
