@@ -39,7 +39,7 @@ _HEAD = """\
 # What each attack does to safety
 
 Written by `python docs/effects.py` from the committed rows of `simattack run channels`, which
-anybody may continue (`simattack run channels --seeds 20 --out results/channels`). Each line is one
+anybody may continue (`simattack run channels --out results/channels`). Each line is one
 attack in its home scenario: the same seeds with nothing, with the control (the same thing without
 its power or pattern) and with the attack. *Unsafe* is what the scenario calls so; shares with the
 95 % Wilson interval; *difference* is attacked minus the control that comes nearest to it, seed by
