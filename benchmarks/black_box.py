@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from acceptance.record import ROOT
+from acceptance.record import ROOT, git
 from acceptance.work import Failed, call, rows, say
 
 from simattack import config, statistics
@@ -45,7 +44,7 @@ def main() -> int:
         return 1
     record = {
         "command": "python benchmarks/black_box.py " + " ".join(sys.argv[1:]),
-        "commit": commit(),
+        "commit": git("rev-parse", "HEAD"),
         "scenario": scenario.name,
         "labels": flags.labels,
         "drives": flags.drives,
@@ -93,14 +92,6 @@ def figures(
         "held_out_scores": card.scores,
         unsafe: asdict(share),
     }
-
-
-def commit() -> str:
-    """Of this checkout."""
-    ended = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return ended.stdout.strip()
 
 
 def table(told: Sequence[dict[str, Any]]) -> str:

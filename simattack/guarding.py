@@ -43,6 +43,17 @@ class PerImage:
         return Verdict(seen, {"camera": 0.0 if self._last is None else self._last[2]})
 
 
+class Looking:
+    """A detector in whose place a defense looks at every image: ``look(detector, image)``."""
+
+    def __init__(self, look: Callable[[Detector, Image], Detections], detector: Detector) -> None:
+        self._look, self._detector = look, detector
+        self.latency_s = detector.latency_s
+
+    def detect(self, images: Image) -> list[Detections]:
+        return [self._look(self._detector, image) for image in images]
+
+
 Watch = Callable[[Observation], tuple[Observation, Mapping[str, float]]]
 """One tick: the observation as the car shall have it, and the alarm in 0..1 by sensor."""
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from simattack.detectors.weights import read_card
 from simattack.errors import ConfigError, WeightsError
+from simattack.guarding import tensor_of
 from simattack.resources import locate
 from simattack.types import Image
 
@@ -80,9 +81,8 @@ class PatchMasks:
         """(H, W) in 0..1 how sure each pixel of an image (H, W, 3) is printed over."""
         import torch
 
-        tensor = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
         with torch.no_grad():
-            found: Tensor = self.logits(tensor).sigmoid()
+            found: Tensor = self.logits(tensor_of(image[None])).sigmoid()
         shares: NDArray[np.float32] = found[0].numpy()
         return shares
 

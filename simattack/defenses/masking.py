@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simattack.checks import number
-from simattack.guarding import latency
+from simattack.guarding import Looking, latency
 from simattack.registry import register
 from simattack.taxonomy import Family
 from simattack.types import CarInfo, Detections, Detector, Floats, Image, Observation, Verdict
@@ -176,7 +176,7 @@ class Masked:
         return {**obs, "camera": np.array(obs["camera"])}
 
     def wrap(self, detector: Detector) -> Detector:
-        return detector if self._recipe.lines == 0 else _Looking(self, detector)
+        return detector if self._recipe.lines == 0 else Looking(self.look, detector)
 
     def judge(self, obs: Observation, seen: Detections) -> Verdict:
         return Verdict(seen, {"camera": self._alarm})
@@ -186,15 +186,6 @@ class Masked:
         joined = self._recipe.join(whole, self._recipe.looks(detector, image))
         self._alarm = float(len(joined) > len(whole))
         return joined
-
-
-class _Looking:
-    def __init__(self, run: Masked, detector: Detector) -> None:
-        self._run, self._detector = run, detector
-        self.latency_s = detector.latency_s
-
-    def detect(self, images: Image) -> list[Detections]:
-        return [self._run.look(self._detector, image) for image in images]
 
 
 def _covered(

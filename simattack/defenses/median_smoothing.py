@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from simattack.checks import number
 from simattack.defenses.noise import Noise
 from simattack.geometry import box_iou
-from simattack.guarding import latency
+from simattack.guarding import Looking, latency
 from simattack.registry import register
 from simattack.taxonomy import Family
 from simattack.types import CarInfo, Detections, Detector, Floats, Image, Observation, Verdict
@@ -101,13 +101,9 @@ class MedianSmoothing:
         self, detector: Detector, image: Image, count: int, rng: np.random.Generator
     ) -> list[Detections]:
         """What the detector surely finds in so many noisy images of one (H, W, 3)."""
-        found = []
+        noise, found = Noise(self.std), []
         for _ in range(count):
-            noisy = image
-            if self.std:
-                added = rng.standard_normal(image.shape, np.float32) * np.float32(self.std)
-                noisy = np.rint(image + added).clip(0, 255).astype(np.uint8)
-            seen = detector.detect(noisy[None])[0]
+            seen = detector.detect(noise.add(image, rng)[None])[0]
             found.append(seen.select(seen.scores >= self.score))
         return found
 
@@ -167,7 +163,7 @@ class Smoothed:
 
     def wrap(self, detector: Detector) -> Detector:
         is_off = self._recipe.looks == 1 and self._recipe.std == 0
-        return detector if is_off else _Looking(self, detector)
+        return detector if is_off else Looking(self.look, detector)
 
     def judge(self, obs: Observation, seen: Detections) -> Verdict:
         return Verdict(seen, {"camera": 0.0})
@@ -175,15 +171,6 @@ class Smoothed:
     def look(self, detector: Detector, image: Image) -> Detections:
         recipe = self._recipe
         return recipe.join(recipe.noisy_looks(detector, image, recipe.looks, self._rng))
-
-
-class _Looking:
-    def __init__(self, run: Smoothed, detector: Detector) -> None:
-        self._run, self._detector = run, detector
-        self.latency_s = detector.latency_s
-
-    def detect(self, images: Image) -> list[Detections]:
-        return [self._run.look(self._detector, image) for image in images]
 
 
 def _median(scores: Sequence[float]) -> float:

@@ -41,12 +41,16 @@ class Noise:
 
     def begin(self, car: CarInfo, rng: np.random.Generator) -> PerImage:
         def clean(image: Image) -> tuple[Image, float]:
-            if self.std == 0:
-                return image.copy(), 0.0
-            added = rng.standard_normal(image.shape, np.float32) * np.float32(self.std)
-            return np.rint(image + added).clip(0, 255).astype(np.uint8), 0.0
+            return self.add(image, rng), 0.0
 
         return PerImage(clean)
+
+    def add(self, image: Image, rng: np.random.Generator) -> Image:
+        """A new image with one draw of the noise; without any, nothing is drawn."""
+        if self.std == 0:
+            return image.copy()
+        added = rng.standard_normal(image.shape, np.float32) * np.float32(self.std)
+        return np.asarray(np.rint(image + added).clip(0, 255), np.uint8)
 
     def surrogate(self, images: Tensor, rng: np.random.Generator) -> Tensor:
         """One draw of the noise; the image's gradient passes as it is (EOT)."""

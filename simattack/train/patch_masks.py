@@ -19,6 +19,7 @@ import numpy as np
 from simattack.classifiers import patches
 from simattack.detectors.weights import Card, save
 from simattack.errors import SimattackError
+from simattack.guarding import tensor_of
 from simattack.resources import sha256
 from simattack.results import digest
 from simattack.train import run
@@ -237,9 +238,8 @@ def _step(
 
     rng = np.random.default_rng([recipe.seed, 7, step])
     drawn = [_window(pictures, records, recipe, rng) for _ in range(recipe.batch)]
-    images = torch.from_numpy(np.stack([one.image for one in drawn])).permute(0, 3, 1, 2)
+    seen = tensor_of(np.stack([one.image for one in drawn]))
     cover = torch.from_numpy(np.stack([one.cover for one in drawn]))
-    seen = images.float() / 255
     if recipe.moved_every and step % recipe.moved_every == recipe.moved_every - 1:
         seen = _moved(whole.network, seen, cover, recipe)
     whole.network.train()
