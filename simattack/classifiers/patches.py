@@ -11,24 +11,19 @@ that are shuffled out of channels at its end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simattack.detectors.weights import read_card
-from simattack.errors import ConfigError, WeightsError
+from simattack.classifiers.trained import Trained
 from simattack.guarding import tensor_of
-from simattack.resources import locate
 from simattack.types import Image
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-FOLDER = "classifiers/weights"
 ARCHITECTURE = "patches-1"
 CLASSES = ("print",)
 WIDTHS = (16, 32, 64)
@@ -40,38 +35,17 @@ STEP_PX = 8
 
 
 @dataclass(frozen=True)
-class PatchMasks:
-    """The segmenter of prints.
+class PatchMasks(Trained):
+    """The segmenter of prints."""
 
-    Raises:
-        WeightsError: at construction: weights missing, changed, or of something else.
-    """
+    architecture = ARCHITECTURE
+    classes = CLASSES
 
     weights: str = "town_patches"
-    """Name of shipped weights, or a path to .safetensors with its card beside it."""
 
-    def __post_init__(self) -> None:
-        card = read_card(self.path)
-        if card.architecture != ARCHITECTURE or card.classes != CLASSES:
-            raise WeightsError(
-                f"{self.path} is of {card.architecture!r} with classes {', '.join(card.classes)}; "
-                f"expected {ARCHITECTURE!r} with {', '.join(CLASSES)}"
-            )
-
-    def __getstate__(self) -> dict[str, Any]:
-        # The recipe travels to other processes, the network does not.
-        return {item.name: getattr(self, item.name) for item in fields(self)}
-
-    @property
-    def path(self) -> Path:
-        try:
-            return locate(self.weights, FOLDER, ".safetensors")
-        except ConfigError as error:
-            raise WeightsError(str(error)) from None
-
-    @cached_property
-    def _network(self) -> nn.Module:
-        return _load(self.path, self.path.stat().st_mtime_ns)
+    @staticmethod
+    def build() -> nn.Module:
+        return build()
 
     def logits(self, images: Tensor) -> Tensor:
         """(B, H, W) of being printed over, for images (B, 3, H, W) in 0..1; differentiable."""
@@ -129,21 +103,3 @@ def build() -> nn.Module:
             return nn.functional.pixel_shuffle(told, 2)
 
     return Net().to(memory_format=torch.channels_last)
-
-
-@lru_cache(maxsize=4)
-def _load(path: Path, mtime_ns: int) -> nn.Module:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    network = build()
-    try:
-        state = {n: v.float() for n, v in load_file(str(path)).items() if v.is_floating_point()}
-        missing = set(dict(network.named_parameters())) - set(state)
-        network.load_state_dict(state, strict=False)
-    except (SafetensorError, RuntimeError) as error:
-        first = " ".join(str(error).split())[:160]
-        raise WeightsError(f"{path} does not fit {ARCHITECTURE}: {first}") from error
-    if missing:
-        raise WeightsError(f"{path} does not fit {ARCHITECTURE}: it lacks {', '.join(missing)}")
-    return network.eval().requires_grad_(False)

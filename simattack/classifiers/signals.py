@@ -10,22 +10,17 @@ Source of the cut: He et al., Mask R-CNN, ICCV 2017, section 3.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simattack.detectors.weights import Card, read_card
-from simattack.errors import ConfigError, WeightsError
-from simattack.resources import locate
+from simattack.classifiers.trained import Trained
 from simattack.types import Floats, Image
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-FOLDER = "classifiers/weights"
 ARCHITECTURE = "signals-1"
 LIGHTS = ("red", "yellow", "green", "off")
 """``off`` also stands for one seen from behind or too badly."""
@@ -41,43 +36,17 @@ WIDTHS = (24, 48, 80, 128)
 
 
 @dataclass(frozen=True)
-class Signals:
-    """The classifier of lights and signs.
+class Signals(Trained):
+    """The classifier of lights and signs."""
 
-    Raises:
-        WeightsError: at construction: weights missing, changed, or of something else.
-    """
+    architecture = ARCHITECTURE
+    classes = CLASSES
 
     weights: str = "town_signals"
-    """Name of shipped weights, or a path to .safetensors with its card beside it."""
 
-    def __post_init__(self) -> None:
-        card = read_card(self.path)
-        if card.architecture != ARCHITECTURE or card.classes != CLASSES:
-            raise WeightsError(
-                f"{self.path} is of {card.architecture!r} with classes {', '.join(card.classes)}; "
-                f"expected {ARCHITECTURE!r} with {', '.join(CLASSES)}"
-            )
-
-    def __getstate__(self) -> dict[str, Any]:
-        # The recipe travels to other processes, the network does not.
-        return {item.name: getattr(self, item.name) for item in fields(self)}
-
-    @property
-    def path(self) -> Path:
-        try:
-            return locate(self.weights, FOLDER, ".safetensors")
-        except ConfigError as error:
-            raise WeightsError(str(error)) from None
-
-    @property
-    def card(self) -> Card:
-        """What the weights are."""
-        return read_card(self.path)
-
-    @cached_property
-    def _network(self) -> nn.Module:
-        return _load(self.path, self.path.stat().st_mtime_ns)
+    @staticmethod
+    def build() -> nn.Module:
+        return build()
 
     def lights(self, image: Image, boxes: Floats) -> Floats:
         """(N, 4) shares of ``LIGHTS`` for boxes (N, 4) xyxy [px] of traffic lights."""
@@ -168,19 +137,3 @@ def build() -> nn.Module:
     layers += [nn.Flatten(), nn.Linear(before * (CROP_PX // 8) ** 2, len(CLASSES))]
     network = nn.Sequential(*layers)
     return network.to(memory_format=torch.channels_last)
-
-
-@lru_cache(maxsize=4)
-def _load(path: Path, mtime_ns: int) -> nn.Module:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    network = build()
-    try:
-        state = load_file(str(path))
-        network.load_state_dict({n: v.float() for n, v in state.items() if v.is_floating_point()},
-                                strict=False)  # fmt: skip
-    except (SafetensorError, RuntimeError) as error:
-        first = " ".join(str(error).split())[:160]
-        raise WeightsError(f"{path} does not fit {ARCHITECTURE}: {first}") from error
-    return network.eval().requires_grad_(False)
