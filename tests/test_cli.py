@@ -334,6 +334,8 @@ def test_what_cannot_be_optimised_is_told_in_one_line_before_anything_starts(
         ),
         (["--lesson", "adversarial", "--start", "no_such"], "'no_such', which does not exist"),
         (["--what", "signals", "--lesson", "distilled"], "go with --what detector"),
+        (["--frames", "0"], "--frames must be at least 1, got 0"),
+        (["--what", "patches", "--frames", "-3"], "--frames must be at least 1, got -3"),
         (["--what", "patches", "--approaches", "1"], "go with --what detector"),
         (["--what", "patches", "--epochs", "2"], "--epochs does not go with --what patches"),
         (["--what", "patches", "--more-maps", "Town01"], "got Town01 for patches"),

@@ -71,6 +71,8 @@ def train(
     path = out / f"{name}.safetensors"
     given = {"start": start, "consistency": consistency, "temperature": temperature}
     options = {flag: value for flag, value in given.items() if value is not None}
+    if frames is not None and frames < 1:
+        raise ConfigError(f"--frames must be at least 1, got {frames}")
     if what != "detector" and (options or lesson != "labels" or approaches is not None):
         raise ConfigError("--lesson, its flags and --approaches go with --what detector")
     if what != "signals" and more_maps:

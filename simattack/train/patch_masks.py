@@ -18,7 +18,7 @@ import numpy as np
 
 from simattack.classifiers import patches
 from simattack.detectors.weights import Card, save
-from simattack.errors import SimattackError
+from simattack.errors import ConfigError, SimattackError
 from simattack.guarding import tensor_of
 from simattack.resources import sha256
 from simattack.results import digest
@@ -89,6 +89,11 @@ def train(
     held = run.collect(open_session, folder, gathering, say, progress)
     frames = folder / "frames"
     dealt = split(read_records(frames), held)
+    if not dealt.train or not dealt.evaluation:
+        raise ConfigError(
+            f"expected frames to learn from and others held out, got {len(dealt.train)} and "
+            f"{len(dealt.evaluation)}; gather more than {plan.frames} --frames"
+        )
     say(f"{len(dealt.train)} frames to learn from, {len(dealt.evaluation)} held out")
     state = fit(
         frames, dealt.train, plan.recipe, folder / f"fit_{weights.stem}",
