@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from simattack.errors import BudgetError
 from simattack.lens import WINDOW, Optics, View, number, whole
@@ -164,15 +166,37 @@ class Drops:
         cells = like(down_y, light) @ light @ like(down_x, light).T
         flat = cells.reshape(*cells.shape[:-2], -1)
         shape = *light.shape[:-2], len(self._y), len(self._x)
-        gathered = like(np.zeros(shape), light)
-        for window, taps in self._seen:
-            bent: Array = 0.0
-            for weight, index in taps:
-                bent = bent + same(weight, light) * flat[..., index]
-            gathered[(..., *window)] += bent.sum(-3)
+        if isinstance(light, np.ndarray):
+            columns = flat.reshape(-1, flat.shape[-1]).T
+            gathered = (self._sums @ columns).T.astype(light.dtype, copy=False).reshape(shape)
+        else:
+            gathered = self._gather(flat, shape)
         gathered = gathered * same(self._most, light)
         refracted = like(up_y, light) @ gathered @ like(up_x, light).T
         return light * same(self._through, light) + refracted
+
+    def _gather(self, flat: Array, shape: tuple[int, ...]) -> Array:
+        """What the rays see in cells (..., n), summed where it is shown; with gradients."""
+        gathered = like(np.zeros(shape), flat)
+        for window, taps in self._seen:
+            bent: Array = 0.0
+            for weight, index in taps:
+                bent = bent + same(weight, flat) * flat[..., index]
+            gathered[(..., *window)] += bent.sum(-3)
+        return gathered
+
+    @cached_property
+    def _sums(self) -> Any:
+        """``_gather`` as a matrix: rays of neighbours see the same cells, summed once here."""
+        shown = np.arange(len(self._y) * len(self._x)).reshape(len(self._y), len(self._x))
+        parts = [
+            (weight.ravel(), np.broadcast_to(shown[window], index.shape).ravel(), index.ravel())
+            for window, taps in self._seen
+            for weight, index in taps
+        ]
+        weights, rows, columns = (np.concatenate(part) for part in zip(*parts, strict=True))
+        size = shown.size, len(self._scene[0]) * len(self._scene[1])
+        return csr_array((weights, (rows, columns)), shape=size)
 
     def _near(self, row: Array, view: View) -> tuple[slice, slice] | None:
         """The cells whose rays may meet a drop; None: it is out of the picture."""
