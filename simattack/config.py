@@ -140,13 +140,13 @@ def restore(content: Mapping[str, Any], plugins: Sequence[str] = (), maps: str =
 def _plain_part(reader: reading.Reader, value: Any, place: str) -> Part:
     if not isinstance(value, dict) or set(value) != {"kind", "options"}:
         raise reader.wrong(place, "a mapping of kind and options", value)
-    return Part(value["kind"], {key: _frozen(item) for key, item in value["options"].items()})
+    return Part(value["kind"], reading.frozen(value["options"]))
 
 
 def _plain_control(reader: reading.Reader, value: Any, place: str) -> Control:
     if not isinstance(value, dict) or set(value) != {"name", "options"}:
         raise reader.wrong(place, "a mapping of name and options", value)
-    return Control(value["name"], {key: _frozen(item) for key, item in value["options"].items()})
+    return Control(value["name"], reading.frozen(value["options"]))
 
 
 def _foreign(
@@ -273,7 +273,7 @@ def read_part(reader: reading.Reader, value: Any, place: str) -> Part:
         return Part(value)
     if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
         raise reader.wrong(place, "a name, or a mapping with 'kind' and options", value)
-    options = {key: _frozen(item) for key, item in value.items() if key != "kind"}
+    options = {key: reading.frozen(item) for key, item in value.items() if key != "kind"}
     return Part(value["kind"], options)
 
 
@@ -281,7 +281,7 @@ def _controls(reader: reading.Reader, value: Any, place: str) -> tuple[Control, 
     if not isinstance(value, dict) or not all(isinstance(item, dict) for item in value.values()):
         raise reader.wrong(place, "a mapping: name -> options that replace the attack's", value)
     return tuple(
-        Control(str(name), {key: _frozen(item) for key, item in options.items()})
+        Control(str(name), {key: reading.frozen(item) for key, item in options.items()})
         for name, options in value.items()
     )
 
@@ -309,8 +309,3 @@ def _choose(scenario: Scenario, names: Sequence[str], where: str) -> tuple[Arm, 
             raise ConfigError(f"{where}: scenario {scenario.name!r} has no arm {name!r}; {hint}")
     # Each once, in the scenario's order, whatever order they were named in.
     return tuple(arm for name, arm in known.items() if name in names)
-
-
-def _frozen(value: Any) -> Any:
-    """YAML's lists as tuples, which frozen dataclasses take for shapes and sizes."""
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

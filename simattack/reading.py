@@ -209,5 +209,12 @@ _Loader.add_implicit_resolver(
 )
 
 
+def frozen(value: Any) -> Any:
+    """YAML's or JSON's lists as tuples, at any depth, as frozen dataclasses take them."""
+    if isinstance(value, dict):
+        return {key: frozen(item) for key, item in value.items()}
+    return tuple(frozen(item) for item in value) if isinstance(value, list) else value
+
+
 def _kind(value: Any) -> str:
     return "nothing" if value is None else f"a {type(value).__name__}"

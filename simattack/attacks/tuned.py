@@ -14,6 +14,7 @@ from simattack import registry
 from simattack.adversary import box_of
 from simattack.checks import is_number
 from simattack.errors import ConfigError
+from simattack.reading import frozen
 from simattack.registry import register
 from simattack.surfaces import on_surface
 from simattack.taxonomy import Frequency, Knowledge, Scope, Stage, Target, ThreatModel
@@ -105,7 +106,7 @@ def read_design(path: Path) -> tuple[Mapping[str, Any], tuple[float, ...]]:
     try:
         content = json.loads(path.read_text())
         attack, parameters = content["attack"], content["parameters"]
-        return {str(key): _tuples(value) for key, value in attack.items()}, tuple(parameters)
+        return {str(key): frozen(value) for key, value in attack.items()}, tuple(parameters)
     except OSError as error:
         raise ConfigError(f"expected a design file, got {path}: {error.strerror}") from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -113,7 +114,3 @@ def read_design(path: Path) -> tuple[Mapping[str, Any], tuple[float, ...]]:
             f"{path} is no design that `simattack optimize --on drives` wrote "
             f"({type(error).__name__}: {error})"
         ) from error
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

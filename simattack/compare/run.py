@@ -20,6 +20,7 @@ from simattack.comparison import Comparison, Effort, Versus
 from simattack.errors import ConfigError, ResultsError
 from simattack.optimize.plan import prints_of_all
 from simattack.optimize.runs import Report
+from simattack.reading import frozen
 from simattack.resources import sha256
 from simattack.results import Appender, digest, tidy
 from simattack.scenario import UNDEFENDED as NONE
@@ -75,16 +76,9 @@ def adaptive_of(rows: list[Row]) -> dict[str, tuple[Control, ...]]:
     """Attack -> its options as made through each defense and without one, for the closed loop."""
     made: dict[str, tuple[Control, ...]] = {}
     for row in rows:
-        controls = tuple(Control(row["defense"], _tuples(one)) for one in row["made"])
+        controls = tuple(Control(row["defense"], frozen(one)) for one in row["made"])
         made[row["attack"]] = (*made.get(row["attack"], ()), *controls)
     return made
-
-
-def _tuples(value: Any) -> Any:
-    """Plain JSON as a scenario's options have it."""
-    if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def exhibits_of(out: Path, attack: str, defense: str) -> Path:
@@ -165,7 +159,7 @@ def _show(
     _append(out / "timing.jsonl", {"key": key, "defense": kind, "latency": latency})
     shown = {"oblivious": bench.oblivious()}
     if cell["made"]:
-        shown["adaptive"] = bench.under(_tuples(cell["made"][0]))
+        shown["adaptive"] = bench.under(frozen(cell["made"][0]))
     offline.exhibit(bench, exhibits_of(out, scenario.name, kind), defense, shown)
 
 
