@@ -117,6 +117,8 @@ class OnLens:
 
     def end(self) -> None:
         self._running.end()
+        # Tens of megabytes, which would wait for the garbage collector: self is in a ring.
+        self._film = None
 
     def render(
         self, images: Tensor, parameters: Tensor | None = None, elapsed_s: float = 0.0

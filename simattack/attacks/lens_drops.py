@@ -189,14 +189,14 @@ class Drops:
     def _sums(self) -> Any:
         """``_gather`` as a matrix: rays of neighbours see the same cells, summed once here."""
         shown = np.arange(len(self._y) * len(self._x)).reshape(len(self._y), len(self._x))
-        parts = [
-            (weight.ravel(), np.broadcast_to(shown[window], index.shape).ravel(), index.ravel())
-            for window, taps in self._seen
-            for weight, index in taps
-        ]
-        weights, rows, columns = (np.concatenate(part) for part in zip(*parts, strict=True))
         size = shown.size, len(self._scene[0]) * len(self._scene[1])
-        return csr_array((weights, (rows, columns)), shape=size)
+        sums: Any = csr_array(size)
+        for window, taps in self._seen:
+            weights = np.concatenate([weight.ravel() for weight, _ in taps])
+            columns = np.concatenate([index.ravel() for _, index in taps])
+            rows = np.broadcast_to(shown[window], (len(taps), _RAYS, *shown[window].shape)).ravel()
+            sums += csr_array((weights, (rows, columns)), shape=size)
+        return sums
 
     def _near(self, row: Array, view: View) -> tuple[slice, slice] | None:
         """The cells whose rays may meet a drop; None: it is out of the picture."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -187,6 +189,27 @@ def test_after_the_end_the_window_is_clean(kind):
     running.end()
     running.end()
     assert (see(running) == IMAGE).all() and (see(running, tick=2) == IMAGE).all()
+
+
+@EACH
+def test_after_the_end_nothing_is_kept_of_what_made_its_pictures(kind, monkeypatch):
+    films, recipe = [], registry.lookup("attacks", kind)
+    whole = recipe.film
+
+    def noted(*args):
+        film = whole(*args)
+        films.append(weakref.ref(film))
+        return film
+
+    monkeypatch.setattr(recipe, "film", noted)
+    running = begin(kind, **FULL[kind])
+    gc.disable()
+    try:
+        see(running)
+        running.end()
+        assert films and all(film() is None for film in films)
+    finally:
+        gc.enable()
 
 
 @EACH
