@@ -32,6 +32,7 @@ def optimize(
     method: str | None = None,
     iterations: int | None = None,
     labels: str | None = None,
+    seek: Literal["every", "most"] | None = None,
     cells: int | None = None,
     size_m: tuple[float, ...] | None = None,
     pieces: int | None = None,
@@ -74,6 +75,8 @@ def optimize(
         method: How, such as adam, pgd, lbfgs, cma, nes, square; see `simattack list optimize`.
         iterations: Steps of the optimiser, or looks of one without gradients.
         labels: What a method without gradients is told: scores, or hard labels only.
+        seek: Whether it has to work in every view, or, against a detector that will not be fooled
+            from everywhere, in most of them.
         cells: Of the picture, along its longer side; fewer make a smaller search.
         size_m: Width and height of the print or of the whole set [m], or the side of a square.
         pieces: Prints of a set along each side; 1 for a single one.
@@ -122,6 +125,7 @@ def optimize(
         "method": method,
         "iterations": iterations,
         "labels": labels,
+        "seek": seek,
         "cells": cells,
         "size_m": None if size_m is None else _pair("--size-m", size_m),
         "pieces": pieces,

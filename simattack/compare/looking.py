@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simattack.geometry import box_iou
+from simattack.optimize.objective import FOUND_SCORE
 from simattack.types import Camera, CarInfo, Defense, Detections, Detector, Floats, Image
 
-FOUND_SCORE = 0.4
-"""From which on a detection counts."""
 FOUND_IOU = 0.3
 """With the target; loose, since a sign that is found half is one to stop at."""
 _WARM = 2

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from simattack import inputs
-from simattack.compare.looking import FOUND_SCORE, Defended
+from simattack.compare.looking import Defended
 from simattack.comparison import Comparison
 from simattack.detectors.weights import read_card
+from simattack.optimize.objective import FOUND_SCORE
 from simattack.optimize.runs import Report
 from simattack.resources import sha256
 from simattack.results import digest

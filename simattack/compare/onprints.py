@@ -20,7 +20,8 @@ from simattack.errors import ConfigError
 from simattack.gap import UNSEEN_WEATHERS
 from simattack.guarding import arrays_of, tensor_of
 from simattack.optimize.blackbox import BlackBox
-from simattack.optimize.patch import optimize_patch, probed, survey
+from simattack.optimize.objective import spread
+from simattack.optimize.patch import optimize_patch, probed, start_of, survey
 from simattack.optimize.plan import WEATHERS, PatchPlan
 from simattack.optimize.runs import Report
 from simattack.optimize.scenes import place_of, settings_of
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 
 FAR_M = 40.0
 """Views are no farther from the print: beyond, many signs are not found bare."""
+CHOSEN_BY = 32
+"""Views that an attacker chooses by, of those that he learnt from, at most."""
+ENOUGH = 0.95
+"""Share of hidden views from which on an attacker leaves it at that."""
 _STEP = 8 / 255
 """Of an attack without limits, a pixel and iteration."""
 
@@ -60,13 +65,13 @@ class OnPrints:
     def distances_m(self) -> Floats:
         return self.judged.distances_m
 
-    def images(self, picture: Image) -> Image:
-        """(N, S, S, 3) the judged views with a picture stuck on."""
+    def images(self, picture: Image, twin: Twin | None = None) -> Image:
+        """(N, S, S, 3) the views, by default the judged ones, with a picture stuck on."""
         import torch
 
-        tensor = tensor_of(picture[None])[0]
+        tensor, twin = tensor_of(picture[None])[0], twin or self.judged
         with torch.no_grad():
-            parts = [self.judged.render(tensor, torch.tensor([i])) for i in range(len(self.judged))]
+            parts = [twin.render(tensor, torch.tensor([i])) for i in range(len(twin))]
         return arrays_of(torch.cat(parts))
 
     def bare(self) -> Image:
@@ -105,7 +110,6 @@ class OnPrints:
     ) -> tuple[Mapping[str, Made], str]:
         plan, start = self._best(defense, 1, report)
         plans = {
-            "adaptive": plan,
             "half": dataclasses.replace(plan, iterations=max(1, plan.iterations // 2)),
             **{
                 method: dataclasses.replace(plan, method=method, iterations=self.effort.queries)
@@ -113,19 +117,60 @@ class OnPrints:
                 if has_way(defense) or method != "square"
             },
         }
+        strongest, origin = self._strongest(name, defense, 1, report)
         made = {
             what: self._make(
-                f"{name}_{what}", one, defense, report,
-                start if what in ("adaptive", "half") else None,
+                f"{name}_{what}", one, defense, report, start if what == "half" else None
             )
             for what, one in plans.items()
-        }  # fmt: skip
-        how = f"{plan.method}, {plan.iterations} {'steps' if has_way(defense) else 'looks'}"
-        return made, how
+        }
+        how = (
+            f"{plan.method}, {plan.iterations} {'steps' if has_way(defense) else 'looks'}; {origin}"
+        )
+        return {"adaptive": strongest, **made}, how
 
     def again(self, name: str, defense: Any, number: int, report: Report | None = None) -> Made:
+        return self._strongest(name, defense, number, report)[0]
+
+    def _strongest(
+        self, name: str, defense: Any, number: int, report: Report | None
+    ) -> tuple[Made, str]:
+        """The ``number``-th attack through a defense, and what it came from.
+
+        Who knows the defense also has what was made without it, and shows whichever hides the most
+        in the views that were learnt from. While that leaves some, another attempt begins there.
+        """
+        ending = "" if number == 1 else f"_{number}"
         plan, start = self._best(defense, number, report)
-        return self._make(f"{name}_adaptive_{number}", plan, defense, report, start)
+        tried = {"for every view": self._make(
+            f"{name}_adaptive{ending}", plan, defense, report, start
+        )}  # fmt: skip
+        if defense is not None:
+            unaware = dataclasses.replace(self.plan, seed=plan.seed)
+            tried["made without it"] = self._make(f"none_adaptive{ending}", unaware, None, report)
+        if number == 1:
+            tried["the scenario's own"] = {"patch": self.patch}
+        hidden = {what: self._hidden(made, defense) for what, made in tried.items()}
+        best = max(hidden, key=lambda what: hidden[what])
+        if hidden[best] < ENOUGH and has_way(defense):
+            # The scenario's own may have other cells than what is made here.
+            made = {what: load_patch(one["patch"]).image for what, one in tried.items()}
+            size = plan.layout.picture(start_of(plan)).shape[:2]
+            fits = [what for what, image in made.items() if image.shape[:2] == size]
+            begun = plan.layout.point(made[max(fits, key=lambda what: hidden[what])])
+            plan = dataclasses.replace(plan, seek="most")
+            most = self._make(f"{name}_most{ending}", plan, defense, report, begun)
+            tried["for most views"] = most
+            hidden["for most views"] = self._hidden(most, defense)
+            best = max(hidden, key=lambda what: hidden[what])
+        return tried[best], best
+
+    def _hidden(self, made: Made, defense: Any) -> float:
+        """Share of views learnt from in which a print hides the target behind the defense."""
+        which = spread(self.learnt.distances_m, CHOSEN_BY)
+        images = self.images(load_patch(made["patch"]).image, self.learnt.select(which))
+        seen = Defended(self.detector, defense).detect(images)
+        return float(1 - found(seen, [self.learnt.target(int(i)) for i in which]).mean())
 
     def _best(
         self, defense: Any, number: int, report: Report | None

@@ -27,7 +27,7 @@ from simattack.scenario import UNDEFENDED as NONE
 from simattack.scenario import Control, Part, Scenario
 from simattack.standpoints import Scene
 
-VERSION = 4
+VERSION = 5
 OpenScene = Callable[[Scenario], AbstractContextManager[Scene]]
 Row = dict[str, Any]
 

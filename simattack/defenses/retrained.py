@@ -36,7 +36,8 @@ class Retrained:
 
     weights: str
     """Name of shipped weights, or a path to .safetensors with its card."""
-    confidence: float = 0.25
+    confidence: float | None = None
+    """From which score on a detection counts; None: as in the detector whose place they take."""
     latency_s: float = 0.0
     """On top of the detector's own, whose place it takes."""
 
@@ -48,7 +49,13 @@ class Retrained:
     @property
     def network(self) -> Any:
         """What an adaptive attack has to fool."""
-        options = {"weights": self.weights, "confidence": self.confidence}
+        return self.network_from(self.confidence)
+
+    def network_from(self, confidence: float | None) -> Any:
+        """The weights as a detector that reports from that score on, or from its usual one."""
+        options: dict[str, Any] = {"weights": self.weights}
+        if confidence is not None:
+            options["confidence"] = confidence
         return registry.build("detectors", "yolo", options, "defense 'retrained'")
 
     @property
@@ -62,7 +69,7 @@ class Retrained:
         return bool(lesson.get("kind") == "distilled" and lesson.get("temperature", 1.0) > 1.0)
 
     def begin(self, car: CarInfo, rng: np.random.Generator) -> Swapped:
-        return Swapped(self.network)
+        return Swapped(self)
 
     def surrogate(self, images: Tensor, rng: np.random.Generator) -> Tensor:
         """The image is left alone."""
@@ -72,14 +79,17 @@ class Retrained:
 class Swapped:
     """One run."""
 
-    def __init__(self, network: Any) -> None:
-        self._network = network
+    def __init__(self, recipe: Retrained) -> None:
+        self._recipe = recipe
 
     def clean(self, obs: Observation) -> Observation:
         return obs
 
     def wrap(self, detector: Detector) -> Detector:
-        swapped: Detector = self._network
+        own = self._recipe.confidence
+        swapped: Detector = self._recipe.network_from(
+            getattr(detector, "confidence", None) if own is None else own
+        )
         return swapped
 
     def judge(self, obs: Observation, seen: Detections) -> Verdict:

@@ -24,8 +24,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BUCKET_M = 5.0
+FOUND_SCORE = 0.4
+"""From which on a target counts as found."""
+SEEK = ("every", "most")
 MIDDLE_WEIGHT = 0.2
 """Of the mean score beside the worst bucket's, so that progress shows before the worst moves."""
+_SOFT = 0.1
+"""Width of the step at ``FOUND_SCORE``, where views are counted with a gradient."""
 _MEMORY = 0.7
 """Of a view's last loss when a new one comes in."""
 _EVEN_SHARE = 0.5
@@ -45,8 +50,10 @@ class Hiding:
     """A picture's flat vector (3 h w,) in 0..1 -> how visible the target stays.
 
     ``loss`` is stochastic and differentiable, for a step; calling the objective gives the
-    held-out score that candidates are compared by: the highest score of the target in the worst
-    distance bucket, plus a part of the mean.
+    held-out score that candidates are compared by. Who seeks ``every`` view wants the target gone
+    in all of them: the highest score in the worst distance bucket counts, plus a part of the mean.
+    Who seeks ``most`` views leaves alone those that cannot be won, as there are against a detector
+    that was hardened: the share of views in which the target is found counts instead.
     """
 
     twin: Twin
@@ -68,6 +75,7 @@ class Hiding:
     """Stands between camera and detector: an adaptive attack."""
     is_bfloat16: bool = False
     """Run the detector in bfloat16 in steps; faster where the CPU has it."""
+    seek: str = "every"
 
     def __post_init__(self) -> None:
         self.memory = np.full(len(self.twin), np.inf)
@@ -87,16 +95,21 @@ class Hiding:
         images, targets = self.look(self.layout.expand(picture), index, rng)
         if self.defense is not None:
             images = self.defense.surrogate(images, rng)
+        is_counting = self.seek == "most"
+        follow = self.detector.scores_near if is_counting else self.detector.loss
         with torch.autocast("cpu", torch.bfloat16, enabled=self.is_bfloat16):
-            each = self.detector.loss(images, targets).float()
+            each = follow(images, targets).float()
         fresh = each.detach().numpy().astype(float)
         known = np.isfinite(self.memory[index])
         self.memory[index] = np.where(
             known, _MEMORY * np.where(known, self.memory[index], 0) + (1 - _MEMORY) * fresh, fresh
         )
-        # Half of the weight on the worse half: one visible view is enough for the car to stop.
-        worst = each.topk(max(1, len(each) // 2)).values
-        hiding = 0.5 * each.mean() + 0.5 * worst.mean()
+        if is_counting:
+            hiding = ((each - FOUND_SCORE) / _SOFT).sigmoid().mean()
+        else:
+            # Half of the weight on the worse half: one visible view is enough for the car to stop.
+            worst = each.topk(max(1, len(each) // 2)).values
+            hiding = 0.5 * each.mean() + 0.5 * worst.mean()
         unprintable = distance_to_printable(picture, self._colours)
         rough = total_variation(picture)
         total = hiding + self.printability * unprintable + self.smoothness * rough
@@ -137,7 +150,9 @@ class Hiding:
         """The held-out value, and scalars worth a curve: scores by distance, highest and mean."""
         scores = self.scores(point)
         buckets = self.buckets(scores)
-        value = max(buckets.values()) + MIDDLE_WEIGHT * float(scores.mean())
+        is_counting = self.seek == "most"
+        value = share_found(scores) if is_counting else max(buckets.values())
+        value += MIDDLE_WEIGHT * float(scores.mean())
         parts = {f"score/{name}_m": score for name, score in buckets.items()}
         return value, parts | {"score/max": float(scores.max()), "score/mean": float(scores.mean())}
 
@@ -179,7 +194,10 @@ class Hiding:
         return np.asarray(np.argsort(self.twin.distances_m), np.int64)
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Views of one batch: some spread over distances, the others those that do worst."""
+        """Views of one batch: some spread over distances, the others those that do worst.
+
+        Where most views are sought, the others are any.
+        """
         even = max(1, round(self.batch * _EVEN_SHARE))
         strata = np.array_split(self._by_distance, even)
         chosen = [int(rng.choice(part)) for part in strata if len(part)]
@@ -187,6 +205,8 @@ class Hiding:
         if rest > 0:
             # By the square of the last loss; what was never seen counts as fully visible.
             weight = np.where(np.isfinite(self.memory), self.memory, 1.0) ** 2 + 1e-6
+            if self.seek == "most":
+                weight = np.ones(len(weight))
             weight[chosen] = 0
             chosen += [int(i) for i in rng.choice(len(weight), rest, False, weight / weight.sum())]
         return np.array(chosen, np.int64)
@@ -219,6 +239,11 @@ def spread(distances_m: Floats, count: int) -> NDArray[np.int64]:
     return np.unique(order[np.linspace(0, len(order) - 1, min(count, len(order))).astype(int)])
 
 
+def share_found(scores: Floats, threshold: float = FOUND_SCORE) -> float:
+    """Share of views (N,) in which the target counts as found."""
+    return float((scores >= threshold).mean())
+
+
 LABELS = ("scores", "hard")
 
 
@@ -227,15 +252,15 @@ class Asked:
     """What an adversary learns who may only show pictures to the detector.
 
     One look shows the picture in ``count`` views, spread over all distances; each is one query of
-    the detector. With ``scores`` the value is the highest of them, a part of the mean beside it;
-    with ``hard`` labels it is the share of views in which the target is still found.
+    the detector. With ``scores`` the value is the highest of them (the share of views in which the
+    target is still found, if most are sought), a part of the mean beside it; with ``hard`` labels
+    it is that share.
     """
 
     hiding: Hiding
     count: int = 16
     labels: str = "scores"
-    threshold: float = 0.4
-    """Of the score from which on a target counts as found."""
+    threshold: float = FOUND_SCORE
 
     def __post_init__(self) -> None:
         if self.labels not in LABELS:
@@ -250,5 +275,7 @@ class Asked:
     def __call__(self, point: Floats) -> float:
         scores = self.hiding.scores(point, self._twin)
         if self.labels == "hard":
-            return float((scores >= self.threshold).mean())
-        return float(scores.max() + MIDDLE_WEIGHT * scores.mean())
+            return share_found(scores, self.threshold)
+        is_counting = self.hiding.seek == "most"
+        value = share_found(scores, self.threshold) if is_counting else float(scores.max())
+        return value + MIDDLE_WEIGHT * float(scores.mean())

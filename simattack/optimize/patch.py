@@ -37,10 +37,12 @@ from simattack.types import (
     Weather,
 )
 
-_LOSS = (
-    "mean of the best scores near the target, half the weight on the worse half of a "
-    "batch; non-printability; total variation"
-)
+_LOSS = {
+    "every": "mean of the best scores near the target, half the weight on the worse half of a "
+    "batch; non-printability; total variation",
+    "most": "share of views in which the target is found, softened; non-printability; total "
+    "variation",
+}
 _CHECKPOINT_VERSION = 3
 _HELD_OUT_EVERY = 4
 
@@ -112,7 +114,7 @@ def optimize_patch(
         label=plan.label,
         loss=f"{plan.goal}: {plan.labels} of {asked.images} views a look"
         if isinstance(asked, Asked)
-        else f"{plan.goal}: {_LOSS}",
+        else f"{plan.goal}: {_LOSS[plan.seek]}",
         sites=tuple(setting.name for setting in settings),
         command=command,
         eot={key: float(value) for key, value in asdict(plan.transforms).items()},
@@ -173,6 +175,7 @@ def objective_of(
         batch=plan.batch,
         defense=defense,
         is_bfloat16=has_bfloat16(),
+        seek=plan.seek,
     )
 
 

@@ -13,7 +13,7 @@ from simattack.errors import ConfigError
 from simattack.optimize import runs
 from simattack.optimize.goals import Aim
 from simattack.optimize.layout import Layout
-from simattack.optimize.objective import LABELS, Asked, Hiding
+from simattack.optimize.objective import LABELS, SEEK, Asked, Hiding
 from simattack.optimize.transforms import Transforms
 from simattack.patchfile import Patch, PatchCard, save_patch
 from simattack.prints import MAX_SIZE_M, MIN_SIZE_M, Format, Printed
@@ -73,6 +73,8 @@ class PatchPlan:
     """Of the method; looks of one without gradients."""
     labels: str = "scores"
     """What a method without gradients is told of a query: ``scores`` or ``hard`` labels."""
+    seek: str = "every"
+    """Whether it has to work in ``every`` view, or in the ``most``; see ``objective.Hiding``."""
     seed: int = 0
     views: int = 128
     """Standpoints to calibrate at; every fourth is held out to choose the best picture by."""
@@ -113,6 +115,8 @@ class PatchPlan:
         Aim((_NOBODY,), self.goal, self.label)
         if self.labels not in LABELS:
             raise ValueError(f"labels must be one of {', '.join(LABELS)}, got {self.labels!r}")
+        if self.seek not in SEEK:
+            raise ValueError(f"seek must be one of {', '.join(SEEK)}, got {self.seek!r}")
         _ = self.layout, self.optimizer
 
     def _usual(self) -> dict[str, Any]:
