@@ -1,4 +1,7 @@
 import dataclasses
+import hashlib
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -175,6 +178,40 @@ def test_a_defense_that_looks_for_itself_is_the_one_to_be_fooled(bench):
     made = load_patch(row["made"][0]["patch"]).image.reshape(-1, 3).mean(0)
     assert made[1] < made[0]  # less green than red
     assert row["masks_gradients"] is True
+
+
+def test_who_knows_a_defense_shows_what_hides_the_most_in_the_views_learnt_from(bench, monkeypatch):
+    """What was made without it, the scenario's own, or what another attempt makes of these."""
+    jpeg = build("defenses", "jpeg", {}, "")
+    shares = {"strong_adaptive": 0.3, "none_adaptive": 0.5, "cyan": 0.4, "strong_most": 0.4}
+    monkeypatch.setattr(
+        onprints.OnPrints, "_hidden", lambda _, made, __: shares[Path(made["patch"]).stem]
+    )
+    made, how = bench.attempts("strong", jpeg)
+    assert Path(made["adaptive"]["patch"]).stem == "none_adaptive"
+    assert how.endswith("; made without it")
+    inputs = json.loads((bench.folder / "strong_most.run" / "inputs.json").read_text())
+    assert inputs["plan"]["seek"] == "most"
+    begun = bench.plan.layout.point(load_patch(str(bench.folder / "none_adaptive.png")).image)
+    assert inputs["start"] == hashlib.sha256(begun.tobytes()).hexdigest()
+
+    shares["strong_most"] = 0.6
+    made, how = bench.attempts("strong", jpeg)
+    assert Path(made["adaptive"]["patch"]).stem == "strong_most"
+    assert how.endswith("; for most views")
+
+    shares["cyan"] = 1.0
+    made, how = bench.attempts("strong", jpeg)
+    assert made["adaptive"]["patch"] == bench.patch and how.endswith("; the scenario's own")
+    # The same again, made from another seed, does not have it.
+    shares |= {"strong_adaptive_2": 0.1, "none_adaptive_2": 0.2, "strong_most_2": 0.3}
+    assert Path(bench.again("strong", jpeg, 2)["patch"]).stem == "strong_most_2"
+
+
+def test_an_attack_that_hides_all_is_left_at_that(bench, monkeypatch):
+    monkeypatch.setattr(onprints.OnPrints, "_hidden", lambda *_: 1.0)
+    _, how = bench.attempts("easy", build("defenses", "jpeg", {}, ""))
+    assert how.endswith("; for every view") and not (bench.folder / "easy_most.png").exists()
 
 
 def test_attacks_made_independently_are_all_kept_and_the_best_is_told(bench):

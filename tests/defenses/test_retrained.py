@@ -24,6 +24,12 @@ def test_the_car_looks_with_the_new_weights_and_its_image_is_left_alone():
     assert defense.surrogate(images, np.random.default_rng(0)) is images
 
 
+def test_the_new_weights_report_from_the_score_of_the_detector_whose_place_they_take():
+    running = Retrained("town_yolo11n_hardened").begin(CarInfo(), np.random.default_rng(0))
+    assert running.wrap(Yolo("town_yolo11n", 0.01)) == Yolo("town_yolo11n_hardened", 0.01)
+    assert running.wrap("another kind") == Yolo("town_yolo11n_hardened")
+
+
 def test_weights_that_are_not_there_are_one_line():
     with pytest.raises(WeightsError, match=r"no_such.*does not exist; shipped"):
         registry.build("defenses", "retrained", {"weights": "no_such"}, "test")

@@ -265,6 +265,58 @@ def test_hard_labels_tell_in_how_many_views_the_target_is_found(twin):
         Asked(objective, 4, "loud")
 
 
+def test_who_seeks_most_views_counts_those_that_can_be_won(twin):
+    """A view that stays far above the score from which a target is found has no say."""
+
+    class Levels(Redness):
+        """Redness on top of what no picture takes away, by the target's height."""
+
+        def loss(self, images, targets):
+            low = torch.tensor([0.0 if len(t) and t.boxes[0, 3] > cut else 0.9 for t in targets])
+            return low + 0.1 * super().loss(images, targets)
+
+        scores_near = loss
+
+    cut = float(np.median([view.box[3] for view in twin.views]))
+    every, most = (
+        Hiding(twin, twin, Levels(), Layout((8, 8)), seek=seek) for seek in ("every", "most")
+    )
+    red = np.concatenate([np.ones(64), np.zeros(128)])
+    scores = most.scores(red)
+    assert 0 < (scores > 0.8).mean() < 1 and (scores[scores < 0.8] < 0.2).all()
+    share = (scores >= 0.4).mean()
+    assert most(red) == pytest.approx(share + 0.2 * scores.mean())
+    assert every(red) > 0.9 > most(red)
+    asked = Asked(most, len(twin))
+    assert asked(red) == pytest.approx(most(red))
+    with pytest.raises(ValueError, match="seek must be one of every, most, got 'all'"):
+        dataclasses.replace(PLAN, seek="all")
+
+
+def test_who_seeks_most_views_follows_the_ones_at_the_edge(twin):
+    """Of a hopeless view and one at the edge, the gradient is that of the latter."""
+
+    class Slopes(Redness):
+        def scores_near(self, images, targets):
+            edge = torch.tensor([0.4, 1.0, 1.0, 1.0][: len(targets)])
+            seen = images[:, 0].mean((1, 2))
+            return edge + seen - seen.detach()
+
+    slopes = {}
+    for seek in ("every", "most"):
+        objective = Hiding(
+            twin, twin, Slopes(), Layout((8, 8)), seek=seek, batch=4, printability=0, smoothness=0
+        )
+        point = torch.full((192,), 0.5, requires_grad=True)
+        loss, parts = objective.loss(point, np.random.default_rng(0))
+        (slope,) = torch.autograd.grad(loss, point)
+        slopes[seek] = float(slope.abs().sum())
+        assert parts["hiding"] == pytest.approx(float(loss.detach()), abs=1e-6)
+    # One view of four at the steepest place of the sigmoid, the others at a thousandth of it.
+    assert slopes["most"] > 0
+    assert parts["hiding"] == pytest.approx((0.5 + 3 / (1 + np.exp(-6))) / 4, abs=1e-4)
+
+
 def test_an_unknown_method_or_option_is_told_before_anything_is_measured():
     with pytest.raises(ConfigError, match="did you mean 'cma'"):
         dataclasses.replace(PLAN, method="cmaes")
