@@ -1,7 +1,7 @@
 """Writes docs/patches.md: every shipped patch with what its card tells and what came of it.
 
-``python docs/patches.py``. Scores are those of the card; drives are counted from the rows of
-``results/patches/<name>/episodes.jsonl``, where there are any.
+``python docs/patches.py``. Scores are those of the card; drives are counted from the rows that
+``simattack run patches --out results/patches`` left.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from simattack import config, wording
 from simattack.patchfile import Patch, load_patch
-from simattack.results import read_rows
+from simattack.results import Folder
 
 HERE = Path(__file__).resolve().parent
 PATCHES = HERE.parent / "patches"
@@ -25,8 +26,9 @@ What a scenario calls `patch: NAME`; `python docs/patches.py` writes this page f
 score that the detector gives the thing, for `appear` one minus that of the class that is to be
 seen. 0 is a full success of the attack. *Twin* is the highest score in views of the twin that were
 held out, *simulator* the mean score of photographs in weathers and views that no optimisation saw,
-beside that of plain grey in the same place; *gap* the median PSNR between twin and photograph. How
-they are made: [attacks](attacks.md#making-a-print).
+beside that of plain grey in the same place; *gap* the median PSNR between twin and photograph; *on
+the road* in how many drives came about what the scenario calls unsafe (`simattack run patches`).
+How they are made: [attacks](attacks.md#making-a-print).
 """
 
 
@@ -38,7 +40,8 @@ def main() -> None:
 def page(patches: Sequence[Patch]) -> str:
     """The text of docs/patches.md."""
     rows = [
-        "| patch | made for | size [m] | twin | simulator, patch / grey | gap | unsafe drives |",
+        "| patch | made for | size [m] | twin | simulator, patch / grey | gap "
+        "| on the road, bare / grey / patch |",
         "|---|---|---|---|---|---|---|",
         *(_row(patch) for patch in patches),
     ]
@@ -64,24 +67,31 @@ def _row(patch: Patch) -> str:
         twin,
         photographed if any(score is not None for score in scores) else "",
         f"{gap['median_db']:.0f} dB" if gap else "",
-        drives(RESULTS / patch.name),
+        drives(RESULTS, patch.name),
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def drives(folder: Path) -> str:
-    """How many of the drives in each arm went wrong; "" where none were made."""
-    path = folder / "episodes.jsonl"
-    if not path.is_file():
+def drives(folder: Path, patch: str) -> str:
+    """How many of the drives in each arm went wrong; "" where none were made with that patch."""
+    if not folder.exists():
         return ""
-    metric = (folder / "unsafe").read_text().strip()
-    rows, _ = read_rows(path)
-    arms: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        if row["metrics"] is not None:
-            arms.setdefault(row["arm"], []).append(row["metrics"])
-    told = [f"{arm} {sum(bool(m[metric]) for m in ms)} of {len(ms)}" for arm, ms in arms.items()]
-    return f"{metric}: {', '.join(told)}"
+    results = Folder(folder)
+    rows, _ = results.rows()
+    for name, one in results.manifest().inputs["scenarios"].items():
+        scenario = config.restore(one["content"])
+        if scenario.attack is None or scenario.attack.options.get("patch") != patch:
+            continue
+        arms: dict[str, list[Mapping[str, Any]]] = {"clean": [], "control_grey": [], "attacked": []}
+        for result in (row.result for row in rows if row.result.scenario == name):
+            if result.arm in arms and result.metrics is not None:
+                arms[result.arm].append(result.metrics)
+        shares = (
+            f"{sum(bool(one[scenario.unsafe]) for one in driven)} of {len(driven)}"
+            for driven in arms.values()
+        )
+        return f"{wording.label(scenario.unsafe).text}: {' / '.join(shares)}"
+    return ""
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+import importlib.util
 import json
 from pathlib import Path
 
@@ -96,3 +97,14 @@ def test_a_shipped_patch_is_small_belongs_to_its_card_and_stands_on_the_page(nam
     assert f"`{name}`" in page, "run python docs/patches.py"
     if patch.card.gap:
         assert patch.card.gap["random"]["median_db"] > patch.card.gap["random"]["mean_colour_db"]
+
+
+def test_the_page_of_patches_is_what_cards_and_rows_say():
+    script = Path(__file__).resolve().parents[1] / "docs" / "patches.py"
+    spec = importlib.util.spec_from_file_location("patches", script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made = [load_patch(path) for path in sorted(module.PATCHES.glob("*.png"))]
+    assert module.page(made) == module.PAGE.read_text(encoding="utf-8"), (
+        "run python docs/patches.py"
+    )
