@@ -71,14 +71,18 @@ class Several:
 
     def begin(self, car: CarInfo, rng: np.random.Generator) -> Chain:
         streams = rng.spawn(len(self.parts)) if self.parts else []
-        return Chain([p.begin(car, own) for p, own in zip(self.parts, streams, strict=True)])
+        guards = [part.begin(car, own) for part, own in zip(self.parts, streams, strict=True)]
+        # A part that looks for itself would throw away what was wrapped before it.
+        first = [hasattr(part, "network") for part in self.parts]
+        wrapping = sorted(range(len(guards)), key=lambda k: not first[k])
+        return Chain(guards, [guards[k] for k in wrapping])
 
 
 class Chain:
     """The parts of one episode."""
 
-    def __init__(self, parts: list[Guard]) -> None:
-        self._parts = parts
+    def __init__(self, parts: list[Guard], wrapping: list[Guard]) -> None:
+        self._parts, self._wrapping = parts, wrapping
 
     def clean(self, obs: Observation) -> Observation:
         for part in self._parts:
@@ -86,7 +90,7 @@ class Chain:
         return obs
 
     def wrap(self, detector: Detector) -> Detector:
-        for part in self._parts:
+        for part in self._wrapping:
             detector = part.wrap(detector)
         return detector
 

@@ -15,6 +15,7 @@ from simattack.defenses.lidar_void import LidarVoid
 from simattack.defenses.sign_memory import KnownSign, survey, told
 from simattack.errors import ConfigError
 from simattack.geodesy import gnss_from_world
+from simattack.guarding import Looking
 from simattack.taxonomy import Family
 from simattack.types import CarInfo, Defense, Detections, Lidar, Radar
 
@@ -453,6 +454,16 @@ def test_several_defenses_are_fooled_where_the_last_of_them_looks_for_itself():
     several = registry.build("defenses", "several", {"parts": parts}, "test")
     looks = several.begin(CAR, np.random.default_rng(0)).wrap(None)
     assert several.network.weights == looks.weights == "town_yolo11n_hardened"
+
+
+def test_a_part_that_looks_for_itself_leaves_what_others_wrap_about_it():
+    """``masking`` looks many times: with the network that takes the detector's place."""
+    parts = [{"kind": "masking"}, {"kind": "retrained", "weights": "town_yolo11n_hardened"}]
+    several = registry.build("defenses", "several", {"parts": parts}, "test")
+    own = registry.build("detectors", "yolo", {}, "test")
+    looks = several.begin(CAR, np.random.default_rng(0)).wrap(own)
+    assert isinstance(looks, Looking)
+    assert looks._detector.weights == "town_yolo11n_hardened"
 
 
 def test_every_defense_says_what_it_relies_on():
