@@ -27,7 +27,7 @@ from simattack.gap import UNSEEN_WEATHERS
 from simattack.guarding import tensor_of
 from simattack.optimize import runs
 from simattack.optimize.blackbox import BlackBox
-from simattack.optimize.objective import MIDDLE_WEIGHT, spread
+from simattack.optimize.objective import MIDDLE_WEIGHT, share_found, spread
 from simattack.optimize.patch import survey
 from simattack.optimize.plan import WEATHERS
 from simattack.optimize.runs import Report
@@ -170,7 +170,8 @@ class OnFrames:
         runs.claim(folder, json.loads(json.dumps(told, default=list)), True)
         rng = np.random.default_rng([seed, 7])
         best = runs.drive(optimizer, objective, objective.start, rng, folder, named(report, name))
-        return objective.made(best.point)
+        # Who searched in vain shows what the search began with.
+        return objective.made(min((best.point, objective.start), key=objective))
 
 
 class _Scores:
@@ -215,7 +216,7 @@ class _Scores:
     def __call__(self, point: Floats) -> float:
         images = tampered(self._attack.replaced(self.made(point)), self._views.images)
         scores = self._detector.scores_near(tensor_of(images), self._views.found).numpy()
-        return float(scores.max() + MIDDLE_WEIGHT * scores.mean())
+        return share_found(scores) + MIDDLE_WEIGHT * float(scores.mean())
 
 
 def tampered(attack: Part, images: Image) -> Image:

@@ -86,6 +86,26 @@ def test_who_may_not_ask_or_has_nothing_to_turn_makes_nothing(bench):
     assert row["oblivious"]["value"] == 1.0  # nothing is to be seen
 
 
+def test_a_search_counts_the_views_in_which_the_sign_is_still_found(bench):
+    """One that cannot be won does not drown what was won elsewhere."""
+    scores = onframes._Scores(bench, bench.detector)
+    scores._views = dataclasses.replace(scores._views, images=scores._views.images.copy())
+    scores._views.images[0] = 255
+    scores._attack = Part("lens_blob", {"diameter_mm": 1})
+    one = scores(np.array([0.0, 0.0, 0.0]))
+    scores._views.images[1] = 20
+    assert one == pytest.approx(1.0 + 0.2 * 0.9, abs=0.05)
+    assert scores(np.array([0.0, 0.0, 0.0])) == pytest.approx(0.5 + 0.2 * 0.54, abs=0.05)
+
+
+def test_who_searches_in_vain_shows_what_the_search_began_with(bench, monkeypatch):
+    monkeypatch.setattr(onframes._Scores, "__call__", lambda self, point: float(point[0] != 0.5))
+    made, _ = bench.attempts("vain", None)
+    low, high = onframes.box_of(BLOB.build("attacks"))
+    own = onframes._Scores(bench, bench.detector).start
+    assert made["adaptive"]["parameters"] == pytest.approx(tuple(low + own * (high - low)))
+
+
 def test_parameters_beyond_the_budget_are_followed_as_far_as_it_goes(bench):
     scores = onframes._Scores(bench, bench.detector)
     own = (12 - 0.4) / 59.6
