@@ -23,8 +23,10 @@ from simattack import config, statistics
 from simattack.patchfile import load_patch
 
 METHODS = ("square", "cma", "nes", "de")
-VIEWS_A_LOOK = 16
-"""``PatchPlan.query_views``: queries of each look."""
+VIEWS_A_LOOK = 5
+"""Queries of each look: 16 leave too few looks of 10,000 queries."""
+CELLS = 13
+"""Of the picture: more are too many to search."""
 
 
 def main() -> int:
@@ -47,6 +49,8 @@ def main() -> int:
         "commit": git("rev-parse", "HEAD"),
         "scenario": scenario.name,
         "labels": flags.labels,
+        "cells": flags.cells,
+        "views_a_look": flags.look,
         "drives": flags.drives,
         "found": told,
     }
@@ -60,12 +64,12 @@ def made(flags: argparse.Namespace, method: str, seed: int, name: str) -> Path:
     """The stickers of a method."""
     path: Path = flags.work / "patches" / f"{name}.png"
     if not path.with_suffix(".json").is_file():
-        looks = flags.queries // VIEWS_A_LOOK
-        size = [] if flags.cells is None else ["--cells", str(flags.cells)]
+        looks = flags.queries // flags.look
         call(
             "optimize", flags.scenario, "--name", name, "--out", str(path.parent),
             "--method", method, "--iterations", str(looks), "--labels", flags.labels,
-            "--seed", str(seed), "--views", str(flags.views), "--gap-views", "0", *size,
+            "--seed", str(seed), "--views", str(flags.views), "--gap-views", "0",
+            "--cells", str(flags.cells), "--query-views", str(flags.look),
         )  # fmt: skip
     return path
 
@@ -114,7 +118,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="of the search")
     parser.add_argument("--queries", type=int, default=10_000, help="images the detector is shown")
     parser.add_argument("--labels", choices=("scores", "hard"), default="scores")
-    parser.add_argument("--cells", type=int, help="of the picture; by default the attack's")
+    parser.add_argument("--cells", type=int, default=CELLS, help="of the picture")
+    parser.add_argument("--look", type=int, default=VIEWS_A_LOOK, help="views of each look")
     parser.add_argument("--views", type=int, default=96, help="standpoints of the twin")
     parser.add_argument("--drives", type=int, default=10, help="seeds of the scenario")
     parser.add_argument("--workers", type=int, default=1)

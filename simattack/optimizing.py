@@ -32,6 +32,7 @@ def optimize(
     method: str | None = None,
     iterations: int | None = None,
     labels: str | None = None,
+    query_views: int | None = None,
     seek: Literal["every", "most"] | None = None,
     cells: int | None = None,
     size_m: tuple[float, ...] | None = None,
@@ -75,6 +76,8 @@ def optimize(
         method: How, such as adam, pgd, lbfgs, cma, nes, square; see `simattack list optimize`.
         iterations: Steps of the optimiser, or looks of one without gradients.
         labels: What a method without gradients is told: scores, or hard labels only.
+        query_views: Views in each look of a method without gradients; each is one query of the
+            detector. Fewer make more looks of the same number of queries.
         seek: Whether it has to work in every view, or, against a detector that will not be fooled
             from everywhere, in most of them.
         cells: Of the picture, along its longer side; fewer make a smaller search.
@@ -125,6 +128,7 @@ def optimize(
         "method": method,
         "iterations": iterations,
         "labels": labels,
+        "query_views": query_views,
         "seek": seek,
         "cells": cells,
         "size_m": None if size_m is None else _pair("--size-m", size_m),

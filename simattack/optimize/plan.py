@@ -96,11 +96,10 @@ class PatchPlan:
         for name, value in self._usual().items():
             if getattr(self, name) is _OF_ATTACK:
                 object.__setattr__(self, name, value)
-        if self.views < 8 or self.iterations < 1 or self.cells < 2 or self.batch < 1:
-            raise ValueError(
-                "views must be at least 8, iterations and batch at least 1, cells at least 2; got "
-                f"{self.views}, {self.iterations}, {self.batch}, {self.cells}"
-            )
+        least = {"views": 8, "iterations": 1, "batch": 1, "cells": 2, "query_views": 1}
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise ValueError(f"{name} must be at least {low}, got {getattr(self, name)}")
         if self.pieces < 1 or self.gap_m < 0:
             raise ValueError(
                 f"pieces must be at least 1 and gap_m not negative: {self.pieces}, {self.gap_m}"

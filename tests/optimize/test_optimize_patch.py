@@ -324,6 +324,13 @@ def test_an_unknown_method_or_option_is_told_before_anything_is_measured():
         dataclasses.replace(PLAN, method="pgd", options=(("pace", 2),))
 
 
+@pytest.mark.parametrize(("name", "least"), [("views", 8), ("query_views", 1), ("cells", 2)])
+def test_too_few_of_something_are_told_by_name(name, least):
+    told = f"{name} must be at least {least}, got {least - 1}"
+    with pytest.raises(ValueError, match=told):
+        dataclasses.replace(PLAN, **{name: least - 1})
+
+
 @pytest.mark.parametrize("wrong", [{"gap_m": 0.24}, {"pieces": 0}, {"gap_m": -0.1}])
 def test_a_set_that_does_not_fit_is_refused(wrong):
     with pytest.raises(ValueError, match=r"do not fit in 0.468 x 0.468 m|pieces must be"):
