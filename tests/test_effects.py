@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[1] / "docs" / "effects.py"
+from tests.docscripts import script
 
 
 @pytest.fixture(scope="module")
 def effects():
-    spec = importlib.util.spec_from_file_location("effects", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("effects")
 
 
 def gap(low, value, high, n=5):

@@ -1,4 +1,3 @@
-import importlib.util
 import json
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from PIL import Image as Pictures
 from simattack.errors import PatchError
 from simattack.patchfile import Patch, PatchCard, find_patch, load_patch, save_patch
 from simattack.resources import shipped
+from tests.docscripts import script
 
 IMAGE = np.arange(6 * 12 * 3, dtype=np.uint8).reshape(6, 12, 3)
 CARD = PatchCard(width_m=0.4, height_m=0.2, seed=3, sites=("a", "b"), eot={"noise": 0.01})
@@ -100,10 +100,7 @@ def test_a_shipped_patch_is_small_belongs_to_its_card_and_stands_on_the_page(nam
 
 
 def test_the_page_of_patches_is_what_cards_and_rows_say():
-    script = Path(__file__).resolve().parents[1] / "docs" / "patches.py"
-    spec = importlib.util.spec_from_file_location("patches", script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = script("patches")
     made = [load_patch(path) for path in sorted(module.PATCHES.glob("*.png"))]
     assert module.page(made) == module.PAGE.read_text(encoding="utf-8"), (
         "run python docs/patches.py"

@@ -203,10 +203,10 @@ class Hiding:
         chosen = [int(rng.choice(part)) for part in strata if len(part)]
         rest = min(self.batch, len(self.twin)) - len(chosen)
         if rest > 0:
-            # By the square of the last loss; what was never seen counts as fully visible.
-            weight = np.where(np.isfinite(self.memory), self.memory, 1.0) ** 2 + 1e-6
-            if self.seek == "most":
-                weight = np.ones(len(weight))
+            weight = np.ones(len(self.twin))
+            if self.seek == "every":
+                # By the square of the last loss; what was never seen counts as fully visible.
+                weight = np.where(np.isfinite(self.memory), self.memory, 1.0) ** 2 + 1e-6
             weight[chosen] = 0
             chosen += [int(i) for i in rng.choice(len(weight), rest, False, weight / weight.sum())]
         return np.array(chosen, np.int64)
