@@ -24,7 +24,7 @@ _FINDERS: Mapping[str, Callable[[str], Path]] = {
     "weights": find_weights,
     "agent": Path,
 }
-"""Options that name a file -> how it is found."""
+"""Options that name a file -> how it is found, for parts that do not tell their ``files``."""
 _PACKAGES = ("carla", "numpy", "scipy", "torch", "torchvision", "ultralytics", "pymunk")
 """Whose version may change a result."""
 
@@ -74,15 +74,20 @@ def versions() -> dict[str, str]:
 
 def part_files(room: str, part: Part) -> list[Path]:
     """Files that a part reads: the patch or the weights, each with the card beside it."""
-    instance = part.build(room)
     found = []
-    for option, find in _FINDERS.items():
-        name = getattr(instance, option, None)
-        if isinstance(name, str) and name:
-            path = find(name)
-            card = path.with_suffix(".json")
-            found += [path, card] if card.is_file() else [path]
+    for path in _read_by(part.build(room)):
+        card = path.with_suffix(".json")
+        found += [path, card] if card.is_file() else [path]
     return found
+
+
+def _read_by(instance: object) -> list[Path]:
+    """What a part tells that it reads, ``files``, or else what its options name."""
+    if hasattr(instance, "files"):
+        return [Path(path) for path in instance.files]
+    inner = [path for one in getattr(instance, "parts", ()) for path in _read_by(one)]
+    named = [(find, getattr(instance, option, None)) for option, find in _FINDERS.items()]
+    return inner + [find(name) for find, name in named if isinstance(name, str) and name]
 
 
 def keep(scenarios: Iterable[Scenario], folder: Path) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,7 +63,12 @@ class Segmenter:
                 )
         number("alarm_share", self.alarm_share, 1e-6, 1.0)
         latency(self.latency_s)
-        _ = self._masks.path
+        _ = self.files
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What decides its outcome besides its options."""
+        return (self._masks.path,)
 
     @cached_property
     def _masks(self) -> PatchMasks:

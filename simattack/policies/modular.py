@@ -13,6 +13,7 @@ Every sensor may be missing; a sensor that is there is relied on.
 
 from __future__ import annotations
 
+import pathlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -167,8 +168,12 @@ class Modular:
                     f"got {getattr(self, hits)}"
                 )
 
-        if self.signal_weights:
-            Signals(self.signal_weights)  # says what is wrong with them before anything starts
+        _ = self.files  # says what is wrong with them before anything starts
+
+    @property
+    def files(self) -> tuple[pathlib.Path, ...]:
+        """What decides its outcome besides its options."""
+        return (Signals(self.signal_weights).path,) if self.signal_weights else ()
 
     def begin(self, car: CarInfo, route: Route, rng: np.random.Generator) -> Driver:
         return ModularDriver(self, car, route)
