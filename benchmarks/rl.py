@@ -8,8 +8,9 @@ each other contender, seed by seed, with 90 % bootstrap intervals. ``--train 0 1
 - ``idle``: the attack is never on;
 - ``random``: uniform actions;
 - ``early``: all the energy at once from the start, in the best direction;
-- ``timed``: the same from the best moment on. Moment and direction (one parameter at one end of its
-  box) are found on training seeds, of which none is evaluated.
+- ``timed``: from the best moment on, with the best share of full power, which then lasts longer.
+  Moment, share and direction (one parameter towards one end of its box) are found on training
+  seeds, of which none is evaluated.
 
 The whole of it for one scenario, hours on a laptop: ``make rl``.
 """
@@ -17,6 +18,7 @@ The whole of it for one scenario, hours on a laptop: ``make rl``.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics as plain
 import subprocess
@@ -94,30 +96,31 @@ def trained(path: Path) -> Begin:
     return begin
 
 
-def directions(levers: Levers) -> list[Floats]:
-    """Full power along one parameter, the others idle."""
+def directions(levers: Levers, share: float) -> list[Floats]:
+    """A share of the way to full power along one parameter, the others idle."""
     found = []
     for k in range(len(levers)):
         for end in (levers.high, levers.low):
             parameters = levers.idle.copy()
             parameters[k] = end[k]
             if levers.power(parameters) > 0.99:
+                parameters[k] = levers.idle[k] + share * (end[k] - levers.idle[k])
                 found.append(levers.action(parameters))
     return found
 
 
 def tune(
-    env: AttackEnv, starts_s: Sequence[float], seeds: Sequence[int]
-) -> dict[float, tuple[float, Floats]]:
-    """By moment: the mean harm of the best direction, and that direction."""
-    best: dict[float, tuple[float, Floats]] = {}
-    for start_s in starts_s:
-        for direction in directions(env.levers):
-            begin = timed(env.levers, env.terms, start_s, direction)
+    env: AttackEnv, starts_s: Sequence[float], shares: Sequence[float], seeds: Sequence[int]
+) -> dict[tuple[float, float], tuple[float, Floats]]:
+    """By moment and share of power: the mean harm of the best direction, and that direction."""
+    best: dict[tuple[float, float], tuple[float, Floats]] = {}
+    for when in itertools.product(starts_s, shares):
+        for direction in directions(env.levers, when[1]):
+            begin = timed(env.levers, env.terms, when[0], direction)
             found = plain.mean(drive(env, begin, seed).harm for seed in seeds)
-            tell(f"timed from {start_s:g} s, {direction.round(2).tolist()}: harm {found:.3f}")
-            if start_s not in best or found > best[start_s][0]:
-                best[start_s] = (found, direction)
+            tell(f"timed from {when[0]:g} s, {direction.round(2).tolist()}: harm {found:.3f}")
+            if when not in best or found > best[when][0]:
+                best[when] = (found, direction)
     return best
 
 
@@ -146,10 +149,12 @@ def compare(env: AttackEnv, weights: Sequence[Path], flags: argparse.Namespace) 
     contenders = {"idle": idle(env.levers), "random": at_random(env.levers)}
     if flags.tuning:
         tuning = range(TUNING_SEEDS, TUNING_SEEDS + flags.tuning)
-        best = tune(env, [0.0, *flags.starts], tuning)
-        when = max(best, key=lambda start_s: best[start_s][0])
-        contenders["early"] = timed(env.levers, env.terms, 0.0, best[0.0][1])
-        contenders[f"timed {when:g} s"] = timed(env.levers, env.terms, when, best[when][1])
+        best = tune(env, [0.0, *flags.starts], [1.0, *flags.shares], tuning)
+        when = max(best, key=lambda tried: best[tried][0])
+        contenders["early"] = timed(env.levers, env.terms, 0.0, best[0.0, 1.0][1])
+        contenders[f"timed {when[0]:g} s {when[1]:g}"] = timed(
+            env.levers, env.terms, when[0], best[when][1]
+        )
     contenders |= {path.stem: trained(path) for path in weights}
     found: dict[str, list[Drive]] = {}
     for name, begin in contenders.items():
@@ -221,6 +226,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=50, help="0 to this are evaluated")
     parser.add_argument("--tuning", type=int, default=5, help="seeds to tune baselines on; 0: none")
     parser.add_argument("--starts", nargs="*", type=float, default=[2.0, 4.0, 6.0, 8.0, 12.0])
+    parser.add_argument("--shares", nargs="*", type=float, default=[0.6, 0.3], help="of full power")
     parser.add_argument("--algo", default="sac")
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=1)
