@@ -291,7 +291,7 @@ def fit(
     trainer.validate = lambda: ({}, 0.0)
     trainer.final_eval = lambda: None
     try:
-        with _fast_cpu(engine):
+        with _fast_cpu(engine), _no_bars():
             trainer.train()
     finally:
         torch.set_num_threads(threads)
@@ -340,3 +340,17 @@ def _fast_cpu(engine: Any) -> Iterator[None]:
         yield
     finally:
         engine.autocast = before
+
+
+@contextlib.contextmanager
+def _no_bars() -> Iterator[None]:
+    """Without ultralytics' bar over pictures it caches, which heeds no switch of its own."""
+    import ultralytics.data.base
+
+    caching: Any = ultralytics.data.base
+    before = caching.TQDM
+    caching.TQDM = lambda *a, **k: before(*a, **{**k, "disable": True})
+    try:
+        yield
+    finally:
+        caching.TQDM = before

@@ -53,13 +53,14 @@ def recipe(lesson):
     [Distilled(), Adversarial(batch=2, stickers=1, cells=16, views=16)],
     ids=["distilled", "adversarial"],
 )
-def test_a_training_that_broke_off_ends_as_one_that_did_not(crops, twin, tmp_path, lesson):
+def test_a_training_that_broke_off_ends_as_one_that_did_not(crops, twin, tmp_path, capfd, lesson):
     def begin():
         return lesson.begin(twin, 0)
 
     seen = []
     whole = fit(crops, tmp_path / "whole", recipe(lesson), lambda *told: seen.append(told), begin)
     assert [done for done, _, _ in seen] == [1, 2, 3, 4] and seen[0][1] == 4
+    assert "Caching" not in "".join(capfd.readouterr())  # only on_batch tells of it
     start = begin().weights
     assert any(not torch.equal(whole[name], start[name]) for name in start)
 
