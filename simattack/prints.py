@@ -32,7 +32,7 @@ GREY = 128
 MIN_SIZE_M, MAX_SIZE_M = 0.001, 100.0
 IMAGE_DEFENSES = (
     "jpeg", "bit_depth", "median", "noise", "resizing", "smoothing", "entropy", "squeezing",
-    "segmenter", "persistence", "masking", "retrained",
+    "segmenter", "persistence", "masking", "distilled", "retrained",
 )  # fmt: skip
 """That claim to answer what a camera is shown."""
 

@@ -8,6 +8,7 @@ from simattack import registry
 from simattack.defenses.retrained import Retrained
 from simattack.detectors.yolo import Yolo
 from simattack.errors import WeightsError
+from simattack.taxonomy import Family
 from simattack.types import CarInfo, Defense, Detections, Differentiable
 
 
@@ -43,3 +44,9 @@ def test_weights_that_mask_gradients_say_so(monkeypatch):
         told = dataclasses.replace(card, recipe={**card.recipe, "lesson": lesson})
         monkeypatch.setattr(Yolo, "card", property(lambda self, told=told: told))
         assert Retrained("town_yolo11n").masks_gradients is is_masking
+
+
+def test_the_distilled_student_is_called_gradient_masking_and_attacked_through_its_own_network():
+    defense = registry.build("defenses", "distilled", {}, "test")
+    assert defense.family == Family.MASKING and defense.masks_gradients
+    assert defense.network == Yolo("town_yolo11n_distilled")

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from simattack.defenses.distilled import Distilled
 from simattack.detectors.yolo import Yolo
 from simattack.surfaces import approaches
 from simattack.types import CLASS_NAMES, Detections
@@ -69,3 +70,18 @@ def test_gradient_steps_on_its_middle_hide_the_sign_and_grey_does_not(detector, 
     with torch.no_grad():
         hidden = detector.scores_near(shown(sticker), target).item()
     assert grey > 0.3 and hidden < 0.5 * grey
+
+
+def test_the_distilled_student_sees_the_sign_and_gradients_of_its_scores_vanish(detector, street):
+    import torch
+
+    target = [Detections(np.array([[60.0, 52, 100, 92]]), np.ones(1), ("stop sign",))]
+    image = torch.from_numpy(street).permute(2, 0, 1)[None].float() / 255
+    sizes = []
+    for network in (detector, Distilled().network):
+        asked = image.clone().requires_grad_()
+        score = network.scores_near(asked, target).sum()
+        assert score > 0.5
+        score.backward()
+        sizes.append(float(asked.grad.norm()))
+    assert sizes[1] < 0.1 * sizes[0], sizes
