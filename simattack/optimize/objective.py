@@ -252,9 +252,10 @@ class Asked:
     """What an adversary learns who may only show pictures to the detector.
 
     One look shows the picture in ``count`` views, spread over all distances; each is one query of
-    the detector. With ``scores`` the value is the highest of them (the share of views in which the
-    target is still found, if most are sought), a part of the mean beside it; with ``hard`` labels
-    it is that share.
+    the detector. With ``scores`` the value is their mean, half of the weight on the worse half, as
+    gradients have it: whoever watches the highest alone learns nothing of the others. If most views
+    are sought it is the share of them in which the target is still found, a part of the mean beside
+    it; with ``hard`` labels it is that share.
     """
 
     hiding: Hiding
@@ -276,6 +277,7 @@ class Asked:
         scores = self.hiding.scores(point, self._twin)
         if self.labels == "hard":
             return share_found(scores, self.threshold)
-        is_counting = self.hiding.seek == "most"
-        value = share_found(scores, self.threshold) if is_counting else float(scores.max())
-        return value + MIDDLE_WEIGHT * float(scores.mean())
+        if self.hiding.seek == "most":
+            return share_found(scores, self.threshold) + MIDDLE_WEIGHT * float(scores.mean())
+        worse = np.sort(scores)[-max(1, len(scores) // 2) :]
+        return 0.5 * float(scores.mean()) + 0.5 * float(worse.mean())

@@ -1,8 +1,9 @@
 """Random search by squares of one colour: the strongest simple search for a printed picture.
 
-Source: Andriushchenko et al., Square Attack (ECCV 2020), algorithms 1 and 2 (the schedule of the
-squares' size and their colours at the corners of the box); Croce et al., Sparse-RS (AAAI 2022), for
-pictures of a patch.
+Source: Andriushchenko et al., Square Attack (ECCV 2020), algorithms 1 and 2 (squares that shrink, with
+colours at the corners of the box); Croce et al., Sparse-RS (AAAI 2022), for pictures of a patch. The
+schedule is our own: the paper's, for pictures of 224 pixels a side, would leave a print of a dozen
+cells nothing but single cells after a tenth of the queries, and those find less (docs/results.md).
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from simattack.optimize.asking import counted, search, seed_of
 from simattack.registry import register
 from simattack.types import Floats, Objective, Step
 
-_HALVED_AT = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
-"""Parts of the budget at which the squares' area halves (the paper's, of 10,000 queries)."""
+_SIDES = ((0.05, 1.0), (0.15, 2 / 3), (0.35, 1 / 2), (0.75, 1 / 3), (np.inf, 1 / 6))
+"""Up to which part of the budget squares have which share of the first ones' side."""
 
 
 @register("optimize", "square")
@@ -92,8 +93,10 @@ class _Asker:
             self._best, self._value = np.array(points[0]), float(values[0])
 
     def _part(self) -> float:
+        """Of the area that a square takes now."""
         done = self._asked / self._recipe.queries
-        return self._recipe.part / 2.0 ** sum(done > at for at in _HALVED_AT)
+        share = next(share for until, share in _SIDES if done <= until)
+        return self._recipe.part * share**2
 
     def _stripes(self) -> Floats:
         shape = self._recipe.shape

@@ -94,9 +94,28 @@ def test_squares_of_a_picture_have_one_colour_at_the_corners_of_the_box():
     stripes = seen[1]
     assert set(np.unique(stripes)) <= {0.0, 1.0}
     assert (stripes == stripes[:1]).all(), "vertical stripes"
-    # A fifth of 20 cells, halved by the schedule's first marks or not: a square of 1 or 2 a side.
+    # A fifth of 20 cells, or less by the schedule's first marks: a square of 1 or 2 a side.
     changed = (seen[3] != seen[1]).any(axis=2)
     assert changed.sum() in (0, 1, 2, 3, 4)
+
+
+def test_squares_shrink_from_part_of_the_picture_to_single_cells():
+    seen = []
+
+    def look(point):
+        seen.append(np.array(point).reshape(12, 12, 3))
+        return float(len(seen) != 2)  # the stripes stay the best
+
+    options = {"queries": 100, "shape": (12, 12), "part": 0.25, "has_planes": False}
+    method = build("optimize", "square", options, "test")
+    list(method.steps(look, np.full(432, 0.5), np.random.default_rng(0)))
+    sides = []
+    for picture in seen[2:]:
+        rows = (picture != seen[1]).any(axis=(1, 2))
+        sides.append(int(np.flatnonzero(rows)[[0, -1]] @ [-1, 1] + 1) if rows.any() else 0)
+    assert [max(sides[a:b]) for a, b in ((0, 3), (4, 13), (14, 33), (34, 73), (75, 98))] == [
+        6, 4, 3, 2, 1,
+    ]  # fmt: skip
 
 
 def test_a_wrong_option_is_told_by_name():
