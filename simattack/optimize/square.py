@@ -1,9 +1,9 @@
 """Random search by squares of one colour: the strongest simple search for a printed picture.
 
-Source: Andriushchenko et al., Square Attack (ECCV 2020), algorithms 1 and 2 (squares that shrink, with
-colours at the corners of the box); Croce et al., Sparse-RS (AAAI 2022), for pictures of a patch. The
-schedule is our own: the paper's, for pictures of 224 pixels a side, would leave a print of a dozen
-cells nothing but single cells after a tenth of the queries, and those find less (docs/results.md).
+Source: Andriushchenko et al., Square Attack (ECCV 2020), algorithms 1 and 2 (squares that shrink,
+with colours at the corners of the box); Croce et al., Sparse-RS (AAAI 2022), for pictures of a
+patch. The schedule is our own: the paper's, for pictures of 224 pixels a side, would leave a print
+of a dozen cells nothing but single cells after a tenth of the queries, and those find less.
 """
 
 from __future__ import annotations
