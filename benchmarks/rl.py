@@ -3,7 +3,8 @@
 ``python benchmarks/rl.py curve --weights adversaries/curve_0.safetensors`` drives every evaluation
 seed with each contender in ``simattack/Attack-v0``, all under the same terms, and prints the harm
 (``optimize.drives.harm``), how often the drive was unsafe, and what the trained ones did beyond
-each other contender, seed by seed, with 90 % bootstrap intervals. ``--train 0 1 2`` trains first.
+each other contender, seed by seed, with 90 % bootstrap intervals: of these trainings, and with the
+trainings drawn anew, too. ``--train 0 1 2`` trains first.
 
 - ``idle``: the attack is never on;
 - ``random``: uniform actions;
@@ -23,11 +24,12 @@ import json
 import statistics as plain
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from acceptance.record import git
 
 from simattack import actor, statistics
 from simattack.adversary import Levers, Terms
@@ -160,18 +162,45 @@ def compare(env: AttackEnv, weights: Sequence[Path], flags: argparse.Namespace) 
     for name, begin in contenders.items():
         found[name] = [drive(env, begin, seed) for seed in seeds]
         tell(f"{name}: harm {plain.mean(one.harm for one in found[name]):.3f}")
-    report(found, [path.stem for path in weights], env)
+    beyond = differences(found, [path.stem for path in weights])
+    report(found, beyond, env)
     if flags.out is not None:
-        told = {
+        record = {
+            "command": "python benchmarks/rl.py " + " ".join(sys.argv[1:]),
+            "commit": git("rev-parse", "HEAD"),
             "scenario": env.scenario.name,
             "terms": asdict(env.terms),
+            "beyond": {
+                name: {"these": asdict(these), "any": asdict(any_of_them)}
+                for name, (these, any_of_them) in beyond.items()
+            },
             "drives": {name: [asdict(one) for one in drives] for name, drives in found.items()},
         }
-        flags.out.write_text(json.dumps(told, indent=1) + "\n")
+        flags.out.parent.mkdir(parents=True, exist_ok=True)
+        flags.out.write_text(json.dumps(record, indent=1) + "\n")
     return 0
 
 
-def report(found: dict[str, list[Drive]], learned: Sequence[str], env: AttackEnv) -> None:
+Differences = dict[str, tuple[statistics.Interval, statistics.Interval]]
+
+
+def differences(found: Mapping[str, Sequence[Drive]], learned: Sequence[str]) -> Differences:
+    """By other contender: the trained ones' harm beyond its own.
+
+    First of these trainings, evaluation seeds drawn anew; then with trainings drawn anew as well.
+    """
+    beyond: Differences = {}
+    for name in [name for name in found if name not in learned and learned]:
+        table = [
+            [mine.harm - theirs.harm for mine, theirs in zip(found[one], found[name], strict=True)]
+            for one in learned
+        ]
+        these = statistics.mean(np.mean(table, axis=0).tolist(), LEVEL)
+        beyond[name] = these, statistics.crossed_mean(table, LEVEL)
+    return beyond
+
+
+def report(found: Mapping[str, Sequence[Drive]], beyond: Differences, env: AttackEnv) -> None:
     """One table of all, and one of paired differences."""
     write(f"scenario {env.scenario.name}, {env.terms}\n")
     write(f"{'':16s}{'harm':>8s}  {'90 %':18s}{'unsafe':>8s}\n")
@@ -179,14 +208,10 @@ def report(found: dict[str, list[Drive]], learned: Sequence[str], env: AttackEnv
         interval = statistics.mean([one.harm for one in drives], LEVEL)
         share = sum(one.is_unsafe for one in drives)
         write(f"{name:16s}{told(interval)}{share:>5d} of {len(drives)}\n")
-    if not learned:
-        return
-    ours = np.mean([[one.harm for one in found[name]] for name in learned], axis=0).tolist()
-    write(f"\nharm of the trained (mean of {len(learned)}) beyond that of\n")
-    for name, drives in found.items():
-        if name not in learned:
-            theirs = [one.harm for one in drives]
-            write(f"{name:16s}{told(statistics.paired_mean(ours, theirs, LEVEL))}\n")
+    if beyond:
+        write(f"\n{'harm of the trained beyond that of':34s}{'trainings drawn anew, too':>26s}\n")
+    for name, (these, any_of_them) in beyond.items():
+        write(f"{name:16s}{told(these)}{told(any_of_them)}\n")
 
 
 def told(interval: statistics.Interval) -> str:
