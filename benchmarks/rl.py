@@ -35,6 +35,8 @@ from simattack import actor, statistics
 from simattack.adversary import Levers, Terms
 from simattack.attack_env import AttackEnv
 from simattack.errors import SimattackError
+from simattack.resources import sha256
+from simattack.results import Appender, digest
 from simattack.types import Floats
 
 LEVEL = 0.9
@@ -62,6 +64,27 @@ def drive(env: AttackEnv, begin: Begin, seed: int) -> Drive:
         seen, _, is_done, is_late, info = env.step(act(seen))
         is_over = is_done or is_late
     return Drive(info["harm"], bool(info["metrics"].get(env.scenario.unsafe)))
+
+
+class Book:
+    """Drives made before, line by line, so that an interrupted evaluation goes on."""
+
+    def __init__(self, env: AttackEnv, path: Path) -> None:
+        self._env, self._path = env, path
+        self._terms = [env.scenario.content(), asdict(env.terms)]
+        text = path.read_text() if path.is_file() else ""
+        rows = [json.loads(line) for line in text.split("\n")[:-1]]
+        self._known = {row["key"]: Drive(row["harm"], row["is_unsafe"]) for row in rows}
+
+    def drive(self, who: object, begin: Begin, seed: int) -> Drive:
+        """A contender's drive; ``who`` says, in plain values, what it does."""
+        key = digest([self._terms, who, seed])
+        if key not in self._known:
+            self._known[key] = found = drive(self._env, begin, seed)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with Appender(self._path) as file:
+                file.append(json.dumps({"key": key, **asdict(found)}))
+        return self._known[key]
 
 
 def idle(levers: Levers) -> Begin:
@@ -112,14 +135,19 @@ def directions(levers: Levers, share: float) -> list[Floats]:
 
 
 def tune(
-    env: AttackEnv, starts_s: Sequence[float], shares: Sequence[float], seeds: Sequence[int]
+    env: AttackEnv,
+    book: Book,
+    starts_s: Sequence[float],
+    shares: Sequence[float],
+    seeds: Sequence[int],
 ) -> dict[tuple[float, float], tuple[float, Floats]]:
     """By moment and share of power: the mean harm of the best direction, and that direction."""
     best: dict[tuple[float, float], tuple[float, Floats]] = {}
     for when in itertools.product(starts_s, shares):
         for direction in directions(env.levers, when[1]):
             begin = timed(env.levers, env.terms, when[0], direction)
-            found = plain.mean(drive(env, begin, seed).harm for seed in seeds)
+            who = [when[0], direction.tolist()]
+            found = plain.mean(book.drive(who, begin, seed).harm for seed in seeds)
             tell(f"timed from {when[0]:g} s, {direction.round(2).tolist()}: harm {found:.3f}")
             if when not in best or found > best[when][0]:
                 best[when] = (found, direction)
@@ -148,19 +176,26 @@ def main() -> int:
 
 def compare(env: AttackEnv, weights: Sequence[Path], flags: argparse.Namespace) -> int:
     seeds = range(flags.seeds)
-    contenders = {"idle": idle(env.levers), "random": at_random(env.levers)}
+    book = Book(env, flags.folder / f"{env.scenario.name}.drives.jsonl")
+    contenders: dict[str, tuple[object, Begin]] = {
+        "idle": ("idle", idle(env.levers)),
+        "random": ("random", at_random(env.levers)),
+    }
     if flags.tuning:
         tuning = range(TUNING_SEEDS, TUNING_SEEDS + flags.tuning)
-        best = tune(env, [0.0, *flags.starts], [1.0, *flags.shares], tuning)
+        best = tune(env, book, [0.0, *flags.starts], [1.0, *flags.shares], tuning)
         when = max(best, key=lambda tried: best[tried][0])
-        contenders["early"] = timed(env.levers, env.terms, 0.0, best[0.0, 1.0][1])
-        contenders[f"timed {when[0]:g} s {when[1]:g}"] = timed(
-            env.levers, env.terms, when[0], best[when][1]
-        )
-    contenders |= {path.stem: trained(path) for path in weights}
+        for name, (start_s, share) in {
+            "early": (0.0, 1.0),
+            f"timed {when[0]:g} s {when[1]:g}": when,
+        }.items():
+            action = best[start_s, share][1]
+            begin = timed(env.levers, env.terms, start_s, action)
+            contenders[name] = ([start_s, action.tolist()], begin)
+    contenders |= {path.stem: (sha256(path), trained(path)) for path in weights}
     found: dict[str, list[Drive]] = {}
-    for name, begin in contenders.items():
-        found[name] = [drive(env, begin, seed) for seed in seeds]
+    for name, (who, begin) in contenders.items():
+        found[name] = [book.drive(who, begin, seed) for seed in seeds]
         tell(f"{name}: harm {plain.mean(one.harm for one in found[name]):.3f}")
     beyond = differences(found, [path.stem for path in weights])
     report(found, beyond, env)
