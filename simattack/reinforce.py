@@ -36,6 +36,9 @@ WIDTH = 64
 _PUSH_STEPS = 40
 """For so long PPO tries one function of what it sees (gSDE): a car moves little by pushes that
 change their mind every half second."""
+_DRIFT_SIZE, _DRIFT_RETURN = 0.4, 0.3
+"""Of SAC's noise, in actions of -1..1: each choice's own push, and the part of the noise that the
+next choice forgets."""
 _TRAINING_SEEDS = 1_000_000
 """Training draws its first episodes from here on, far from any scenario's own seeds."""
 _CHECKPOINT = "checkpoint.pt"
@@ -175,6 +178,7 @@ def build(plan: Plan, envs: Any) -> Any:
             "batch_size": 128,
             # A drive's harm is about one, an interval's a hundredth: chance must not pay more.
             "ent_coef": "auto_0.01",
+            "action_noise": _drifting(envs.action_space.shape[0]),
         }
     else:
         own = {
@@ -188,6 +192,18 @@ def build(plan: Plan, envs: Any) -> Any:
         net["log_std_init"] = -1.0
     _, _, policy = ALGORITHMS[plan.algorithm]
     return library(plan.algorithm)(policy, envs, policy_kwargs=net, **shared, **own)
+
+
+def _drifting(count: int) -> Any:
+    """Noise that stays on one side for some choices (an Ornstein-Uhlenbeck process).
+
+    What leads a car astray takes seconds. Choices that vary each on its own cancel out, and
+    trainings end at what works at once.
+    """
+    from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
+
+    size = np.full(count, _DRIFT_SIZE)
+    return OrnsteinUhlenbeckActionNoise(np.zeros(count), size, theta=_DRIFT_RETURN, dt=1.0)
 
 
 def keep(model: Any, plan: Plan, folder: Path, path: Path, card: actor.Card) -> None:

@@ -119,3 +119,20 @@ def test_a_training_with_two_servers_is_a_command_and_its_adversary_is_a_part(tm
     assert "adversary: x.safetensors" in done.stdout
     learned = Part("learned", {"weights": str(tmp_path / "x.safetensors")}).build("attacks")
     assert (learned.attack.kind, learned.attack.profile) == ("gnss_spoofing", "jump")
+
+
+@pytest.mark.journey
+@pytest.mark.filterwarnings("ignore")  # of the trainer's own
+def test_sac_tries_pushes_that_last_and_learns_the_same_from_the_same_seed(tmp_path, one_thread):
+    pytest.importorskip("stable_baselines3")
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    run = plan("sac", steps=200, rollout=64)
+    paths = [reinforce.train(Corner, run, tmp_path / k, "x", {}, CARD) for k in "ab"]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    noise = reinforce.build(run, DummyVecEnv([Corner])).action_noise
+    pushes = np.array([noise() for _ in range(20_000)])
+    assert pushes.shape == (20_000, 2) and abs(pushes.mean()) < 0.1
+    assert pushes.std() == pytest.approx(0.56, abs=0.05)
+    before, after = pushes[:-1, 0], pushes[1:, 0]
+    assert np.corrcoef(before, after)[0, 1] == pytest.approx(0.7, abs=0.03)
