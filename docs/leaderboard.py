@@ -2,7 +2,8 @@
 
 ``python docs/leaderboard.py`` reads the folders in ``FOLDERS`` and writes ``docs/leaderboard.md``,
 all cells and all drives, and the short table in the README between its two marks: the defenses
-against the first attack of the first folder's comparison. Whatever is missing is told as missing.
+against the first attack of the first folder's comparison, and on the road by the first folder that
+drove them. Whatever is missing is told as missing.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ _UNSAFE = ("stop_sign_violation", "lane_departure", "collision")
 _ROAD = (*_UNSAFE, "leaderboard_2_1_score", "min_ttc_capped_s", "duration_s")
 
 Row = Mapping[str, Any]
+Line = Mapping[str, str]
 
 
 def measured(folder: Path) -> list[Row]:
@@ -66,8 +68,8 @@ def page(folders: Iterable[Path]) -> str:
     return "\n".join(parts)
 
 
-def short(rows: Sequence[Row], lines: Sequence[Mapping[str, str]], scenario: str) -> str:
-    """The README's table: defenses against one scenario's attack."""
+def short(rows: Sequence[Row], roads: Sequence[Sequence[Line]], scenario: str) -> str:
+    """The README's table: defenses against one scenario's attack; ``roads`` are of the folders."""
     head = (
         "defense", "family", "hidden by the shipped attack", "by one made through the defense",
         "bare ones lost", "AP50", "unsafe drives: clean / shipped / adaptive", "declared",
@@ -77,6 +79,7 @@ def short(rows: Sequence[Row], lines: Sequence[Mapping[str, str]], scenario: str
         flagged = " (attack too weak)" if row["flags"] else ""
         latency = row["latency"] or {}
         frames = row["frames"] or {}
+        unsafe = [_unsafe(lines, scenario, row["defense"]) for lines in roads]
         body.append(
             [
                 f"`{row['defense']}`",
@@ -85,7 +88,7 @@ def short(rows: Sequence[Row], lines: Sequence[Mapping[str, str]], scenario: str
                 _percent(row["adaptive"]) + flagged,
                 _percent(row["clean_hidden"]),
                 f"{frames['ap50']:.2f}" if frames.get("ap50") is not None else "–",
-                _unsafe(lines, scenario, row["defense"]),
+                next((told for told in unsafe if told.strip("– /")), unsafe[0]),
                 f"{1000 * latency['declared_s']:.0f} ms" if latency else "–",
             ]
         )
@@ -102,7 +105,7 @@ def _percent(share: Row | None) -> str:
     return "missing" if share is None else f"{100 * share['value']:.0f} %"
 
 
-def _unsafe(lines: Sequence[Mapping[str, str]], scenario: str, defense: str) -> str:
+def _unsafe(lines: Sequence[Line], scenario: str, defense: str) -> str:
     """Shares of unsafe drives with the defense, or in the undefended arms of the same seeds."""
     mine = [line for line in lines if line["scenario"] == scenario]
     unsafe = next((one for one in _UNSAFE if any(line["metric"] == one for line in mine)), "")
@@ -157,7 +160,8 @@ def main() -> None:
     if folders:
         first = folders[0]
         scenario = comparison.read(first.name).attacks[0].name
-        text = short(measured(first), driven(first), scenario)
+        roads = [driven(folder) for folder in folders]
+        text = short(measured(first), roads, scenario)
         README.write_text(with_table(README.read_text(encoding="utf-8"), text), encoding="utf-8")
         sys.stdout.write(f"{README}\n")
 

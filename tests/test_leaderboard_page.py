@@ -49,8 +49,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-def lines(leaderboard, folder):
-    text = leaderboard.short(leaderboard.measured(folder), leaderboard.driven(folder), "stop_sign")
+def lines(leaderboard, folder, *others):
+    roads = [leaderboard.driven(folder), *others]
+    text = leaderboard.short(leaderboard.measured(folder), roads, "stop_sign")
     return {line.split("`")[1]: line for line in text.splitlines()[2:]}
 
 
@@ -62,6 +63,17 @@ def test_the_short_table_tells_each_defense_of_the_attack_and_what_is_missing(le
     assert "| 0 % / 100 % / 100 % |" in told["none"], "of the same seeds without the defense"
     assert "| 0 % (attack too weak) |" in told["weak"]
     assert "| missing |" in told["unknown"] and "| – / – / – | – |" in told["unknown"]
+
+
+def test_what_this_comparison_did_not_drive_is_told_by_another_that_did(leaderboard, folder):
+    driven = {
+        "scenario": "stop_sign", "arm": "clean+weak", "metric": "stop_sign_violation",
+        "without": "0.5", "with": "0.75",
+    }  # fmt: skip
+    told = lines(leaderboard, folder, [driven, {**driven, "arm": "clean+good"}])
+    assert "| 75 % / – / – |" in told["weak"]
+    assert "| 25 % / 0 % / 50 % |" in told["good"], "by the first that drove it"
+    assert "| – / – / – |" in told["unknown"]
 
 
 def test_the_page_has_all_cells_and_the_drives_that_safety_is_told_by(leaderboard, folder):
