@@ -197,8 +197,8 @@ def build(plan: Plan, envs: Any) -> Any:
 def _drifting(count: int) -> Any:
     """Noise that stays on one side for some choices (an Ornstein-Uhlenbeck process).
 
-    What leads a car astray takes seconds. Choices that vary each on its own cancel out, and
-    trainings end at what works at once.
+    What leads a car astray takes seconds, and choices that vary each on its own cancel out.
+    Whether it helps is not settled: docs/results.md.
     """
     from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
 
