@@ -31,9 +31,10 @@ from pathlib import Path
 import numpy as np
 from acceptance.record import git
 
-from simattack import actor, statistics
+from simattack import actor, inputs, statistics
 from simattack.adversary import Levers, Terms
 from simattack.attack_env import AttackEnv
+from simattack.compare.run import read
 from simattack.errors import SimattackError
 from simattack.resources import sha256
 from simattack.results import Appender, digest
@@ -71,10 +72,10 @@ class Book:
 
     def __init__(self, env: AttackEnv, path: Path) -> None:
         self._env, self._path = env, path
-        self._terms = [env.scenario.content(), asdict(env.terms)]
-        text = path.read_text() if path.is_file() else ""
-        rows = [json.loads(line) for line in text.split("\n")[:-1]]
-        self._known = {row["key"]: Drive(row["harm"], row["is_unsafe"]) for row in rows}
+        decided = inputs.versions(), inputs.of_scenario(env.scenario)
+        self._terms = [*decided, asdict(env.terms)]
+        rows = read(path)
+        self._known = {key: Drive(row["harm"], row["is_unsafe"]) for key, row in rows.items()}
 
     def drive(self, who: object, begin: Begin, seed: int) -> Drive:
         """A contender's drive; ``who`` says, in plain values, what it does."""
@@ -225,7 +226,9 @@ def differences(found: Mapping[str, Sequence[Drive]], learned: Sequence[str]) ->
     First of these trainings, evaluation seeds drawn anew; then with trainings drawn anew as well.
     """
     beyond: Differences = {}
-    for name in [name for name in found if name not in learned and learned]:
+    if not learned:
+        return beyond
+    for name in [name for name in found if name not in learned]:
         table = [
             [mine.harm - theirs.harm for mine, theirs in zip(found[one], found[name], strict=True)]
             for one in learned

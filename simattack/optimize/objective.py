@@ -107,9 +107,7 @@ class Hiding:
         if is_counting:
             hiding = ((each - FOUND_SCORE) / _SOFT).sigmoid().mean()
         else:
-            # Half of the weight on the worse half: one visible view is enough for the car to stop.
-            worst = each.topk(max(1, len(each) // 2)).values
-            hiding = 0.5 * each.mean() + 0.5 * worst.mean()
+            hiding = mostly_worse(each)
         unprintable = distance_to_printable(picture, self._colours)
         rough = total_variation(picture)
         total = hiding + self.printability * unprintable + self.smoothness * rough
@@ -239,6 +237,15 @@ def spread(distances_m: Floats, count: int) -> NDArray[np.int64]:
     return np.unique(order[np.linspace(0, len(order) - 1, min(count, len(order))).astype(int)])
 
 
+def mostly_worse(each: Tensor) -> Tensor:
+    """The mean of views' values (N,), half of the weight on the worse half.
+
+    One visible view is enough for the car to stop.
+    """
+    worse = each.topk(max(1, len(each) // 2)).values
+    return 0.5 * each.mean() + 0.5 * worse.mean()
+
+
 def share_found(scores: Floats, threshold: float = FOUND_SCORE) -> float:
     """Share of views (N,) in which the target counts as found."""
     return float((scores >= threshold).mean())
@@ -274,10 +281,11 @@ class Asked:
         return len(self._twin)
 
     def __call__(self, point: Floats) -> float:
+        import torch
+
         scores = self.hiding.scores(point, self._twin)
         if self.labels == "hard":
             return share_found(scores, self.threshold)
         if self.hiding.seek == "most":
             return share_found(scores, self.threshold) + MIDDLE_WEIGHT * float(scores.mean())
-        worse = np.sort(scores)[-max(1, len(scores) // 2) :]
-        return 0.5 * float(scores.mean()) + 0.5 * float(worse.mean())
+        return float(mostly_worse(torch.from_numpy(scores)))
