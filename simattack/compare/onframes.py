@@ -38,8 +38,12 @@ from simattack.standpoints import Scene, record
 from simattack.types import ActorState, Detections, Floats, Frame, Image, Pose
 
 _NOW = Frame(1, 1.0, ActorState(0, "", Pose(), (0, 0, 0), (0, 0, 0), (1, 1, 1)))
-_STEPS = (1.0, 0.5, 0.25, 0.125)
+_STEPS = (1.0, 0.5, 0.25, 0.125, 0.06, 0.03)
 """Of the way from the scenario's own parameters to others, that is gone as far as is allowed."""
+_DRAWS = 16
+_DRAWS_AT_LAST = 128
+"""The same numbers break a budget by one drive's chance and keep it by another's: so many drives
+have to bear what is tried, and what a search ends with."""
 _CLEAR = np.zeros((2, 2, 4), np.uint8)
 """A print of which nothing is printed."""
 
@@ -169,8 +173,13 @@ class OnFrames:
         }
         runs.claim(folder, json.loads(json.dumps(told, default=list)), True)
         rng = np.random.default_rng([seed, 7])
-        best = runs.drive(optimizer, objective, objective.start, rng, folder, named(report, name))
-        return objective.made(best.point)
+        try:
+            best = runs.drive(
+                optimizer, objective, objective.start, rng, folder, named(report, name)
+            )
+            return objective.made(best.point, _DRAWS_AT_LAST)
+        finally:
+            objective.end()
 
 
 class _Scores:
@@ -183,34 +192,53 @@ class _Scores:
             spread(bench.learnt.distances_m, bench.effort.query_views)
         )
         self._detector = BlackBox(behind)
+        self._begun: list[Any] = []
 
     @cached_property
     def start(self) -> Floats:
         """The scenario's own parameters where the attack tells them, else the box's middle."""
-        running = _begun(_always(self._attack).build("attacks"), 0)
-        running.end()
-        own = getattr(running, "parameters", None)
+        own = getattr(self._drives(1)[0], "parameters", None)
         if own is None:
             return np.full(len(self._low), 0.5)
         span = np.where(self._high > self._low, self._high - self._low, 1.0)
         start: Floats = ((np.asarray(own, float) - self._low) / span).clip(0, 1)
         return start
 
-    def made(self, point: Floats) -> Made:
-        """The attack with the parameters of a point, or as near to them as its budget allows."""
+    def made(self, point: Floats, draws: int = _DRAWS) -> Made:
+        """The attack with the parameters of a point, or as near to them as its budget allows.
+
+        Args:
+            point: (n,) in 0..1.
+            draws: drives whose own chance has to bear it.
+        """
         inner = {"kind": self._attack.kind, **self._attack.options}
         own = self.start
         for share in (*_STEPS, 0.0):
             near = own + share * (np.clip(point, 0, 1) - own)
             values = self._low + near * (self._high - self._low)
-            told = tuple(float(v) for v in values)
-            made = {"kind": "tuned", "attack": inner, "parameters": told}
-            try:
-                _begun(_always(self._attack.replaced(made)).build("attacks"), 0).end()
-                return made
-            except BudgetError:
-                continue
-        return made
+            if self._bears(values, draws):
+                break
+        return {"kind": "tuned", "attack": inner, "parameters": tuple(float(v) for v in values)}
+
+    def end(self) -> None:
+        """All drives that were begun to ask are over."""
+        for running in self._begun:
+            running.end()
+        self._begun.clear()
+
+    def _bears(self, values: Floats, draws: int) -> bool:
+        try:
+            for running in self._drives(draws):
+                running.set(values)
+        except BudgetError:
+            return False
+        return True
+
+    def _drives(self, count: int) -> list[Any]:
+        recipe = _always(self._attack).build("attacks")
+        for number in range(len(self._begun), count):
+            self._begun.append(_begun(recipe, number))
+        return self._begun[:count]
 
     def __call__(self, point: Floats) -> float:
         images = tampered(self._attack.replaced(self.made(point)), self._views.images)

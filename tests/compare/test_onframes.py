@@ -7,7 +7,7 @@ from simattack.compare import offline, onframes
 from simattack.compare.bench import hides
 from simattack.compare.onframes import OnFrames, Photographs, tampered
 from simattack.comparison import Effort
-from simattack.errors import ConfigError, ResultsError
+from simattack.errors import BudgetError, ConfigError, ResultsError
 from simattack.registry import build
 from simattack.scenario import Part, Scenario
 from simattack.types import Detections
@@ -116,6 +116,20 @@ def test_parameters_beyond_the_budget_are_followed_as_far_as_it_goes(bench):
     assert share == pytest.approx(0.25) or share == pytest.approx(0.125)
     assert made["parameters"][1] == pytest.approx(0.5 - 0.4 * share)
     Part("x").replaced(made).build("attacks").begin(None, np.random.default_rng(0))
+
+
+def test_what_a_search_ends_with_bears_the_chance_of_other_drives(bench):
+    mud = Part("lens_mud", {"coverage": 0.5, "count": 3, "opacity": 1.0})
+    scores = onframes._Scores(dataclasses.replace(bench, attack=mud), bench.detector)
+    wider = scores.start.copy()
+    wider[2::4] *= 1.21  # radii
+    seen = np.zeros((8, 60, 80, 3), np.uint8)
+    with pytest.raises(BudgetError):  # the outlines of some drive are too wide for it
+        tampered(mud.replaced(scores.made(wider, draws=1)), seen)
+    tampered(mud.replaced(scores.made(wider, draws=8)), seen)
+    assert len(scores._begun) == 8
+    scores.end()
+    assert not scores._begun
 
 
 def test_photographs_are_read_back_and_damage_is_told(tmp_path):
