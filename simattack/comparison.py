@@ -57,6 +57,8 @@ class Versus:
     """With the defenses that this attack is to meet, and nothing made through them."""
     adaptive: Effort | None = None
     """None: nobody makes the attack anew, and its adaptive cells are missing."""
+    driven: tuple[str, ...] | None = None
+    """Names of those defenses that are driven against it; None: all."""
 
     @property
     def name(self) -> str:
@@ -84,7 +86,7 @@ class Comparison:
         for name in ("defenses", "attacks"):
             if not getattr(self, name):
                 raise reading.FieldError(name, "needs at least one")
-        _once("defenses", [part.kind for part in self.defenses])
+        _once("defenses", [part.title for part in self.defenses], _AS)
         _once("attacks", [versus.name for versus in self.attacks])
         for name, least in (("screening", 1), ("claims", 1), ("clean_frames", 0)):
             if getattr(self, name) < least:
@@ -104,7 +106,16 @@ class Comparison:
         for versus in self.attacks:
             made = (adaptive or {}).get(versus.name, ())
             scenario = dataclasses.replace(versus.scenario, adaptive=made)
-            arms = tuple(arm for arm in scenario.arms() if not arm.name.startswith("control_"))
+            arms = tuple(
+                arm
+                for arm in scenario.arms()
+                if not arm.name.startswith("control_")
+                and (
+                    versus.driven is None
+                    or arm.defense is None
+                    or arm.defense.title in versus.driven
+                )
+            )
             chosen = config.first_seeds(scenario.seeds, seeds or self.screening)
             entries.append(config.Entry(scenario, arms, chosen))
         return config.Suite(self.name, tuple(entries))
@@ -138,7 +149,7 @@ def from_yaml(path: Path, content: Mapping[str, Any]) -> Comparison:
     if named is not None:
         known = plain.read(named, tuple[Part, ...], "defenses")
         try:
-            _once("defenses", [part.kind for part in known])
+            _once("defenses", [part.title for part in known], _AS)
         except reading.FieldError as error:
             raise ConfigError(f"{path}: {error}") from error
 
@@ -150,22 +161,26 @@ def from_yaml(path: Path, content: Mapping[str, Any]) -> Comparison:
     return compared
 
 
-def _once(name: str, values: Sequence[str]) -> None:
-    """Refuse a field that names something twice.
+_AS = "; 'as' beside 'kind' gives one of them another name"
+
+
+def _once(name: str, values: Sequence[str], hint: str = "") -> None:
+    """Refuse a field that names something twice; ``hint`` says what to do about it.
 
     Raises:
         FieldError: it does.
     """
     if twice := sorted({value for value in values if values.count(value) > 1}):
-        raise reading.FieldError(name, f"names {', '.join(twice)} twice")
+        raise reading.FieldError(name, f"names {', '.join(twice)} twice{hint}")
 
 
 def _versus(reader: reading.Reader, value: Any, place: str, known: tuple[Part, ...]) -> Versus:
-    """An entry of a suite with ``adaptive`` and the kinds of ``defenses`` that it is to meet."""
+    """An entry of a suite with ``adaptive`` and the names of ``defenses`` that it is to meet."""
     if not isinstance(value, dict):
         raise reader.wrong(place, "a mapping with 'scenario'", value)
-    entry = {key: item for key, item in value.items() if key not in ("adaptive", "defenses")}
-    scenario = config.read_entry(reader, place, entry, ("adaptive", "defenses")).scenario
+    own = ("adaptive", "defenses", "driven")
+    entry = {key: item for key, item in value.items() if key not in own}
+    scenario = config.read_entry(reader, place, entry, own).scenario
     if scenario.attack is None:
         raise ConfigError(
             f"{reader.source}: field '{place}.scenario': expected a scenario with an attack, but "
@@ -177,18 +192,31 @@ def _versus(reader: reading.Reader, value: Any, place: str, known: tuple[Part, .
     if value.get("defenses") is None:
         chosen = tuple(part for part in known if _suits(part, scenario))
     else:
-        kinds = reader.read(value["defenses"], tuple[str, ...], f"{place}.defenses")
-        by_kind = {part.kind: part for part in known}
-        for kind in kinds:
-            if kind not in by_kind:
-                near = difflib.get_close_matches(kind, list(by_kind), 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(by_kind)}"
-                raise ConfigError(
-                    f"{reader.source}: field '{place}.defenses': the comparison has no {kind!r}; "
-                    f"{hint}"
-                )
-        chosen = tuple(part for part in known if part.kind in kinds)
-    return Versus(scenario=dataclasses.replace(scenario, defenses=chosen), adaptive=effort)
+        names = _names(reader, value["defenses"], f"{place}.defenses", known)
+        chosen = tuple(part for part in known if part.title in names)
+    driven = None
+    if value.get("driven") is not None:
+        driven = _names(reader, value["driven"], f"{place}.driven", chosen)
+    scenario = dataclasses.replace(scenario, defenses=chosen)
+    return Versus(scenario=scenario, adaptive=effort, driven=driven)
+
+
+def _names(
+    reader: reading.Reader, value: Any, place: str, known: Sequence[Part]
+) -> tuple[str, ...]:
+    """Names of defenses, each of which is among those ``known``.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    names: tuple[str, ...] = reader.read(value, tuple[str, ...], place)
+    titles = [part.title for part in known]
+    for name in names:
+        if name not in titles:
+            near = difflib.get_close_matches(name, titles, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(titles)}"
+            raise ConfigError(f"{reader.source}: field '{place}': no defense {name!r}; {hint}")
+    return names
 
 
 def _suits(part: Part, scenario: Scenario) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ from simattack.scenario import Scenario as Scenario
 from simattack.scenario import Span as Span
 from simattack.scenario import Traffic as Traffic
 from simattack.scenario import WeatherRanges as WeatherRanges
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+"""Of arms and files, in which it is a part."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +142,9 @@ def restore(content: Mapping[str, Any], plugins: Sequence[str] = (), maps: str =
 
 
 def _plain_part(reader: reading.Reader, value: Any, place: str) -> Part:
-    if not isinstance(value, dict) or set(value) != {"kind", "options"}:
+    if not isinstance(value, dict) or {*value} - {"name"} != {"kind", "options"}:
         raise reader.wrong(place, "a mapping of kind and options", value)
-    return Part(value["kind"], reading.frozen(value["options"]))
+    return Part(value["kind"], reading.frozen(value["options"]), str(value.get("name", "")))
 
 
 def _plain_control(reader: reading.Reader, value: Any, place: str) -> Control:
@@ -273,8 +277,13 @@ def read_part(reader: reading.Reader, value: Any, place: str) -> Part:
         return Part(value)
     if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
         raise reader.wrong(place, "a name, or a mapping with 'kind' and options", value)
-    options = {key: reading.frozen(item) for key, item in value.items() if key != "kind"}
-    return Part(value["kind"], options)
+    name = value.get("as", "")
+    if not isinstance(name, str) or ("as" in value and not _NAME.fullmatch(name)):
+        raise reader.wrong(f"{place}.as", "a name of letters, digits, '_', '-' and '.'", name)
+    options = {
+        key: reading.frozen(item) for key, item in value.items() if key not in ("kind", "as")
+    }
+    return Part(value["kind"], options, name)
 
 
 def _controls(reader: reading.Reader, value: Any, place: str) -> tuple[Control, ...]:

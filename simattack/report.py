@@ -225,7 +225,7 @@ def _setting(folder: Folder, scenario: _Scenario, n_seeds: int) -> list[tuple[st
         told.append(("who else", ", ".join(roles)))
     if content["attack"] is not None:
         told.append(("attack", _attack_text(folder, scenario)))
-    kinds = [part["kind"] for part in content["defenses"]]
+    kinds = [part.get("name") or part["kind"] for part in content["defenses"]]
     driven = [kind for kind in kinds if any(arm.endswith(f"+{kind}") for arm in scenario.arms)]
     if driven:
         told.append(("defenses", ", ".join(driven)))

@@ -22,8 +22,7 @@ import hashlib
 import json
 import math
 import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -177,8 +176,17 @@ class Folder:
             )
         write_json(self.manifest_path, asdict(manifest))
 
-    def renew(self, inputs: Mapping[str, Any]) -> list[str]:
-        """Give up what is of other inputs than these, and keep the rest; the scenarios given up.
+    def renew(
+        self, inputs: Mapping[str, Any], unchanged: Callable[[str, Mapping[str, Any]], set[str]]
+    ) -> list[str]:
+        """Give up what is of other inputs than these, and keep the rest; tells what was given up.
+
+        Rows given up go to ``given_up.jsonl``, which nothing reads; their recordings are removed.
+
+        Args:
+            inputs: of the run to come.
+            unchanged: (scenario, its inputs before) -> arms that drive as they did; they are kept
+                where something else about the scenario is not as it was.
 
         Raises:
             ResultsError: the manifest or a row is damaged.
@@ -187,20 +195,48 @@ class Folder:
             return []
         before, now = self.manifest(), tidy(dict(inputs))
         is_same = before.inputs["versions"] == now["versions"]
-        known = before.inputs["scenarios"]
-        stale = sorted(
-            name
-            for name, content in known.items()
-            if not is_same or now["scenarios"].get(name) != content
-        )
-        rows, _ = self.rows()
-        self.finish([row for row in rows if row.result.scenario not in stale])
-        for name in stale:
-            for kind in ("traces", "media"):
-                shutil.rmtree(self.path / kind / name, ignore_errors=True)
-        plan = {name: told for name, told in before.plan.items() if name not in stale}
+        keeps: dict[str, set[str]] = {}
+        for name, content in before.inputs["scenarios"].items():
+            if is_same and name in now["scenarios"] and now["scenarios"][name] != content:
+                keeps[name] = unchanged(name, content)
+            elif not is_same or name not in now["scenarios"]:
+                keeps[name] = set()
+        kept: list[Row] = []
+        gone: list[Row] = []
+        for row in self.rows()[0]:
+            done = row.result
+            if done.scenario not in keeps:
+                kept.append(row)
+            elif done.arm in keeps[done.scenario]:
+                own = {"versions": now["versions"], **now["scenarios"][done.scenario]}
+                kept.append(replace(row, key=key(own, done.scenario, done.arm, done.seed)))
+            else:
+                gone.append(row)
+        with Appender(self.path / "given_up.jsonl") as file:
+            for row in gone:
+                file.append(row.line())
+                self._forget(row.result)
+        self.finish(kept)
+        plan = dict(before.plan)
+        for name, arms in keeps.items():
+            left = [arm for arm in plan.pop(name, {}).get("arms", ()) if arm in arms]
+            if left:
+                plan[name] = {**before.plan[name], "arms": left}
         write_json(self.manifest_path, asdict(replace(before, inputs=now, plan=plan)))
-        return stale
+        told: dict[str, dict[str, None]] = {}
+        for row in gone:
+            told.setdefault(row.result.scenario, {})[row.result.arm] = None
+        return [f"{name} ({', '.join(arms)})" for name, arms in sorted(told.items())]
+
+    def _forget(self, done: EpisodeResult) -> None:
+        """Remove what one episode recorded."""
+        self.trace(done.scenario, done.arm, done.seed).unlink(missing_ok=True)
+        media = self.media(done.scenario, done.arm, done.seed)
+        for path in (
+            media.with_name(f"{media.name}.mp4"),
+            *media.parent.glob(f"{media.name}_*.png"),
+        ):
+            path.unlink(missing_ok=True)
 
     def manifest(self) -> Manifest:
         """What the folder says it was run with.

@@ -41,10 +41,17 @@ class Part:
     """Name in the registry, such as ``sticker``."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Of the class; what is left out keeps the class's default."""
+    name: str = ""
+    """What it is told as, YAML's ``as``, where its kind would be ambiguous."""
+
+    @property
+    def title(self) -> str:
+        """What arms and tables tell it as."""
+        return self.name or self.kind
 
     def with_options(self, **options: Any) -> Part:
         """The same class with some options replaced."""
-        return Part(self.kind, {**self.options, **options})
+        return dataclasses.replace(self, options={**self.options, **options})
 
     def replaced(self, options: Mapping[str, Any]) -> Part:
         """The same class with these options, or that of another ``kind`` with them alone."""
@@ -238,10 +245,10 @@ class Scenario:
             _need(role.count[0] >= 0, f"cast[{i}].count", "must not be negative")
             _need(role.lamps in ("", "low", "high"), f"cast[{i}].lamps", "is low or high")
         _need(not self.controls or self.attack is not None, "controls", "needs an attack")
-        kinds = [defense.kind for defense in self.defenses]
+        titles = [defense.title for defense in self.defenses]
         for made in self.adaptive:
             _need(self.attack is not None, "adaptive", "needs an attack")
-            known = made.name in (*kinds, UNDEFENDED)
+            known = made.name in (*titles, UNDEFENDED)
             _need(known, "adaptive", f"{made.name!r} is none of its defenses")
         names = [arm.name for arm in self.arms()]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -318,26 +325,26 @@ class Scenario:
             ]
             arms += [Arm("attacked", self.attack)]
             arms += [
-                Arm(f"attacked+{defense.kind}", self.attack, defense) for defense in self.defenses
+                Arm(f"attacked+{defense.title}", self.attack, defense) for defense in self.defenses
             ]
-            guards = {defense.kind: defense for defense in self.defenses}
+            guards = {defense.title: defense for defense in self.defenses}
             for i, made in enumerate(self.adaptive):
                 number = 1 + sum(other.name == made.name for other in self.adaptive[:i])
                 name = "adaptive" if number == 1 else f"adaptive_{number}"
                 guard = guards.get(made.name)
                 arms.append(
                     Arm(
-                        name if guard is None else f"{name}+{guard.kind}",
+                        name if guard is None else f"{name}+{guard.title}",
                         self.attack.replaced(made.options),
                         guard,
                     )
                 )
-        arms += [Arm(f"clean+{defense.kind}", None, defense) for defense in self.defenses]
+        arms += [Arm(f"clean+{defense.title}", None, defense) for defense in self.defenses]
         return tuple(arms)
 
     def content(self) -> dict[str, Any]:
         """All that decides an episode, except arm and seed, as plain values."""
-        plain = dataclasses.asdict(self)
+        plain = dataclasses.asdict(self, dict_factory=_told)
         # None says anything about one episode: the arm's parts are told by its name, and
         # plugins and maps are known by the bytes of their files, not by where they lie.
         del plain["seeds"], plain["plugins"], plain["maps"]
@@ -401,6 +408,15 @@ _FIRST = frozenset(
     "controls defenses max_time_s unsafe".split()
 )
 """Fields that ``Scenario.content`` always tells."""
+_PART = {item.name for item in dataclasses.fields(Part)}
+
+
+def _told(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A dataclass's fields as plain values, a part's name only where it has one."""
+    plain = dict(fields)
+    if plain.keys() == _PART and not plain["name"]:
+        del plain["name"]
+    return plain
 
 
 def _need(is_right: bool, name: str, message: str) -> None:

@@ -1,5 +1,6 @@
 """Drives that several entries of a suite have in common, such as a scenario's clean ones under
-many attacks: driven once, and a row for each that wants it.
+many attacks: driven once, and a row for each that wants it. Drives, too, that a scenario has in
+common with what it was before something was added to it.
 
 Two drives are the same where all that decides them is: conditions, car, arm, and the bytes of
 every file that is read. Equal names are not enough, and not needed but for the arm's.
@@ -14,6 +15,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from simattack import inputs, results
+from simattack.config import restore
+from simattack.errors import ConfigError
+from simattack.scenario import Arm, Scenario
 from simattack.worker import Job
 
 
@@ -45,20 +49,55 @@ class Sharing:
     def _drive(self, job: Job) -> str:
         name, arm = job.scenario.drawn_as or job.scenario.name, job.arm
         if (job.scenario.name, arm.name) not in self._inputs:
-            # What the scenario says of other arms, and what it calls unsafe, decides no drive.
-            alone = dataclasses.replace(
-                job.scenario,
-                name=name,
-                drawn_as="",
-                attack=arm.attack,
-                controls=(),
-                defenses=() if arm.defense is None else (arm.defense,),
-                adaptive=(),
-                unsafe="",
-            )
+            alone = _alone(job.scenario, arm)
             own = {"versions": self._versions, **inputs.of_scenario(alone)}
             self._inputs[job.scenario.name, arm.name] = own
         return results.key(self._inputs[job.scenario.name, arm.name], name, arm.name, job.seed)
+
+
+def unchanged(before: Mapping[str, Any], now: Scenario) -> set[str]:
+    """Arms that drive as they did when a manifest told ``before`` of the scenario.
+
+    Args:
+        before: the scenario's entry in the manifest's ``inputs``.
+        now: what it has become.
+
+    Raises:
+        SimattackError: a file that the scenario reads does not exist.
+    """
+    try:
+        then = restore(before["content"])
+    except ConfigError:  # of fields that are no more
+        return set()
+    old = {arm.name: arm for arm in then.arms()}
+    same = set()
+    for arm in now.arms():
+        if arm.name not in old:
+            continue
+        alone = inputs.of_scenario(_alone(now, arm))
+        is_same = results.digest(alone["content"]) == results.digest(
+            _alone(then, old[arm.name]).content()
+        )
+        if is_same and all(before["files"].get(k) == v for k, v in alone["files"].items()):
+            same.add(arm.name)
+    return same
+
+
+def _alone(scenario: Scenario, arm: Arm) -> Scenario:
+    """The scenario with what decides this arm's drives alone.
+
+    What it says of other arms, and what it calls unsafe, does not.
+    """
+    return dataclasses.replace(
+        scenario,
+        name=scenario.drawn_as or scenario.name,
+        drawn_as="",
+        attack=arm.attack,
+        controls=(),
+        defenses=() if arm.defense is None else (arm.defense,),
+        adaptive=(),
+        unsafe="",
+    )
 
 
 def copy_recording(source: Job, target: Job) -> bool:

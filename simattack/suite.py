@@ -18,7 +18,7 @@ from simattack.easel import Easel
 from simattack.errors import BudgetError, ConfigError, SimattackError
 from simattack.results import Appender, Folder, Manifest, Row
 from simattack.scenario import Conditions, Scenario
-from simattack.sharing import Sharing, copy_recording
+from simattack.sharing import Sharing, copy_recording, unchanged
 from simattack.summary import summarise
 from simattack.supervisor import Outcome, Supervisor
 from simattack.types import World
@@ -89,7 +89,8 @@ def run(
     folder = Folder(out)
     known = inputs.of_run(scenarios)
     with folder.locked():
-        stale = folder.renew(known) if renew else []
+        now = {scenario.name: scenario for scenario in scenarios}
+        stale = folder.renew(known, lambda name, then: unchanged(then, now[name])) if renew else []
         before = folder.manifest() if folder.manifest_path.exists() else Manifest({}, {})
         commands = dict.fromkeys([*before.commands, *([command] if command else [])])
         plan = _plan(suite, before.plan)
@@ -104,7 +105,7 @@ def run(
         drives = sharing.once(jobs)
         with _progress(len(drives), say) as progress:
             if stale:
-                progress.say(f"given up, as their inputs changed: {', '.join(stale)}")
+                progress.say(f"given up, as what decides them changed: {'; '.join(stale)}")
             for note in notes:
                 progress.say(note)
             if len(drives) < len(jobs):

@@ -271,13 +271,39 @@ def test_renewing_gives_up_only_what_is_of_other_inputs(two_attacks, tmp_path):
     with pytest.raises(ResultsError, match="--renew"):
         go(changed, out)
     finished, said = go(changed, out, renew=True)
-    assert said == ["given up, as their inputs changed: roll_standin"] and finished.n_new == 1
+    assert said == ["given up, as what decides them changed: roll_standin (attacked)"]
+    assert finished.n_new == 1
     after = {(row.result.scenario, row.result.arm): row for row in finished.rows}
     assert after.keys() == before.keys()
     for key, row in after.items():
         assert (row.key == before[key].key) == (key[0] == "roll")
-    # The clean drive of the changed entry is the other's, and is not driven again.
+    old = before["roll_standin", "attacked"]
+    assert (out / "given_up.jsonl").read_text() == old.line() + "\n"
+    # A clean drive is what it was, whatever the attack.
     assert len((out / "timing.jsonl").read_text().splitlines()) == 4
+
+
+def test_a_defense_more_leaves_the_drives_that_are_there(plan, tmp_path):
+    out, (entry,) = tmp_path / "x", plan.entries
+
+    def guarded(*defenses):
+        scenario = dataclasses.replace(entry.scenario, defenses=defenses)
+        return config.Suite("roll", (config.Entry(scenario, scenario.arms(), (0,)),))
+
+    coarse = config.Part("bit_depth", name="coarse")
+    go(guarded(coarse), out)
+    assert go(guarded(coarse), out, renew=True)[0].n_new == 0
+    finished, said = go(guarded(coarse, config.Part("bit_depth")), out, renew=True)
+    assert said == [] and finished.n_new == 2
+    assert {row.result.arm for row in finished.rows} == {
+        *("clean", "control_grey", "attacked", "clean+coarse", "attacked+coarse"),
+        *("clean+bit_depth", "attacked+bit_depth"),
+    }
+    weaker = config.Part("bit_depth", {"bits": 7}, "coarse")
+    finished, said = go(guarded(weaker, config.Part("bit_depth")), out, renew=True)
+    told = "given up, as what decides them changed: roll (attacked+coarse, clean+coarse)"
+    assert said == [told] and finished.n_new == 2
+    assert (out / "traces/roll/clean+coarse_0.npz").is_file()
 
 
 @pytest.mark.slow

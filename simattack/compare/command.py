@@ -60,7 +60,9 @@ def compare(
         driven = comparison.suite(comparing.adaptive_of(rows), seeds)
         driven = driven.change(overrides.changes(max_ticks=max_ticks))
         tools = suite.tools(host, port)
-        done = suite.run(driven, folder / "drives", tools, workers, is_remote=host is not None)
+        is_remote = host is not None
+        # A defense more changes the scenarios, but no arm that is driven already.
+        done = suite.run(driven, folder / "drives", tools, workers, is_remote, renew=True)
         publication.publish(done.folder.path)
         n_errors = done.n_errors
     page = write.publish(comparison, folder, rows)

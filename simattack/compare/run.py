@@ -50,8 +50,8 @@ def screen(
     told = []
     for versus in comparison.attacks:
         scenario = versus.scenario
-        kinds: list[Part | None] = [None, *scenario.defenses]
-        keys = {_kind(part): _key(comparison, versus, part) for part in kinds}
+        parts: list[Part | None] = [None, *scenario.defenses]
+        keys = {_title(part): _key(comparison, versus, part) for part in parts}
         if any(key not in rows for key in keys.values()):
             if _is_seen(scenario):
                 detector = scenario.detector.build("detectors", f"scenario {scenario.name!r}")
@@ -134,33 +134,33 @@ def _measure(
     folder = out / "attacks" / f"{scenario.name}_{token}"
     prepare: Any = onprints.prepare if _is_print(scenario) else onframes.prepare
     bench: Bench = prepare(scene, detector, scenario, effort, folder, report)
-    parts = {_kind(part): part for part in (None, *scenario.defenses)}
-    for kind, key in keys.items():
+    parts = {_title(part): part for part in (None, *scenario.defenses)}
+    for title, key in keys.items():
         if key in rows:
             continue
-        part = parts[kind]
-        defense = None if part is None else part.build("defenses", f"comparison: {kind!r}")
+        part = parts[title]
+        defense = None if part is None else part.build("defenses", f"comparison: {title!r}")
         frames = onclean.NOT_MEASURED
         if (cell := _beyond_pictures(defense)) is None:
             label = bench.targets()[0].labels[0]
             frames = onclean.measure(scenario, part, label, clean, rows)
-            name = kind if part is None else f"{kind}_{key[:8]}"
+            name = title if part is None else f"{title}_{key[:8]}"
             patches = 0 if versus.adaptive is None else effort.patches
             cell = offline.cell(bench, name, defense, patches, report)
             if defense is not None:
-                _show(bench, scenario, kind, key, defense, cell, out)
-        _told(out, rows, key, _headed(versus, defense, kind) | cell | dict(frames))
+                _show(bench, scenario, title, key, defense, cell, out)
+        _told(out, rows, key, _headed(versus, defense, title) | cell | dict(frames))
 
 
 def _show(
-    bench: Bench, scenario: Scenario, kind: str, key: str, defense: Any, cell: Row, out: Path
+    bench: Bench, scenario: Scenario, title: str, key: str, defense: Any, cell: Row, out: Path
 ) -> None:
     latency = extra_latency(defense, bench.detector, list(bench.bare()))
-    _append(out / "timing.jsonl", {"key": key, "defense": kind, "latency": latency})
+    _append(out / "timing.jsonl", {"key": key, "defense": title, "latency": latency})
     shown = {"oblivious": bench.oblivious()}
     if cell["made"]:
         shown["adaptive"] = bench.under(frozen(cell["made"][0]))
-    offline.exhibit(bench, exhibits_of(out, scenario.name, kind), defense, shown)
+    offline.exhibit(bench, exhibits_of(out, scenario.name, title), defense, shown)
 
 
 def _beyond_pictures(defense: Any) -> Row | None:
@@ -176,18 +176,22 @@ def _beyond_pictures(defense: Any) -> Row | None:
 def _leave(versus: Versus, out: Path, keys: Mapping[str, str], rows: dict[str, Row]) -> None:
     """Rows of an attack that no picture shows."""
     for part in (None, *versus.scenario.defenses):
-        kind = _kind(part)
-        key = keys[kind]
+        title = _title(part)
+        key = keys[title]
         if key not in rows:
             cell = offline.empty(adaptive_missing="the attack shows in no picture: only driven")
-            defense = None if part is None else part.build("defenses", f"comparison: {kind!r}")
-            row = _headed(versus, defense, kind) | cell | dict(onclean.NOT_MEASURED)
+            defense = None if part is None else part.build("defenses", f"comparison: {title!r}")
+            row = _headed(versus, defense, title) | cell | dict(onclean.NOT_MEASURED)
             _told(out, rows, key, row)
 
 
-def _headed(versus: Versus, defense: Any, kind: str) -> Row:
+def _headed(versus: Versus, defense: Any, title: str) -> Row:
     family = getattr(defense, "family", "")
-    return {"attack": versus.name, "defense": kind, "family": str(getattr(family, "value", family))}
+    return {
+        "attack": versus.name,
+        "defense": title,
+        "family": str(getattr(family, "value", family)),
+    }
 
 
 def _told(out: Path, rows: dict[str, Row], key: str, row: Row) -> None:
@@ -200,8 +204,13 @@ def _append(path: Path, row: Row) -> None:
         file.append(json.dumps(tidy(row), sort_keys=True))
 
 
-def _kind(part: Part | None) -> str:
-    return NONE if part is None else part.kind
+def _named(part: Part) -> tuple[str, ...]:
+    """The name that a defense was given; most have none."""
+    return (part.name,) if part.name else ()
+
+
+def _title(part: Part | None) -> str:
+    return NONE if part is None else part.title
 
 
 def _key(comparison: Comparison, versus: Versus, part: Part | None) -> str:
@@ -216,7 +225,7 @@ def _key(comparison: Comparison, versus: Versus, part: Part | None) -> str:
         "version": VERSION,
         "scenario": told,
         "files": [sha256(path) for room, one in parts for path in inputs.part_files(room, one)],
-        "defense": None if part is None else [part.kind, dict(part.options)],
+        "defense": None if part is None else [part.kind, dict(part.options), *_named(part)],
         "effort": repr(versus.adaptive),
         "frames": onclean.identity(comparison),
         "simattack": inputs.versions(),

@@ -1,11 +1,12 @@
 import csv
 import io
+import json
 import re
 
 import numpy as np
 import pytest
 
-from simattack import comparison
+from simattack import comparison, config
 from simattack.compare import board, paired, run
 from simattack.errors import ConfigError, ResultsError
 from simattack.results import Row
@@ -165,7 +166,8 @@ def test_rows_are_read_back_without_a_torn_end_and_damage_is_told(tmp_path):
     ("text", "message"),
     [
         ("defenses: []", "field 'defenses': needs at least one"),
-        ("defenses: [jpeg, jpeg]", "names jpeg twice"),
+        ("defenses: [jpeg, jpeg]", "names jpeg twice; 'as' beside 'kind' gives one of them"),
+        ("defenses: [{kind: jpeg, as: a/b}]", r"defenses\[0\].as.*a name of letters.*'a/b'"),
         ("defenses: [jpeg]\nscreening: 0", "field 'screening': must be at least 1"),
         ("defenses: [jpeg]\nsceening: 1", "did you mean 'screening'"),
     ],
@@ -252,10 +254,38 @@ def test_an_attack_meets_the_defenses_that_its_car_has_the_sensors_for(tmp_path)
     }
     assert compared.attacks[0].adaptive.iterations == 3 and compared.attacks[1].adaptive is None
     path.write_text(MIXED.replace("defenses: [jpeg]}", "defenses: [jepg]}"))
-    with pytest.raises(ConfigError, match=r"attacks\[1\].defenses.*no 'jepg'; did you mean 'jpeg'"):
+    with pytest.raises(
+        ConfigError, match=r"attacks\[1\].defenses.*no defense 'jepg'; did you mean 'jpeg'"
+    ):
         comparison.read(str(path))
     path.write_text("defenses: [jpeg]\nattacks: [{scenario: clean_route}]")
     with pytest.raises(ConfigError, match=r"expected a scenario with an attack, but 'clean_route'"):
+        comparison.read(str(path))
+
+
+def test_two_of_one_kind_have_names_and_not_all_need_be_driven(tmp_path):
+    path = tmp_path / "two.yaml"
+    path.write_text(
+        "defenses: [{kind: jpeg, as: coarse, quality: 20}, jpeg, median]\n"
+        "attacks: [{scenario: stop_sign, driven: [coarse, median]}]\n"
+    )
+    compared = comparison.read(str(path))
+    coarse, plain, _ = compared.defenses
+    assert (coarse.title, plain.title) == ("coarse", "jpeg") and coarse.options == {"quality": 20}
+    made = {"attack": "stop_sign", "made": [{"fill": "grey"}], "defense": "coarse"}
+    (entry,) = compared.suite(run.adaptive_of([made, {**made, "defense": "jpeg"}])).entries
+    arms = {arm.name: arm.defense for arm in entry.arms}
+    assert list(arms) == [
+        *("clean", "attacked", "attacked+coarse", "attacked+median", "adaptive+coarse"),
+        *("clean+coarse", "clean+median"),
+    ]
+    assert arms["adaptive+coarse"] == coarse
+    again = config.restore(json.loads(json.dumps(entry.scenario.content())))
+    assert again.defenses == entry.scenario.defenses and again.arms() == entry.scenario.arms()
+    kept = [run._key(compared, compared.attacks[0], part) for part in (coarse, plain)]
+    assert kept[0] != kept[1]
+    path.write_text(path.read_text().replace("driven: [coarse", "driven: [smoothing"))
+    with pytest.raises(ConfigError, match=r"attacks\[0\]\.driven'.*no defense 'smoothing'"):
         comparison.read(str(path))
 
 
