@@ -20,6 +20,7 @@ _OF_LESSONS: dict[str, tuple[str, ...]] = {
     "labels": (),
     "adversarial": ("start", "consistency"),
     "distilled": ("start", "temperature"),
+    "soiled": ("start",),
 }
 """Flags that only some lessons take."""
 
@@ -28,7 +29,7 @@ def train(
     name: tyro.conf.Positional[str],
     out: Path = Path("runs/train"),
     what: Literal["detector", "signals", "patches"] = "detector",
-    lesson: Literal["labels", "adversarial", "distilled"] = "labels",
+    lesson: Literal["labels", "adversarial", "distilled", "soiled"] = "labels",
     start: str | None = None,
     consistency: float | None = None,
     temperature: float | None = None,
@@ -54,7 +55,7 @@ def train(
             that finds prints for the defense `segmenter`.
         lesson: labels: a detector from scratch. adversarial: --start learns from stickers made
             against it and from dirty lenses. distilled: a student of --start whose gradients
-            vanish.
+            vanish. soiled: --start learns from dirty lenses and disturbed sensors alone.
         start: Weights that a lesson begins with; by default the shipped ones.
         consistency: Weight of what a sticker changes, for adversarial.
         temperature: That the student's logits are divided by while it learns, for distilled.

@@ -33,6 +33,7 @@ from simattack.train.distilled import Distilled
 from simattack.train.gather import FRAMES_A_SCENE, gather, survey
 from simattack.train.lesson import Lesson, Teaching
 from simattack.train.places import place_of
+from simattack.train.soiled import Soiled
 from simattack.train.split import held_out, plan_scenes, split
 from simattack.twin import Twin
 from simattack.types import CLASS_NAMES, World
@@ -58,11 +59,19 @@ class Plan:
     """The working threshold that recall and stability are measured at."""
 
 
+LESSONS: Mapping[str, Callable[..., Lesson]] = {
+    "adversarial": Adversarial,
+    "distilled": Distilled,
+    "soiled": Soiled,
+}
+"""What is learnt beside labels, or in their stead, by its name."""
+
+
 def plan(lesson: str, options: Mapping[str, Any], architecture: str, seed: int) -> Plan:
     """The plan of a lesson by its name.
 
     Args:
-        lesson: ``labels``, ``adversarial`` or ``distilled``.
+        lesson: ``labels``, or one of ``LESSONS``.
         options: of the lesson.
         architecture: of a network from scratch; a lesson keeps that of the weights it starts from.
         seed: of everything.
@@ -73,7 +82,7 @@ def plan(lesson: str, options: Mapping[str, Any], architecture: str, seed: int) 
     """
     if lesson == "labels":
         return Plan(seed=seed, recipe=recipes.Recipe(architecture, seed=seed))
-    chosen = Adversarial(**options) if lesson == "adversarial" else Distilled(**options)
+    chosen = LESSONS[lesson](**options)
     card = read_card(find_weights(chosen.start))
     # Fewer frames than from nothing, and small steps: most of it is known already. Hardening needs
     # few: 72 steps were enough for signs that none of them showed (docs/training.md).

@@ -13,7 +13,7 @@ from simattack.optimize.layout import Inset, Layout
 from simattack.optimize.plan import WEATHERS
 from simattack.placement import MAX_SHARE, place
 from simattack.standpoints import Survey, before_sign, standpoints
-from simattack.train import adversarial, lesson
+from simattack.train import adversarial, lesson, soiled
 from simattack.train.adversarial import Adversarial, Attacks, divergence, some_layout
 from simattack.train.dataset import Labelled
 from simattack.train.distilled import Distilled
@@ -132,6 +132,21 @@ def test_every_drawn_layout_may_be_stuck_on_the_sign():
         kinds.add(layout.layout.pieces)
         assert Inset.of(layout.plain()) == layout
     assert kinds == {1, 2, 3}
+
+
+def test_who_learns_from_dirt_alone_learns_labels_with_measured_inputs_kept(monkeypatch):
+    start = Reddish()
+    monkeypatch.setattr(soiled, "starting", lambda name: (start, None))
+    teaching = soiled.Soiled(start="any").begin(None, 0)
+    network = Reddish().train()
+    teaching.ready(network)
+    assert not network.training
+    whole, _ = teaching.loss(network, clean_batch(), labels)
+    assert whole.tolist() == [2.0, 2.0, 2.0]
+    assert teaching.weights["gain"] == start.gain
+    assert teaching.finished(teaching.weights) == dict(teaching.weights)
+    with pytest.raises(ValueError, match="soiled must be a whole number, 1 or more, got 0"):
+        soiled.Soiled(soiled=0)
 
 
 def test_a_layout_on_a_sheet_is_printed_where_it_lies_and_nowhere_else():
