@@ -53,7 +53,13 @@ def compare(
         return Session.launch(where) if host is None else Session.connect(host, port, where)
 
     with Stages() as stages:
-        rows = comparing.screen(comparison, folder, open_session, stages.show)
+        rows = comparing.screen(
+            comparison,
+            folder,
+            open_session,
+            stages.show,
+            lambda so_far: write.publish(comparison, folder, so_far),
+        )
     n_errors = 0
     if drive or claims:
         seeds = comparison.claims if claims else comparison.screening

@@ -7,7 +7,7 @@ was interrupted goes on. Times are of this machine and stand in a file of their 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,20 @@ Row = dict[str, Any]
 
 
 def screen(
-    comparison: Comparison, out: Path, open_scene: OpenScene, report: Report | None = None
+    comparison: Comparison,
+    out: Path,
+    open_scene: OpenScene,
+    report: Report | None = None,
+    tell: Callable[[list[Row]], object] = lambda rows: None,
 ) -> list[Row]:
     """Measure the cells that the folder lacks; all its rows, in the comparison's order.
+
+    Args:
+        comparison: what is to be measured.
+        out: its folder.
+        open_scene: called for an attack of which a cell is missing.
+        report: told how far a cell is.
+        tell: told all rows that there are whenever one is new.
 
     Raises:
         ConfigError: a print has no picture, or the detector has no gradients.
@@ -46,12 +57,19 @@ def screen(
         if _is_print(versus.scenario):
             onprints.patch_of(versus.scenario)
     out.mkdir(parents=True, exist_ok=True)
-    rows, times = read(out / "rows.jsonl"), read(out / "timing.jsonl")
-    told = []
-    for versus in comparison.attacks:
+    rows = read(out / "rows.jsonl")
+    of_all = [
+        {_title(part): _key(comparison, versus, part) for part in (None, *versus.scenario.defenses)}
+        for versus in comparison.attacks
+    ]
+
+    def told() -> list[Row]:
+        times = read(out / "timing.jsonl")
+        every = [key for keys in of_all for key in keys.values() if key in rows]
+        return [rows[key] | {"latency": times.get(key, {}).get("latency")} for key in every]
+
+    for versus, keys in zip(comparison.attacks, of_all, strict=True):
         scenario = versus.scenario
-        parts: list[Part | None] = [None, *scenario.defenses]
-        keys = {_title(part): _key(comparison, versus, part) for part in parts}
         if any(key not in rows for key in keys.values()):
             if _is_seen(scenario):
                 detector = scenario.detector.build("detectors", f"scenario {scenario.name!r}")
@@ -62,14 +80,11 @@ def screen(
                     )
                 clean = onclean.folder_of(comparison, scenario, out, open_scene, report)
                 with open_scene(scenario) as scene:
-                    _measure(versus, scene, detector, clean, out, keys, rows, report)
+                    for _ in _measure(versus, scene, detector, clean, out, keys, rows, report):
+                        tell(told())
             else:
                 _leave(versus, out, keys, rows)
-        times = read(out / "timing.jsonl")
-        told += [
-            rows[key] | {"latency": times.get(key, {}).get("latency")} for key in keys.values()
-        ]
-    return told
+    return told()
 
 
 def adaptive_of(rows: list[Row]) -> dict[str, tuple[Control, ...]]:
@@ -127,7 +142,8 @@ def _measure(
     keys: Mapping[str, str],
     rows: dict[str, Row],
     report: Report | None,
-) -> None:
+) -> Iterator[None]:
+    """Measure the rows that are missing; yields after each."""
     scenario, effort = versus.scenario, versus.adaptive or Effort()
     undefended = scenario.content() | {"defenses": [], "adaptive": []}
     token = digest([undefended, repr(effort)])[:12]
@@ -150,6 +166,7 @@ def _measure(
             if defense is not None:
                 _show(bench, scenario, title, key, defense, cell, out)
         _told(out, rows, key, _headed(versus, defense, title) | cell | dict(frames))
+        yield
 
 
 def _show(

@@ -1,0 +1,63 @@
+"""The screening's book-keeping, with cells that take no time to measure."""
+
+import contextlib
+
+import numpy as np
+import pytest
+
+from simattack import comparison
+from simattack.compare import offline, onprints, run
+from simattack.types import Detections
+
+TEXT = """
+defenses: [{kind: jpeg, as: coarse, quality: 20}, jpeg, bit_depth]
+attacks: [{scenario: stop_sign, defenses: [coarse, jpeg, bit_depth]}]
+"""
+
+
+class Bench:
+    detector = None
+
+    def targets(self):
+        return [Detections(np.zeros((1, 4)), np.ones(1), ("stop sign",))]
+
+
+@pytest.fixture
+def compared(tmp_path, monkeypatch):
+    path = tmp_path / "mine.yaml"
+    path.write_text(TEXT)
+    monkeypatch.setattr(onprints, "prepare", lambda *_: Bench())
+    monkeypatch.setattr(run, "_show", lambda *_: None)
+    return comparison.read(str(path))
+
+
+def test_all_rows_so_far_are_told_after_each_and_none_is_measured_twice(
+    compared, tmp_path, monkeypatch
+):
+    measured, told, ends = [], [], 2
+
+    def cell(bench, name, defense, patches, report):
+        if len(measured) == ends:
+            raise KeyboardInterrupt
+        measured.append(name.rpartition("_")[0] or name)
+        return offline.empty(adaptive_missing="")
+
+    def screen():
+        return run.screen(
+            compared,
+            tmp_path,
+            lambda scenario: contextlib.nullcontext(),
+            tell=lambda rows: told.append([row["defense"] for row in rows]),
+        )
+
+    monkeypatch.setattr(offline, "cell", cell)
+    with pytest.raises(KeyboardInterrupt):
+        screen()
+    assert told == [["none"], ["none", "coarse"]]
+    told.clear()
+    ends = 99
+    rows = screen()
+    every = ["none", "coarse", "jpeg", "bit_depth"]
+    assert told == [every[:3], every] and [row["defense"] for row in rows] == every
+    assert measured == every
+    assert screen() == rows and measured == every
