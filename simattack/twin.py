@@ -102,14 +102,9 @@ class Twin:
         return np.array([view.distance_m for view in self.views])
 
     @property
-    def bare(self) -> Image:
-        """(h, w, 3): the part of its one face's own texture that prints lie on."""
-        (face,) = self.faces
-        height, width = face.texture.shape[:2]
-        left, top, right, bottom = face.extent
-        rows = slice(max(0, round(top * height)), round(bottom * height))
-        columns = slice(max(0, round(left * width)), round(right * width))
-        return np.ascontiguousarray(face.texture[rows, columns, :3])
+    def bare(self) -> tuple[Image, ...]:
+        """Of each face (h, w, 3): the part of its own texture that prints lie on."""
+        return tuple(_under_print(face) for face in self.faces)
 
     def target(self, index: int) -> Detections:
         """What a detector should find in the crop of a view."""
@@ -416,3 +411,11 @@ class Twin:
         curve = self._response[rows]
         before, after = curve.gather(2, knot)[:, :, 0], curve.gather(2, knot + 1)[:, :, 0]
         return before + (after - before) * (spot - knot[:, :, 0])
+
+
+def _under_print(face: Face) -> Image:
+    height, width = face.texture.shape[:2]
+    left, top, right, bottom = face.extent
+    rows = slice(max(0, round(top * height)), round(bottom * height))
+    columns = slice(max(0, round(left * width)), round(right * width))
+    return np.ascontiguousarray(face.texture[rows, columns, :3])

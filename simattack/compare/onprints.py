@@ -75,7 +75,12 @@ class OnPrints:
         return arrays_of(torch.cat(parts))
 
     def bare(self) -> Image:
-        return self.images(self.judged.bare)
+        first, *others = self.judged.bare
+        images = self.images(first)
+        for face, picture in enumerate(others, 1):
+            view, row, column, _ = self.judged.pixel[self.judged.pixel[:, 3] == face].T
+            images[view, row, column] = self.images(picture)[view, row, column]
+        return images
 
     def targets(self) -> list[Detections]:
         return [self.judged.target(i) for i in range(len(self.judged))]

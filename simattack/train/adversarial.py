@@ -115,7 +115,7 @@ class Attacks:
             twin=twin, held_out=twin, detector=_NOBODY, layout=Layout((1, 1)),
             batch=recipe.batch, window_px=recipe.window_px,
         )  # fmt: skip
-        self._bare = _picture(twin.bare)
+        self._bare = _picture(twin.bare[0])
         self._others = _others(network, twin)
         self._turn = 0
         self._stickers = [self._fresh() for _ in range(recipe.stickers)]
@@ -279,7 +279,7 @@ def _others(network: nn.Module, twin: Twin) -> list[Detections]:
     import torch
 
     network.eval()
-    picture, found = _picture(twin.bare), []
+    picture, found = _picture(twin.bare[0]), []
     for view in range(len(twin)):
         with torch.no_grad():
             images = twin.render(picture, torch.tensor([view]))

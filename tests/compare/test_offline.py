@@ -239,6 +239,23 @@ def test_of_several_attacks_the_one_that_hides_the_most_is_told(bench, monkeypat
     assert row["adaptive"]["value"] == 0.75 and row["adaptive_each"] == [0.25, 0.75, 0.5]
 
 
+def test_a_print_on_two_sides_leaves_each_its_own_bare_texture(bench):
+    """As of somebody's clothes: the right half of the sign is here the other side."""
+    (front,) = bench.judged.faces
+    green = np.broadcast_to(np.uint8([0, 200, 0]), front.texture.shape)
+    pixel = bench.judged.pixel.copy()
+    pixel[:, 3] = pixel[:, 2] > np.median(pixel[:, 2])
+    faces = (front, dataclasses.replace(front, texture=np.ascontiguousarray(green)))
+    both = dataclasses.replace(bench.judged, faces=faces, pixel=pixel)
+    seen = dataclasses.replace(bench, judged=both).bare()
+    view, row, column, face = pixel[bench.judged.core].T
+    own, other = bench.bare(), bench.images(np.full((8, 8, 3), (0, 200, 0), np.uint8))
+    expected = np.where(face[:, None] == 1, other[view, row, column], own[view, row, column])
+    apart = np.abs(seen[view, row, column].astype(int) - expected)
+    assert apart.mean() < 1 and np.abs(own.astype(int) - other).max() > 50
+    assert len(both.bare) == 2 and (both.bare[1] == (0, 200, 0)).all()
+
+
 def test_a_patch_of_another_size_than_what_is_made_against_it_is_refused(bench, tmp_path):
     image = np.zeros((8, 8, 3), np.uint8)
     card = PatchCard(width_m=0.3, height_m=0.3)
