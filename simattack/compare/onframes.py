@@ -44,6 +44,8 @@ _DRAWS = 16
 _DRAWS_AT_LAST = 128
 """The same numbers break a budget by one drive's chance and keep it by another's: so many drives
 have to bear what is tried, and what a search ends with."""
+_APART = 10_000
+"""Between the first drives that the draws of two seeds are taken from."""
 _CLEAR = np.zeros((2, 2, 4), np.uint8)
 """A print of which nothing is printed."""
 
@@ -159,9 +161,14 @@ class OnFrames:
     def _search(
         self, name: str, method: str, looks: int, number: int, defense: Any, report: Report | None
     ) -> Made:
+        """The attack with the numbers that a search ends with.
+
+        A third of its looks goes to what the attack itself would draw: points that keep the budget
+        and lie all over the picture, the best of which the rest begins with. ``random`` is such
+        draws alone, where there is anything that the attack draws.
+        """
         objective = _Scores(self, Defended(self.detector, defense))
         seed = self.effort.seed + number
-        optimizer = build("optimize", method, {"queries": looks}, f"method {method!r}")
         folder = self.folder / f"{name}.run"
         told = {
             "attack": [self.attack.kind, dict(self.attack.options)],
@@ -174,10 +181,18 @@ class OnFrames:
         runs.claim(folder, json.loads(json.dumps(told, default=list)), True)
         rng = np.random.default_rng([seed, 7])
         try:
-            best = runs.drive(
-                optimizer, objective, objective.start, rng, folder, named(report, name)
-            )
-            return objective.made(best.point, _DRAWS_AT_LAST)
+            draws = objective.drawn(looks if method == "random" else looks // 3, seed)
+            values = []
+            for count, point in enumerate(draws, 1):
+                values.append(objective(point))
+                if report is not None:
+                    report(f"{name}: trying draws", count, len(draws), {"least": min(values)})
+            best = draws[int(np.argmin(values))] if draws else objective.start
+            if (left := looks - len(draws)) > 0:
+                optimizer = build("optimize", method, {"queries": left}, f"method {method!r}")
+                tells = named(report, name)
+                best = runs.drive(optimizer, objective, best, rng, folder, tells).point
+            return objective.made(best, _DRAWS_AT_LAST)
         finally:
             objective.end()
 
@@ -197,12 +212,27 @@ class _Scores:
     @cached_property
     def start(self) -> Floats:
         """The scenario's own parameters where the attack tells them, else the box's middle."""
-        own = getattr(self._drives(1)[0], "parameters", None)
+        own = self._point(self._drives(1)[0])
+        return np.full(len(self._low), 0.5) if own is None else own
+
+    def drawn(self, count: int, seed: int) -> list[Floats]:
+        """What the attack draws in so many drives; nothing if it leaves nothing to chance."""
+        recipe, points = _always(self._attack).build("attacks"), []
+        for number in range(count):
+            running = _begun(recipe, _APART * (seed + 1) + number)
+            points.append(self._point(running))
+            running.end()
+        told = [point for point in points if point is not None]
+        return told if any(not np.array_equal(point, self.start) for point in told) else []
+
+    def _point(self, running: Any) -> Floats | None:
+        """Where the parameters of a drive lie in the box, if the attack tells them."""
+        own = getattr(running, "parameters", None)
         if own is None:
-            return np.full(len(self._low), 0.5)
+            return None
         span = np.where(self._high > self._low, self._high - self._low, 1.0)
-        start: Floats = ((np.asarray(own, float) - self._low) / span).clip(0, 1)
-        return start
+        point: Floats = ((np.asarray(own, float) - self._low) / span).clip(0, 1)
+        return point
 
     def made(self, point: Floats, draws: int = _DRAWS) -> Made:
         """The attack with the parameters of a point, or as near to them as its budget allows.

@@ -132,6 +132,25 @@ def test_what_a_search_ends_with_bears_the_chance_of_other_drives(bench):
     assert not scores._begun
 
 
+def test_a_search_begins_with_the_best_of_what_the_attack_draws(bench):
+    mud = Part("lens_mud", {"coverage": 0.3, "count": 2, "opacity": 1.0})
+    effort = dataclasses.replace(bench.effort, blackbox=9)
+    bench = dataclasses.replace(bench, attack=mud, effort=effort)
+    scores = onframes._Scores(bench, bench.detector)
+    draws = scores.drawn(9, 0)
+    values = [scores(point) for point in draws]
+    assert min(values) < 0.5 < max(values)  # some lie on the sign
+    made, _ = bench.attempts("mud", None)
+    best = scores.made(draws[int(np.argmin(values))], 128)
+    assert made["random"]["parameters"] == best["parameters"]
+    low, high = onframes.box_of(mud.build("attacks"))
+    found = (np.array(made["adaptive"]["parameters"]) - low) / (high - low)
+    assert scores(found) <= min(values[:3]) + 1e-9
+    assert not np.array_equal(draws[0], scores.drawn(1, 1)[0])
+    # A blob is where its options say: there is nothing to draw.
+    assert onframes._Scores(dataclasses.replace(bench, attack=BLOB), None).drawn(3, 0) == []
+
+
 def test_photographs_are_read_back_and_damage_is_told(tmp_path):
     path = tmp_path / "f.npz"
     frames(3, 2).save(path)
