@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -53,7 +54,7 @@ class Actors:
         color: tuple[int, int, int] | None = None,
         autopilot: bool = False,
     ) -> int:
-        """A new actor's id.
+        """A new actor's id; ``pose`` is of the ground that it comes to stand on.
 
         Raises:
             ConfigError: the server has no such blueprint.
@@ -79,7 +80,7 @@ class Actors:
                 f"cannot spawn {kind} at ({pose.x_m:.1f}, {pose.y_m:.1f}) m: the place is taken"
             )
         self._by_id[actor.id] = actor
-        self._placed[actor.id] = pose
+        self._placed[actor.id] = self._standing(actor, pose)
         if autopilot:
             actor.set_autopilot(True, self._traffic_manager(world).get_port())
         return int(actor.id)
@@ -138,6 +139,18 @@ class Actors:
             self._manager.shut_down()
             self._manager = None
 
+    def _standing(self, actor: Any, ground: Pose) -> Pose:
+        """Where its origin is once it stands there: a walker's is the middle of its body."""
+        if not str(actor.type_id).startswith("walker."):
+            return ground
+        box = self._box(actor)
+        return replace(ground, z_m=ground.z_m + box.extent.z - box.location.z)
+
+    def _box(self, actor: Any) -> Any:
+        if actor.id not in self._boxes:
+            self._boxes[actor.id] = actor.bounding_box
+        return self._boxes[actor.id]
+
     def _forward(self, pose: Pose, speed_mps: float) -> Any:
         return self._carla.Vector3D(
             speed_mps * float(np.cos(pose.yaw_rad)), speed_mps * float(np.sin(pose.yaw_rad)), 0.0
@@ -148,9 +161,8 @@ class Actors:
         if seen is None:
             return None
         velocity, acceleration = seen.get_velocity(), seen.get_acceleration()
-        if actor.id not in self._boxes:
-            self._boxes[actor.id] = actor.bounding_box
-        extent, middle = self._boxes[actor.id].extent, self._boxes[actor.id].location
+        box = self._box(actor)
+        extent, middle = box.extent, box.location
         return ActorState(
             id=actor.id,
             kind=cast(str, actor.type_id),

@@ -27,6 +27,24 @@ def parked(session: Session) -> Session:
     return session
 
 
+def test_somebody_held_still_stands_on_the_ground_as_before(parked: Session) -> None:
+    there = parked.lane(10.0)
+    walker = parked.spawn("walker.pedestrian.0001", there)
+    car = parked.spawn("vehicle.tesla.model3", parked.lane(25.0))
+
+    def feet_m() -> list[float]:
+        states = {state.id: state for state in parked.tick().others}
+        return [
+            states[i].pose.z_m + states[i].box_middle_m[2] - states[i].half_extent_m[2]
+            for i in (walker, car)
+        ]
+
+    stood = feet_m()
+    parked.freeze()
+    held = feet_m()
+    assert held == pytest.approx(stood, abs=0.03) and held[0] == pytest.approx(there.z_m, abs=0.1)
+
+
 def test_an_observation_has_the_shapes_that_types_promises(parked: Session) -> None:
     frame = parked.tick()
     obs = parked.observe()
