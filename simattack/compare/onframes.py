@@ -7,6 +7,7 @@ frames to learn from. Frames are clean photographs of a scenario's things from d
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -140,16 +141,24 @@ class OnFrames:
         self, name: str, defense: Any, report: Report | None = None
     ) -> tuple[Mapping[str, Made], str]:
         looks = self.effort.blackbox
-        made = {
-            "adaptive": self._search(f"{name}_adaptive", "cma", looks, 0, defense, report),
-            "half": self._search(f"{name}_half", "cma", max(1, looks // 2), 0, defense, report),
-            "random": self._search(f"{name}_random", "random", looks, 0, defense, report),
-        }
-        return made, f"cma, {looks} looks"
+        made, how, by_chance = self._strongest(name, "", defense, 0, report)
+        half, _ = self._search(f"{name}_half", "cma", max(1, looks // 2), 0, defense, report)
+        return {"adaptive": made, "half": half, "random": by_chance}, f"{how}, {looks} looks"
 
     def again(self, name: str, defense: Any, number: int, report: Report | None = None) -> Made:
-        search = f"{name}_adaptive_{number}"
-        return self._search(search, "cma", self.effort.blackbox, number - 1, defense, report)
+        return self._strongest(name, f"_{number}", defense, number - 1, report)[0]
+
+    def _strongest(
+        self, name: str, ending: str, defense: Any, number: int, report: Report | None
+    ) -> tuple[Made, str, Made]:
+        """What hides the most in the views learnt from: a search's end, or the best by chance."""
+        looks, found = self.effort.blackbox, {}
+        for what, method in (("adaptive", "cma"), ("random", "random")):
+            found[method] = self._search(
+                f"{name}_{what}{ending}", method, looks, number, defense, report
+            )
+        how = min(found, key=lambda method: found[method][1])
+        return found[how][0], how, found["random"][0]
 
     def unbounded(self, defense: Any, which: Sequence[int]) -> None:
         """Who may do anything to a camera covers it: nothing to be measured."""
@@ -160,8 +169,8 @@ class OnFrames:
 
     def _search(
         self, name: str, method: str, looks: int, number: int, defense: Any, report: Report | None
-    ) -> Made:
-        """The attack with the numbers that a search ends with.
+    ) -> tuple[Made, float]:
+        """The attack with the numbers that a search ends with, and what is still seen under it.
 
         A third of its looks goes to what the attack itself would draw: points that keep the budget
         and lie all over the picture, the best of which the rest begins with. ``random`` is such
@@ -188,11 +197,13 @@ class OnFrames:
                 if report is not None:
                     report(f"{name}: trying draws", count, len(draws), {"least": min(values)})
             best = draws[int(np.argmin(values))] if draws else objective.start
+            value = min(values, default=math.inf)
             if (left := looks - len(draws)) > 0:
                 optimizer = build("optimize", method, {"queries": left}, f"method {method!r}")
                 tells = named(report, name)
-                best = runs.drive(optimizer, objective, best, rng, folder, tells).point
-            return objective.made(best, _DRAWS_AT_LAST)
+                step = runs.drive(optimizer, objective, best, rng, folder, tells)
+                best, value = step.point, min(value, step.value)
+            return objective.made(best, _DRAWS_AT_LAST), value
         finally:
             objective.end()
 
