@@ -189,6 +189,15 @@ class View:
         rows = (y > 0) & (y < self.height_px)
         return cells[..., rows, :][..., columns]
 
+    def near(self, x_px: float, y_px: float, reach_px: float) -> tuple[slice, slice]:
+        """Rows and columns of a map whose cells lie no farther than that from a place, and more."""
+        far = reach_px + self.step
+        rows, columns = (
+            slice(*np.searchsorted(axis, (middle - far, middle + far)))
+            for axis, middle in ((self._axes[1], y_px), (self._axes[0], x_px))
+        )
+        return rows, columns
+
     def cover(self, distance_px: Array, radius_px: Array) -> Array:
         """Share of a cell that lies within ``radius_px`` of where ``distance_px`` is 0."""
         return overlap(distance_px, radius_px, float(self.step))

@@ -19,6 +19,9 @@ from simattack.types import Camera, Floats, World
 _WIDTH = 4
 _LOBES = range(2, 7)
 """Waves around a splash's outline."""
+_WIDEST = 2.0
+"""Mean radii that an outline reaches at most."""
+_WHOLE = (slice(None), slice(None))
 
 
 @register("attacks", "lens_mud")
@@ -107,18 +110,28 @@ class LensMud:
     def _sharp(self, parameters: Array, grain: Floats, view: View) -> Array:
         """(h, w) opacity before blur."""
         through: Array = 1.0
+        if library(parameters) is np:
+            through = np.ones((view.y.size, view.x.size))
         for row, outline in zip(parameters.reshape(-1, _WIDTH), grain, strict=True):
-            away = self._away(row, outline, view)
-            through = through * (1 - row[3] * view.cover(away, row[2] * view.px_per_mm))
+            if library(parameters) is np:  # in place, and only where the splash may reach
+                reach_px = _WIDEST * row[2] * view.px_per_mm
+                part = view.near(row[0] * view.width_px, row[1] * view.height_px, reach_px)
+                away = self._away(row, outline, view, part)
+                through[part] *= 1 - row[3] * view.cover(away, row[2] * view.px_per_mm)
+            else:
+                away = self._away(row, outline, view)
+                through = through * (1 - row[3] * view.cover(away, row[2] * view.px_per_mm))
         return 1 - through
 
-    def _away(self, row: Array, outline: Floats, view: View) -> Array:
+    def _away(
+        self, row: Array, outline: Floats, view: View, part: tuple[slice, slice] = _WHOLE
+    ) -> Array:
         """(h, w) [px] from a splash's middle, longer where its outline is nearer."""
         xp = library(row)
-        x, y = like(view.x, row), like(view.y, row)
+        x, y = like(view.x[:, part[1]], row), like(view.y[part[0]], row)
         dx, dy = x - row[0] * view.width_px, y - row[1] * view.height_px
         turn = xp.arctan2(dy + 0 * dx, dx + 0 * dy + 1e-9)
         shape = 1.0
         for lobes, size, phase in zip(_LOBES, *outline, strict=True):
             shape = shape + float(size) * xp.cos(lobes * turn + float(phase))
-        return length(dx, dy) / xp.clip(shape, 0.3, 2.0)
+        return length(dx, dy) / xp.clip(shape, 0.3, _WIDEST)

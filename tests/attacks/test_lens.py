@@ -386,6 +386,17 @@ def test_where_dots_overlap_the_later_lies_over_the_earlier():
     assert middle == pytest.approx([0.6 * 0.5 + 0.6 * 0.5, 0.6 * 0.5 + 0.4, 0.6 * 0.5], abs=1e-6)
 
 
+def test_a_splash_is_worked_out_only_where_it_reaches_and_is_the_same(monkeypatch):
+    recipe = registry.build("attacks", "lens_mud", {"coverage": 0.4, "count": 9}, "")
+    parameters, grain = recipe.draw(np.random.default_rng(3))
+    parameters[4:6] = (0.0, 1.0)  # in a corner
+    view = View(160, 120, recipe.optics)
+    near = recipe._sharp(parameters, grain, view)
+    monkeypatch.setattr(View, "near", lambda *_: (slice(None), slice(None)))
+    assert np.array_equal(near, recipe._sharp(parameters, grain, view))
+    assert 0 < near.max() and (near == 0).any()
+
+
 def test_mud_covers_the_stated_share():
     coverage = 0.4
     # A tiny aperture: no blur, so that what is covered is seen.
