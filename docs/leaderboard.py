@@ -40,12 +40,21 @@ Line = Mapping[str, str]
 
 
 def measured(folder: Path) -> list[Row]:
-    """The rows of a comparison with their times, in the order they were measured."""
+    """The rows of a folder's comparison with their times, in its order."""
     times = run.read(folder / "timing.jsonl")
-    return [
+    rows = [
         {**row, "latency": times.get(key, {}).get("latency")}
         for key, row in run.read(folder / "rows.jsonl").items()
     ]
+    if folder not in FOLDERS:
+        return rows
+    compared = comparison.read(folder.name)
+    attacks = [versus.name for versus in compared.attacks]
+    defenses = [UNDEFENDED, *(part.title for part in compared.defenses)]
+    known = [row for row in rows if row["attack"] in attacks and row["defense"] in defenses]
+    return sorted(
+        known, key=lambda row: (attacks.index(row["attack"]), defenses.index(row["defense"]))
+    )
 
 
 def driven(folder: Path) -> list[dict[str, str]]:
@@ -60,6 +69,9 @@ def page(folders: Iterable[Path]) -> str:
     for folder in folders:
         parts += [f"## {folder.name}", ""]
         parts += table(board.HEAD, board.cells(measured(folder)))
+        if proven := board.certificates(measured(folder)):
+            parts += ["", "Proven, whatever an attack of the kind does:", ""]
+            parts += table(board.PROVEN, proven)
         if lines := driven(folder):
             head = ("scenario", "arm", "metric", "without", "with", "difference", "pairs")
             body = [_road(line) for line in lines if line["metric"] in _ROAD]

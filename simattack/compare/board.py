@@ -11,15 +11,23 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from simattack.compare import plots
 from simattack.compare.sanity import CHECKS
 from simattack.scenario import UNDEFENDED as NONE
 
 Row = Mapping[str, Any]
 HEAD = (
     "rank", "attack", "defense", "family", "hidden, adaptive", "hidden, oblivious",
-    "bare sign lost", "certified", "AP50 clean", "false alarms a frame", "ms mean", "ms p99",
+    "bare sign lost", "AP50 clean", "false alarms a frame", "ms mean", "ms p99",
     "ms declared", "checks",
 )  # fmt: skip
+PROVEN = (
+    "attack",
+    "defense",
+    "certified recall",
+    "clean recall",
+    "no attack of this kind hides it",
+)
 MISSING = "missing"
 
 
@@ -67,7 +75,6 @@ def _cells(row: Row) -> list[str]:
         MISSING if row["adaptive"] is None else _share(row["adaptive"]),
         _share(row["oblivious"]),
         _share(row["clean_hidden"]),
-        _certified(row["certified"]),
         _number(frames.get("ap50"), "{:.3f}"),
         _number(frames.get("false_alarms_a_frame"), "{:.3f}"),
         *(
@@ -94,8 +101,22 @@ def _share(interval: Row | None) -> str:
     return f"{value:.0f} % ({low:.0f} to {high:.0f}, n {interval['n']})"
 
 
-def _certified(share: Row | None) -> str:
-    return "" if share is None else f"{_share(share)} against {share['against']}"
+def certificates(rows: Sequence[Row]) -> list[list[str]]:
+    """Under ``PROVEN``, what defenses prove, beside what is seen of the same views bare.
+
+    A bound that no attack gets below is told apart from what attacks were measured to do.
+    """
+    return [
+        [row["attack"], row["defense"], _share(row["certified"]), _seen(row["clean_hidden"]),
+         row["certified"]["against"]]
+        for row in rows if row["certified"] is not None
+    ]  # fmt: skip
+
+
+def _seen(hidden: Row) -> str:
+    """The other side of a share."""
+    low, high = 1 - hidden["high"], 1 - hidden["low"]
+    return _share({**hidden, "value": 1 - hidden["value"], "low": low, "high": high})
 
 
 def _number(value: float | None, form: str, times: float = 1.0) -> str:
@@ -201,8 +222,12 @@ def page(
         "this defense. A defense without that has no rank. FLAGGED: the attack was weak, the rank "
         "says little.</p>",
         table(list(HEAD), [_linked(line, links) for line in cells(rows)]),
+    ]
+    if proven := certificates(rows):
+        parts += ["<h2>Proven</h2>", table(PROVEN, proven)]
+    parts += [
         "<h2>Safety kept against clean cost</h2>",
-        plot(rows),
+        *plots.by_attack(rows, "attack", plot),
         "<h2>On the road</h2>",
     ]
     if driven:
@@ -214,7 +239,7 @@ def page(
             ]
             for row in driven
         ]  # fmt: skip
-        parts += [table(head, body), road_plot(driven)]
+        parts += [table(head, body), *plots.by_attack(driven, "scenario", plots.road_plot)]
         parts.append(f'<p><a href="{html.escape(drives)}">Frames, films and alarms</a></p>')
     else:
         parts.append("<p>Not driven; <code>simattack compare NAME --drive</code>.</p>")
@@ -325,65 +350,6 @@ def plot(rows: Sequence[Row]) -> str:
     points = []
     for row in rows:
         if (worth := _worth(row)) is not None:
-            name = f"{row['defense']} ({row['attack']})"
-            points.append((1 - worth[1], 1 - worth[0], name, bool(row["flags"])))
-    return scatter(points, "bare signs seen", "signs seen under the adaptive attack; red: FLAGGED")
-
-
-_UNSAFE = ("stop_sign_violation", "lane_departure", "collision")
-"""What a drive is safe without, by the first of them that it has."""
-
-
-def road_plot(driven: Sequence[Row]) -> str:
-    """SVG: safe drives without an attack to the right, under the attack upwards; empty if none.
-
-    The attack is the one made through the defense where that was driven, else the scenario's own.
-    """
-    safe: dict[tuple[str, str, str], float] = {}
-    for metric in reversed(_UNSAFE):
-        for row in driven:
-            if row["metric"] == metric:
-                before = str(row["arm"]).partition("+")[0]
-                safe[row["scenario"], row["defense"], before] = 1 - row["with"]
-    points = []
-    for scenario, defense in dict.fromkeys((key[0], key[1]) for key in safe):
-        attacked = safe.get((scenario, defense, "attacked"))
-        one = safe.get((scenario, defense, "adaptive"), attacked)
-        under = safe.get((scenario, defense, "adaptive_all"), one)
-        clean = safe.get((scenario, defense, "clean"))
-        if under is not None and clean is not None:
-            points.append((clean, under, f"{defense} ({scenario})", False))
-    return (
-        scatter(points, "safe drives without an attack", "safe drives under it") if points else ""
-    )
-
-
-def scatter(
-    points: Sequence[tuple[float, float, str, bool]], right: str, up: str
-) -> str:  # fmt: skip
-    """SVG of points (x, y, name, red or not), x and y in 0..1, and what lies which way."""
-    side, edge, line = 360.0, 40.0, 14.0
-    far = edge + side
-    # Names stand in a column of their own, each at its mark's height or below the one before.
-    marks, below = [], edge - line
-    for down, x, name, is_red in sorted((1 - y, x, name, is_red) for x, y, name, is_red in points):
-        at_x, at_y = edge + side * x, edge + side * down
-        below = max(at_y, below + line)
-        color = "#c0392b" if is_red else "#2f5fa8"
-        marks.append(
-            f'<path d="M{at_x:.1f} {at_y:.1f}L{far + 12} {below:.1f}" stroke="#ccc"/>'
-            f'<circle cx="{at_x:.1f}" cy="{at_y:.1f}" r="4" fill="{color}"/>'
-            f'<text x="{far + 16}" y="{below + 4:.1f}">{html.escape(name)}</text>'
-        )
-    axes = (
-        f'<path d="M{edge} {edge}V{far}H{far}" fill="none" stroke="#999"/>'
-        f'<text x="{edge}" y="{far + 16}">0</text><text x="{far - 10}" y="{far + 16}">1</text>'
-        f'<text x="{edge + 60}" y="{far + 32}">{html.escape(right)}</text>'
-        f'<text x="{edge - 14}" y="{edge + 4}">1</text>'
-        f'<text x="{edge}" y="{edge - 12}">{html.escape(up)}</text>'
-    )
-    wide, tall = far + 240, max(far + edge, below + edge)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:.0f} {tall:.0f}" '
-        f'width="{wide:.0f}" font-size="11">{axes}{"".join(marks)}</svg>'
-    )
+            points.append((1 - worth[1], 1 - worth[0], row["defense"], bool(row["flags"])))
+    up = "seen under the adaptive attack; red: FLAGGED"
+    return plots.scatter(points, "seen bare", up) if points else ""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from simattack import comparison, config
-from simattack.compare import board, paired, run
+from simattack.compare import board, paired, plots, run
 from simattack.errors import ConfigError, ResultsError
 from simattack.results import Row
 from simattack.scenario import Part
@@ -108,13 +108,13 @@ def marks(svg):
 
 def test_the_plot_has_better_defenses_higher_and_dearer_ones_to_the_left():
     at = marks(board.plot(ROWS))
-    assert set(at) == {"none (stop_sign)", "weak (stop_sign)", "good (stop_sign)"}
-    assert at["good (stop_sign)"] == pytest.approx((364.0, 112.0))  # 40 + 360 * (0.9, 0.2)
-    assert at["weak (stop_sign)"][1] > at["none (stop_sign)"][1] > at["good (stop_sign)"][1]
+    assert set(at) == {"none", "weak", "good"}
+    assert at["good"] == pytest.approx((364.0, 112.0))  # 40 + 360 * (0.9, 0.2)
+    assert at["weak"][1] > at["none"][1] > at["good"][1]
 
 
 def test_names_of_the_plot_do_not_lie_on_each_other():
-    svg = board.scatter([(1.0, 0.5, name, False) for name in "abc"], "", "")
+    svg = plots.scatter([(1.0, 0.5, name, False) for name in "abc"], "", "")
     heights = [float(y) for y in re.findall(r'x="416.0" y="([\d.]+)"', svg)]
     assert len(heights) == 3 and np.diff(sorted(heights)).min() >= 12
 
@@ -129,9 +129,9 @@ def test_on_the_road_the_attack_made_through_a_defense_counts_where_it_was_drive
         told("attacked+b", 0.5), told("clean+b", 0.0), told("clean+b", 1.0, "collision"),
         told("attacked+c", 0.5),
     ]  # fmt: skip
-    at = marks(board.road_plot(driven))
-    assert at == {"a (s)": (310.0, 310.0), "b (s)": (400.0, 220.0)}
-    assert board.road_plot([]) == ""
+    at = marks(plots.road_plot(driven))
+    assert at == {"a": (310.0, 310.0), "b": (400.0, 220.0)}
+    assert plots.road_plot([]) == ""
 
 
 def episode(arm, seed, is_hit, score=None):
@@ -291,8 +291,14 @@ def test_two_of_one_kind_have_names_and_not_all_need_be_driven(tmp_path):
 
 def test_a_certificate_says_what_it_is_against():
     sure = {**share(0.4), "against": "a patch of this size, anywhere"}
-    line = board.cells([{**row("a", 0.1), "certified": sure}])[0]
-    assert line[board.HEAD.index("certified")].endswith("against a patch of this size, anywhere")
+    rows = [row("b", 0.2), {**row("a", 0.1, lost=0.3), "certified": sure}]
+    (line,) = board.certificates(rows)
+    assert line[:2] == ["stop_sign", "a"] and line[4] == "a patch of this size, anywhere"
+    assert line[2].startswith("40 %") and line[3] == "70 % (0 to 100, n 10)"
+    # Beside what was measured, and not in its table.
+    page = board.page("mine", rows, [], ([], []))
+    assert "<h2>Proven</h2>" in page and not any("certif" in name for name in board.HEAD)
+    assert "Proven" not in board.page("mine", rows[:1], [], ([], []))
     (sheet,) = csv.DictReader(io.StringIO(board.sheet([{**row("a", 0.1), "certified": sure}])))
     assert sheet["certified_against"] == "a patch of this size, anywhere"
     assert sheet["family"] == "detection"

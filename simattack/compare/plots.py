@@ -1,0 +1,81 @@
+"""Figures of a comparison's page, as SVG: better is further up and to the right."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+def by_attack(rows: Sequence[Row], by: str, draw: Callable[[Sequence[Row]], str]) -> list[str]:
+    """A figure for each attack, where many in one could not be told apart."""
+    figures = {
+        name: draw([row for row in rows if row[by] == name])
+        for name in dict.fromkeys(row[by] for row in rows)
+    }
+    return [
+        f"<figure><figcaption>{html.escape(name)}</figcaption>{drawn}</figure>"
+        for name, drawn in figures.items()
+        if drawn
+    ]
+
+
+_UNSAFE = ("stop_sign_violation", "lane_departure", "collision")
+"""What a drive is safe without, by the first of them that it has."""
+
+
+def road_plot(driven: Sequence[Row]) -> str:
+    """SVG: safe drives without an attack to the right, under the attack upwards; empty if none.
+
+    The attack is the one made through the defense where that was driven, else the scenario's own.
+    """
+    safe: dict[tuple[str, str, str], float] = {}
+    for metric in reversed(_UNSAFE):
+        for row in driven:
+            if row["metric"] == metric:
+                before = str(row["arm"]).partition("+")[0]
+                safe[row["scenario"], row["defense"], before] = 1 - row["with"]
+    points = []
+    for scenario, defense in dict.fromkeys((key[0], key[1]) for key in safe):
+        attacked = safe.get((scenario, defense, "attacked"))
+        one = safe.get((scenario, defense, "adaptive"), attacked)
+        under = safe.get((scenario, defense, "adaptive_all"), one)
+        clean = safe.get((scenario, defense, "clean"))
+        if under is not None and clean is not None:
+            points.append((clean, under, defense, False))
+    return (
+        scatter(points, "safe drives without an attack", "safe drives under it") if points else ""
+    )
+
+
+def scatter(
+    points: Sequence[tuple[float, float, str, bool]], right: str, up: str
+) -> str:  # fmt: skip
+    """SVG of points (x, y, name, red or not), x and y in 0..1, and what lies which way."""
+    side, edge, line = 360.0, 40.0, 14.0
+    far = edge + side
+    # Names stand in a column of their own, each at its mark's height or below the one before.
+    marks, below = [], edge - line
+    for down, x, name, is_red in sorted((1 - y, x, name, is_red) for x, y, name, is_red in points):
+        at_x, at_y = edge + side * x, edge + side * down
+        below = max(at_y, below + line)
+        color = "#c0392b" if is_red else "#2f5fa8"
+        marks.append(
+            f'<path d="M{at_x:.1f} {at_y:.1f}L{far + 12} {below:.1f}" stroke="#ccc"/>'
+            f'<circle cx="{at_x:.1f}" cy="{at_y:.1f}" r="4" fill="{color}"/>'
+            f'<text x="{far + 16}" y="{below + 4:.1f}">{html.escape(name)}</text>'
+        )
+    axes = (
+        f'<path d="M{edge} {edge}V{far}H{far}" fill="none" stroke="#999"/>'
+        f'<text x="{edge}" y="{far + 16}">0</text><text x="{far - 10}" y="{far + 16}">1</text>'
+        f'<text x="{edge + 60}" y="{far + 32}">{html.escape(right)}</text>'
+        f'<text x="{edge - 14}" y="{edge + 4}">1</text>'
+        f'<text x="{edge}" y="{edge - 12}">{html.escape(up)}</text>'
+    )
+    wide, tall = far + 240, max(far + edge, below + edge)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:.0f} {tall:.0f}" '
+        f'width="{wide:.0f}" font-size="11">{axes}{"".join(marks)}</svg>'
+    )
