@@ -17,11 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from simattack import registry
 from simattack.config import read_scenario
-from simattack.defenses.sign_memory import survey, told
 from simattack.envs import DriveEnv
 from simattack.episode import drive
 from simattack.errors import ConfigError
@@ -251,7 +249,6 @@ def main() -> int:
     parser.add_argument("--ticks", type=int, default=260, help="of a drive, at most")
     parser.add_argument("--from-s", type=float, default=4.0, help="when attacks begin")
     parser.add_argument("--only", nargs="+", help="kinds of defenses")
-    parser.add_argument("--survey", type=Path, help="write the signs seen, and do nothing else")
     parser.add_argument("--signs", default="", help="a survey for sign_memory")
     flags = parser.parse_args()
     flags.out.mkdir(parents=True, exist_ok=True)
@@ -266,12 +263,6 @@ def main() -> int:
             record(session, name, seed, path, flags.ticks)
         sys.stderr.write(f"recorded {path}\n")
     drives = [Drive(dict(np.load(path, allow_pickle=False))) for path in wanted.values()]
-    if flags.survey is not None:
-        looks = [[(obs, seen) for _, obs, seen in drive.steps()][::2] for drive in drives]
-        found = survey(looks, fitted(SENSORS, 0.05).camera)
-        flags.survey.write_text(yaml.safe_dump(dict(told(found)), sort_keys=False))
-        sys.stdout.write(f"{len(found)} signs in {flags.survey}\n")
-        return 0
     return table(drives, flags.from_s, flags.only, flags.signs)
 
 

@@ -17,6 +17,7 @@ from simattack.digital.command import baselines
 from simattack.errors import SimattackError
 from simattack.optimizing import optimize
 from simattack.reinforcing import train_adversary
+from simattack.surveying import survey
 from simattack.terminal import columns
 from simattack.train.command import train
 
@@ -352,6 +353,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "transfer": transfer,
     "baselines": baselines,
     "train-adversary": train_adversary,
+    "survey": survey,
     "report": report,
     "replay": replay,
     "print": print_,

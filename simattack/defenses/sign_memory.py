@@ -1,7 +1,7 @@
 """Remembers the stop signs of earlier drives: one that is not seen where it was counts as seen.
 
 What is remembered is a file, made of what a camera reported on drives before the attack, no ground
-truth: ``python benchmarks/alarms.py --survey signs.yaml``. A sign that was taken away costs a stop
+truth: ``simattack survey stop_sign``. A sign that was taken away costs a stop
 and an alarm, until somebody drives a survey again. A place that is wrong by a spoofed fix shows
 signs where there are none.
 
@@ -22,6 +22,7 @@ from simattack.geometry import wrap_angle
 from simattack.guarding import latency
 from simattack.reading import Reader, load_yaml
 from simattack.registry import register
+from simattack.resources import locate
 from simattack.taxonomy import Family
 from simattack.types import Camera, CarInfo, Detections, Detector, Floats, Observation, Verdict
 
@@ -60,7 +61,7 @@ class SignMemory:
     family = Family.DETECTION
 
     signs: str = ""
-    """The survey, a YAML file; empty: nothing is known."""
+    """The survey, the name of a shipped one or a YAML file; empty: nothing is known."""
     missed: int = 3
     """So many images running without it, then it counts as seen."""
     from_m: float = 6.0
@@ -82,10 +83,16 @@ class SignMemory:
     @property
     def known(self) -> tuple[KnownSign, ...]:
         """What the file holds."""
-        if not self.signs:
-            return ()
-        found: _Survey = Reader(self.signs).read(load_yaml(Path(self.signs)), _Survey, "")
-        return found.signs
+        signs: list[KnownSign] = []
+        for path in self.files:
+            found: _Survey = Reader(str(path)).read(load_yaml(path), _Survey, "")
+            signs += found.signs
+        return tuple(signs)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What it reads."""
+        return (locate(self.signs, "scenarios/surveys", ".yaml"),) if self.signs else ()
 
     def begin(self, car: CarInfo, rng: np.random.Generator) -> Remembering:
         return Remembering(self, car.camera)
@@ -180,7 +187,7 @@ class Remembering:
         return False
 
 
-def survey(
+def signs_of(
     drives: Iterable[Iterable[tuple[Observation, Detections]]], camera: Camera
 ) -> tuple[KnownSign, ...]:
     """The stop signs that a car saw, by its own fixes and compass.

@@ -13,7 +13,7 @@ from simattack import registry
 from simattack.defenses.gnss_gate import GnssGate
 from simattack.defenses.lidar_density import LidarDensity
 from simattack.defenses.lidar_void import LidarVoid
-from simattack.defenses.sign_memory import KnownSign, survey, told
+from simattack.defenses.sign_memory import KnownSign, signs_of, told
 from simattack.errors import ConfigError
 from simattack.geodesy import gnss_from_world
 from simattack.guarding import Looking
@@ -382,7 +382,7 @@ def sign_seen(car_x_m, sign=(40.0, 3.0), height_m=2.2):
 
 def test_a_survey_finds_the_sign_where_it_is():
     looks = [(observation(place=(x_m, 0.0)), sign_seen(x_m)) for x_m in np.arange(10.0, 30.0, 1.0)]
-    (sign,) = survey([looks], CAR.camera)
+    (sign,) = signs_of([looks], CAR.camera)
     assert (sign.latitude_deg, sign.longitude_deg) == pytest.approx(
         tuple(gnss_from_world(40.0, 3.0, ORIGIN)), abs=1e-7  # a centimetre
     )  # fmt: skip
