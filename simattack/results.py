@@ -212,10 +212,11 @@ class Folder:
                 kept.append(replace(row, key=key(own, done.scenario, done.arm, done.seed)))
             else:
                 gone.append(row)
-        with Appender(self.path / "given_up.jsonl") as file:
-            for row in gone:
-                file.append(row.line())
-                self._forget(row.result)
+        if gone:
+            with Appender(self.path / "given_up.jsonl") as file:
+                for row in gone:
+                    file.append(row.line())
+                    self._forget(row.result)
         self.finish(kept)
         plan = dict(before.plan)
         for name, arms in keeps.items():

@@ -294,7 +294,7 @@ def test_a_defense_more_leaves_the_drives_that_are_there(plan, tmp_path):
     go(guarded(coarse), out)
     assert go(guarded(coarse), out, renew=True)[0].n_new == 0
     finished, said = go(guarded(coarse, config.Part("bit_depth")), out, renew=True)
-    assert said == [] and finished.n_new == 2
+    assert said == [] and finished.n_new == 2 and not (out / "given_up.jsonl").exists()
     assert {row.result.arm for row in finished.rows} == {
         *("clean", "control_grey", "attacked", "clean+coarse", "attacked+coarse"),
         *("clean+bit_depth", "attacked+bit_depth"),

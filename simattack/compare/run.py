@@ -70,20 +70,19 @@ def screen(
 
     for versus, keys in zip(comparison.attacks, of_all, strict=True):
         scenario = versus.scenario
-        if any(key not in rows for key in keys.values()):
-            if _is_seen(scenario):
-                detector = scenario.detector.build("detectors", f"scenario {scenario.name!r}")
-                if not hasattr(detector, "scores_near"):
-                    raise ConfigError(
-                        f"scenario {scenario.name!r}: expected a detector with gradients, such as "
-                        f"yolo; got {scenario.detector.kind!r}"
-                    )
-                clean = onclean.folder_of(comparison, scenario, out, open_scene, report)
-                with open_scene(scenario) as scene:
-                    for _ in _measure(versus, scene, detector, clean, out, keys, rows, report):
-                        tell(told())
-            else:
-                _leave(versus, out, keys, rows)
+        _leave(versus, out, keys, rows)
+        if all(key in rows for key in keys.values()):
+            continue
+        detector = scenario.detector.build("detectors", f"scenario {scenario.name!r}")
+        if not hasattr(detector, "scores_near"):
+            raise ConfigError(
+                f"scenario {scenario.name!r}: expected a detector with gradients, such as "
+                f"yolo; got {scenario.detector.kind!r}"
+            )
+        clean = onclean.folder_of(comparison, scenario, out, open_scene, report)
+        with open_scene(scenario) as scene:
+            for _ in _measure(versus, scene, detector, clean, out, keys, rows, report):
+                tell(told())
     return told()
 
 
@@ -156,15 +155,13 @@ def _measure(
             continue
         part = parts[title]
         defense = None if part is None else part.build("defenses", f"comparison: {title!r}")
-        frames = onclean.NOT_MEASURED
-        if (cell := _beyond_pictures(defense)) is None:
-            label = bench.targets()[0].labels[0]
-            frames = onclean.measure(scenario, part, label, clean, rows)
-            name = title if part is None else f"{title}_{key[:8]}"
-            patches = 0 if versus.adaptive is None else effort.patches
-            cell = offline.cell(bench, name, defense, patches, report)
-            if defense is not None:
-                _show(bench, scenario, title, key, defense, cell, out)
+        label = bench.targets()[0].labels[0]
+        frames = onclean.measure(scenario, part, label, clean, rows)
+        name = title if part is None else f"{title}_{key[:8]}"
+        patches = 0 if versus.adaptive is None else effort.patches
+        cell = offline.cell(bench, name, defense, patches, report)
+        if defense is not None:
+            _show(bench, scenario, title, key, defense, cell, out)
         _told(out, rows, key, _headed(versus, defense, title) | cell | dict(frames))
         yield
 
@@ -180,26 +177,21 @@ def _show(
     offline.exhibit(bench, exhibits_of(out, scenario.name, title), defense, shown)
 
 
-def _beyond_pictures(defense: Any) -> Row | None:
-    """The cell of a defense that single pictures say nothing of; None: it is to be measured."""
-    others = [name for name in getattr(defense, "needs", ()) if name != "camera"]
-    if not others:
-        return None
-    return offline.empty(
-        adaptive_missing=f"it needs the car's {' and '.join(others)}, too: only driven"
-    )
-
-
 def _leave(versus: Versus, out: Path, keys: Mapping[str, str], rows: dict[str, Row]) -> None:
-    """Rows of an attack that no picture shows."""
+    """Rows of what single pictures say nothing of: the attack, or what a defense needs."""
+    is_seen = _is_seen(versus.scenario)
     for part in (None, *versus.scenario.defenses):
         title = _title(part)
-        key = keys[title]
-        if key not in rows:
-            cell = offline.empty(adaptive_missing="the attack shows in no picture: only driven")
-            defense = None if part is None else part.build("defenses", f"comparison: {title!r}")
-            row = _headed(versus, defense, title) | cell | dict(onclean.NOT_MEASURED)
-            _told(out, rows, key, row)
+        if (key := keys[title]) in rows:
+            continue
+        defense = None if part is None else part.build("defenses", f"comparison: {title!r}")
+        others = [name for name in getattr(defense, "needs", ()) if name != "camera"]
+        why = "" if is_seen else "the attack shows in no picture: only driven"
+        if is_seen and others:
+            why = f"it needs the car's {' and '.join(others)}, too: only driven"
+        if why:
+            row = _headed(versus, defense, title) | offline.empty(adaptive_missing=why)
+            _told(out, rows, key, row | dict(onclean.NOT_MEASURED))
 
 
 def _headed(versus: Versus, defense: Any, title: str) -> Row:

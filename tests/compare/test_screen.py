@@ -61,3 +61,23 @@ def test_all_rows_so_far_are_told_after_each_and_none_is_measured_twice(
     assert told == [every[:3], every] and [row["defense"] for row in rows] == every
     assert measured == every
     assert screen() == rows and measured == every
+
+
+def test_what_pictures_say_nothing_of_opens_no_scene(compared, tmp_path):
+    path = tmp_path / "driven.yaml"
+    path.write_text(
+        "defenses: [sign_memory, gnss_gate]\nattacks:\n"
+        "  - {scenario: curve, defenses: [gnss_gate]}\n"
+        "  - {scenario: stop_sign, defenses: [sign_memory]}\n"
+    )
+
+    def opened(scenario):
+        raise LookupError(scenario.name)
+
+    with pytest.raises(LookupError, match="stop_sign"):  # for the row without a defense alone
+        run.screen(comparison.read(str(path)), tmp_path, opened)
+    rows = run.read(tmp_path / "rows.jsonl").values()
+    assert [(row["attack"], row["defense"]) for row in rows] == [
+        *(("curve", "none"), ("curve", "gnss_gate"), ("stop_sign", "sign_memory")),
+    ]
+    assert all("only driven" in row["adaptive_missing"] for row in rows)
