@@ -51,7 +51,9 @@ def measured(folder: Path) -> list[Row]:
     compared = comparison.read(folder.name)
     attacks = [versus.name for versus in compared.attacks]
     defenses = [UNDEFENDED, *(part.title for part in compared.defenses)]
-    known = [row for row in rows if row["attack"] in attacks and row["defense"] in defenses]
+    # What was measured again comes later in the file.
+    newest = {(row["attack"], row["defense"]): row for row in rows}
+    known = [one for at, one in newest.items() if at[0] in attacks and at[1] in defenses]
     return sorted(
         known, key=lambda row: (attacks.index(row["attack"]), defenses.index(row["defense"]))
     )

@@ -18,6 +18,7 @@ from typing import Any
 from simattack import reading, resources
 from simattack.errors import ConfigError
 from simattack.places import Point, read_point
+from simattack.scenario import UNDEFENDED
 from simattack.scenario import Arm as Arm
 from simattack.scenario import Conditions as Conditions
 from simattack.scenario import Control as Control
@@ -31,6 +32,8 @@ from simattack.scenario import WeatherRanges as WeatherRanges
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 """Of arms and files, in which it is a part."""
+_DEFENSE = re.compile(r"(^|\.)defenses\[\d+\]$")
+"""Places in a file at which a defense stands."""
 
 
 @dataclass(frozen=True)
@@ -278,8 +281,12 @@ def read_part(reader: reading.Reader, value: Any, place: str) -> Part:
     if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
         raise reader.wrong(place, "a name, or a mapping with 'kind' and options", value)
     name = value.get("as", "")
-    if not isinstance(name, str) or ("as" in value and not _NAME.fullmatch(name)):
-        raise reader.wrong(f"{place}.as", "a name of letters, digits, '_', '-' and '.'", name)
+    if "as" in value:
+        if not _DEFENSE.search(place):
+            raise reader.wrong(place, "no 'as', which is for the names of defenses", name)
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or name == UNDEFENDED:
+            wanted = f"a name of letters, digits, '_', '-' and '.', but not {UNDEFENDED!r}"
+            raise reader.wrong(f"{place}.as", wanted, name)
     options = {
         key: reading.frozen(item) for key, item in value.items() if key not in ("kind", "as")
     }

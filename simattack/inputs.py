@@ -16,7 +16,7 @@ from simattack import registry, resources
 from simattack.detectors.weights import find_weights
 from simattack.patchfile import find_patch
 from simattack.places import catalogue_file
-from simattack.results import Plain
+from simattack.results import Plain, digest
 from simattack.scenario import Part, Scenario
 
 _FINDERS: Mapping[str, Callable[[str], Path]] = {
@@ -42,12 +42,16 @@ def of_scenario(scenario: Scenario) -> Plain:
         site not in own and scenario.place(site) is not None for site in scenario.sites
     ):
         files[f"places {written.name}"] = resources.sha256(written)
+    named: dict[str, set[str]] = {}
     for room, part in _parts(scenario):
         for path in part_files(room, part):
-            files[f"{room} {path.name}"] = resources.sha256(path)
+            named.setdefault(f"{room} {path.name}", set()).add(resources.sha256(path))
         if ":" in part.kind:  # a class of the user's own, by its import path
             source = Path(inspect.getfile(registry.lookup(room, part.kind)))
             files[f"{room} {part.kind}"] = resources.sha256(source)
+    # Files of one name in several folders are told as one.
+    for name, found in named.items():
+        files[name] = found.pop() if len(found) == 1 else digest(sorted(found))
     for plugin in scenario.plugins:
         files[f"plugin {Path(plugin).name}"] = resources.sha256(Path(plugin))
     return {"content": scenario.content(), "files": files}

@@ -22,6 +22,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -177,9 +178,12 @@ class Folder:
         write_json(self.manifest_path, asdict(manifest))
 
     def renew(
-        self, inputs: Mapping[str, Any], unchanged: Callable[[str, Mapping[str, Any]], set[str]]
+        self,
+        inputs: Mapping[str, Any],
+        unchanged: Callable[[str, Mapping[str, Any]], set[str]],
+        may_lose: bool,
     ) -> list[str]:
-        """Give up what is of other inputs than these, and keep the rest; tells what was given up.
+        """Keep what these inputs say nothing against, give up the rest; tells what was given up.
 
         Rows given up go to ``given_up.jsonl``, which nothing reads; their recordings are removed.
 
@@ -187,20 +191,19 @@ class Folder:
             inputs: of the run to come.
             unchanged: (scenario, its inputs before) -> arms that drive as they did; they are kept
                 where something else about the scenario is not as it was.
+            may_lose: whether anything may be given up.
 
         Raises:
-            ResultsError: the manifest or a row is damaged.
+            ResultsError: something would be given up and may not be, or the manifest or a row is
+                damaged.
         """
         if not self.manifest_path.exists():
             return []
         before, now = self.manifest(), tidy(dict(inputs))
-        is_same = before.inputs["versions"] == now["versions"]
-        keeps: dict[str, set[str]] = {}
-        for name, content in before.inputs["scenarios"].items():
-            if is_same and name in now["scenarios"] and now["scenarios"][name] != content:
-                keeps[name] = unchanged(name, content)
-            elif not is_same or name not in now["scenarios"]:
-                keeps[name] = set()
+        try:
+            keeps = _kept(before.inputs, now, unchanged)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ResultsError(f"{self.manifest_path} is damaged: {error!r}") from error
         kept: list[Row] = []
         gone: list[Row] = []
         for row in self.rows()[0]:
@@ -212,6 +215,14 @@ class Folder:
                 kept.append(replace(row, key=key(own, done.scenario, done.arm, done.seed)))
             else:
                 gone.append(row)
+        told = _arms_of(gone)
+        if gone and not may_lose:
+            differs = "; ".join(differences(before.inputs, now))
+            raise ResultsError(
+                f"{self.path} holds results of other inputs ({differs}), of which {len(gone)} "
+                f"episodes would be given up: {'; '.join(told)}; give another --out, or --renew to "
+                "drive those anew"
+            )
         if gone:
             with Appender(self.path / "given_up.jsonl") as file:
                 for row in gone:
@@ -224,20 +235,17 @@ class Folder:
             if left:
                 plan[name] = {**before.plan[name], "arms": left}
         write_json(self.manifest_path, asdict(replace(before, inputs=now, plan=plan)))
-        told: dict[str, dict[str, None]] = {}
-        for row in gone:
-            told.setdefault(row.result.scenario, {})[row.result.arm] = None
-        return [f"{name} ({', '.join(arms)})" for name, arms in sorted(told.items())]
+        return told
 
     def _forget(self, done: EpisodeResult) -> None:
         """Remove what one episode recorded."""
         self.trace(done.scenario, done.arm, done.seed).unlink(missing_ok=True)
         media = self.media(done.scenario, done.arm, done.seed)
-        for path in (
-            media.with_name(f"{media.name}.mp4"),
-            *media.parent.glob(f"{media.name}_*.png"),
-        ):
-            path.unlink(missing_ok=True)
+        # Another arm's name may go on where this one's ends: jpeg_20 after jpeg.
+        mine = re.compile(re.escape(media.name) + r"(\.mp4|_\d+(m|s)\.png)")
+        for path in media.parent.iterdir() if media.parent.is_dir() else ():
+            if mine.fullmatch(path.name):
+                path.unlink()
 
     def manifest(self) -> Manifest:
         """What the folder says it was run with.
@@ -279,6 +287,30 @@ class Folder:
         ordered = sorted(rows, key=lambda row: row.order)
         write_text(self.final, "".join(row.line() + "\n" for row in ordered))
         self.partial.unlink(missing_ok=True)
+
+
+def _kept(
+    before: Mapping[str, Any],
+    now: Mapping[str, Any],
+    unchanged: Callable[[str, Mapping[str, Any]], set[str]],
+) -> dict[str, set[str]]:
+    """Scenario whose inputs are not what they were -> its arms that are all the same."""
+    is_same = before["versions"] == now["versions"]
+    keeps: dict[str, set[str]] = {}
+    for name, content in before["scenarios"].items():
+        if not is_same or name not in now["scenarios"]:
+            keeps[name] = set()
+        elif now["scenarios"][name] != content:
+            keeps[name] = unchanged(name, content)
+    return keeps
+
+
+def _arms_of(rows: Sequence[Row]) -> list[str]:
+    """Such as ``stop_sign (attacked, clean)``."""
+    arms: dict[str, dict[str, None]] = {}
+    for row in rows:
+        arms.setdefault(row.result.scenario, {})[row.result.arm] = None
+    return [f"{name} ({', '.join(found)})" for name, found in sorted(arms.items())]
 
 
 class Appender:
@@ -356,6 +388,11 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Replace a file by JSON for people: indented, sorted, floats rounded."""
     write_text(path, json.dumps(tidy(value), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def whole_lines(path: Path) -> list[str]:
+    """The lines of a file that an ``Appender`` writes, without a torn last one; none without it."""
+    return path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
 
 
 def _cut_torn_line(path: Path) -> None:

@@ -54,6 +54,7 @@ def run(
     is_remote: bool = False,
     retry_errors: bool = False,
     renew: bool = False,
+    grow: bool = False,
     say: Callable[[str], None] | None = None,
     command: str | None = None,
 ) -> Finished:
@@ -67,6 +68,7 @@ def run(
         is_remote: whether ``tools`` connect to somebody else's server.
         retry_errors: drive those again that ended in an error.
         renew: give up what the folder holds of other inputs, instead of refusing it.
+        grow: take scenarios that got more arms, as long as nothing has to be given up for it.
         say: told what went wrong on the way; stderr if None.
         command: what somebody types to get the same; the manifest keeps it.
 
@@ -90,7 +92,9 @@ def run(
     known = inputs.of_run(scenarios)
     with folder.locked():
         now = {scenario.name: scenario for scenario in scenarios}
-        stale = folder.renew(known, lambda name, then: unchanged(then, now[name])) if renew else []
+        stale = []
+        if renew or grow:
+            stale = folder.renew(known, lambda name, then: unchanged(then, now[name]), renew)
         before = folder.manifest() if folder.manifest_path.exists() else Manifest({}, {})
         commands = dict.fromkeys([*before.commands, *([command] if command else [])])
         plan = _plan(suite, before.plan)

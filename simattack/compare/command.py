@@ -21,6 +21,7 @@ def compare(
     drive: bool = False,
     claims: bool = False,
     workers: int = 1,
+    renew: bool = False,
     max_ticks: int | None = None,
     host: str | None = None,
     port: int = 2000,
@@ -35,6 +36,7 @@ def compare(
         drive: Drive all arms as well, after the screening on single views.
         claims: Drive as many seeds as the comparison's claims need, not its screening.
         workers: Processes that drive side by side.
+        renew: Give up drives that something else decides now, instead of refusing to go on.
         max_ticks: End every episode after so many ticks of 0.05 s.
         host: Use a running CARLA server instead of an embedded one.
         port: Of that server.
@@ -68,7 +70,9 @@ def compare(
         tools = suite.tools(host, port)
         is_remote = host is not None
         # A defense more changes the scenarios, but no arm that is driven already.
-        done = suite.run(driven, folder / "drives", tools, workers, is_remote, renew=True)
+        done = suite.run(
+            driven, folder / "drives", tools, workers, is_remote, renew=renew, grow=True
+        )
         publication.publish(done.folder.path)
         n_errors = done.n_errors
     page = write.publish(comparison, folder, rows)

@@ -7,7 +7,6 @@ frames to learn from. Frames are clean photographs of a scenario's things from d
 from __future__ import annotations
 
 import json
-import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,35 +17,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simattack.adversary import box_of
+from simattack.compare.asking import DRAWS, DRAWS_AT_LAST, STEPS, Scores, Tried, tampered
 from simattack.compare.bench import Made, named
 from simattack.compare.looking import Defended
 from simattack.compare.onprints import plan_of
 from simattack.comparison import Effort
 from simattack.errors import BudgetError, ConfigError, ResultsError
 from simattack.gap import UNSEEN_WEATHERS
-from simattack.guarding import tensor_of
 from simattack.optimize import runs
-from simattack.optimize.blackbox import BlackBox
-from simattack.optimize.objective import MIDDLE_WEIGHT, share_found, spread
+from simattack.optimize.objective import spread
 from simattack.optimize.patch import survey
 from simattack.optimize.plan import WEATHERS
 from simattack.optimize.runs import Report
 from simattack.optimize.scenes import settings_of
 from simattack.registry import build
+from simattack.results import Appender, whole_lines
 from simattack.scenario import Part, Scenario
 from simattack.standpoints import Scene, record
-from simattack.types import ActorState, Detections, Floats, Frame, Image, Pose
+from simattack.types import Detections, Floats, Image
 
-_NOW = Frame(1, 1.0, ActorState(0, "", Pose(), (0, 0, 0), (0, 0, 0), (1, 1, 1)))
-_STEPS = (1.0, 0.5, 0.25, 0.125, 0.06, 0.03)
-"""Of the way from the scenario's own parameters to others, that is gone as far as is allowed."""
-_DRAWS = 16
-_DRAWS_AT_LAST = 128
-"""The same numbers break a budget by one drive's chance and keep it by another's: so many drives
-have to bear what is tried, and what a search ends with."""
-_APART = 10_000
-"""Between the first drives that the draws of two seeds are taken from."""
 _CLEAR = np.zeros((2, 2, 4), np.uint8)
 """A print of which nothing is printed."""
 
@@ -135,48 +124,124 @@ class OnFrames:
             return "nobody searched: 'adaptive.blackbox' is 0"
         if getattr(self.attack.build("attacks"), "box", None) is None:
             return "the attack leaves no number free to search"
+        if not self._is_bearable:
+            return "the numbers of one drive break the attack's own budget in others: make it less"
         return ""
+
+    @cached_property
+    def _draws(self) -> int:
+        """So many drives have to bear what a search ends with."""
+        return max(DRAWS_AT_LAST, self.effort.judged_views, self.effort.query_views)
+
+    @cached_property
+    def _is_bearable(self) -> bool:
+        scores = self._scores(None)
+        try:
+            return scores.bears(scores.start, self._draws)
+        except BudgetError:
+            return False
+        finally:
+            scores.end()
 
     def attempts(
         self, name: str, defense: Any, report: Report | None = None
     ) -> tuple[Mapping[str, Made], str]:
+        made, how, tried = self._strongest(name, "", defense, 0, report)
         looks = self.effort.blackbox
-        made, how, by_chance = self._strongest(name, "", defense, 0, report)
-        half, _ = self._search(f"{name}_half", "cma", max(1, looks // 2), 0, defense, report)
-        return {"adaptive": made, "half": half, "random": by_chance}, f"{how}, {looks} looks"
+        half = self._search(f"{name}_half", "cma", max(1, looks // 2), 0, defense, tried, report)
+        return {"adaptive": made, "half": half[0], "random": tried.best}, f"{how}, {looks} looks"
 
     def again(self, name: str, defense: Any, number: int, report: Report | None = None) -> Made:
         return self._strongest(name, f"_{number}", defense, number - 1, report)[0]
 
     def _strongest(
         self, name: str, ending: str, defense: Any, number: int, report: Report | None
-    ) -> tuple[Made, str, Made]:
-        """What hides the most in the views learnt from: a search's end, or the best by chance."""
-        looks, found = self.effort.blackbox, {}
-        for what, method in (("adaptive", "cma"), ("random", "random")):
-            found[method] = self._search(
-                f"{name}_{what}{ending}", method, looks, number, defense, report
-            )
-        how = min(found, key=lambda method: found[method][1])
-        return found[how][0], how, found["random"][0]
+    ) -> tuple[Made, str, Tried]:
+        """What hides the most in the views learnt from, how it was found, and what chance found.
 
-    def unbounded(self, defense: Any, which: Sequence[int]) -> None:
-        """Who may do anything to a camera covers it: nothing to be measured."""
-        return
+        A search begins with the best of its first draws by chance; with the draws alone, as many
+        as it has looks, somebody else tries. Whichever hides more is shown.
+        """
+        looks = self.effort.blackbox
+        tried = self._chance(f"{name}_random{ending}", looks, number, defense, report)
+        made, value = self._search(
+            f"{name}_adaptive{ending}", "cma", looks, number, defense, tried, report
+        )
+        if value <= tried.value:
+            return made, "cma", tried
+        return tried.best, "by chance", tried
 
-    def patch_px(self, view: int) -> None:
-        return
+    def _chance(
+        self, name: str, looks: int, number: int, defense: Any, report: Report | None
+    ) -> Tried:
+        """What the attack would draw by itself in so many drives, each looked at once.
+
+        Where it leaves nothing to chance, uniform draws from its box.
+        """
+        folder, seed = self._claimed(name, "random", looks, number, defense)
+        objective = self._scores(defense)
+        try:
+            points = objective.drawn(looks, seed)
+            if not points:
+                made, value = self._drive(objective, "random", looks, seed, None, folder, report)
+                return Tried((), (), made, value)
+            kept = folder / "values.jsonl"
+            values = [float(line) for line in whole_lines(kept)][: len(points)]
+            with Appender(kept) as file:
+                for point in points[len(values) :]:
+                    values.append(objective(point))
+                    file.append(repr(values[-1]))
+                    if report is not None:
+                        told = {"least": min(values)}
+                        report(f"{name}: trying draws", len(values), len(points), told)
+            best = int(np.argmin(values))
+            made = objective.made(points[best], self._draws)
+            return Tried(tuple(points), tuple(values), made, values[best])
+        finally:
+            objective.end()
 
     def _search(
-        self, name: str, method: str, looks: int, number: int, defense: Any, report: Report | None
-    ) -> tuple[Made, float]:
+        self, name: str, method: str, looks: int, number: int, defense: Any, tried: Tried,
+        report: Report | None,
+    ) -> tuple[Made, float]:  # fmt: skip
         """The attack with the numbers that a search ends with, and what is still seen under it.
 
-        A third of its looks goes to what the attack itself would draw: points that keep the budget
-        and lie all over the picture, the best of which the rest begins with. ``random`` is such
-        draws alone, where there is anything that the attack draws.
+        A third of its looks are draws by chance, which keep the budget and lie all over the
+        picture; the rest begins with the best of them.
         """
-        objective = _Scores(self, Defended(self.detector, defense))
+        folder, seed = self._claimed(name, method, looks, number, defense)
+        objective = self._scores(defense)
+        try:
+            first = tried.values[: looks // 3]
+            start = tried.points[int(np.argmin(first))] if first else None
+            left = max(1, looks - len(first))
+            made, value = self._drive(
+                objective, method, left, seed, start, folder, named(report, name)
+            )
+            if first and min(first) < value:
+                return objective.made(tried.points[int(np.argmin(first))], self._draws), min(first)
+            return made, value
+        finally:
+            objective.end()
+
+    def _scores(self, defense: Any) -> Scores:
+        views = self.learnt.select(spread(self.learnt.distances_m, self.effort.query_views))
+        return Scores(self.attack, views, Defended(self.detector, defense))
+
+    def _drive(
+        self, objective: Scores, method: str, looks: int, seed: int, start: Floats | None,
+        folder: Path, report: Report | None,
+    ) -> tuple[Made, float]:  # fmt: skip
+        optimizer = build("optimize", method, {"queries": looks}, f"method {method!r}")
+        begun = objective.start if start is None else start
+        rng = np.random.default_rng([seed, 7])
+        step = runs.drive(optimizer, objective, begun, rng, folder, report)
+        return objective.made(step.point, self._draws), step.value
+
+    def _claimed(
+        self, name: str, method: str, looks: int, number: int, defense: Any
+    ) -> tuple[Path, int]:
+        """The folder of a search, which holds nothing of another one, and its seed."""
         seed = self.effort.seed + number
         folder = self.folder / f"{name}.run"
         told = {
@@ -186,138 +251,17 @@ class OnFrames:
             "seed": seed,
             "views": self.effort.query_views,
             "behind": repr(defense),
+            "steps": [STEPS, DRAWS, self._draws],
         }
         runs.claim(folder, json.loads(json.dumps(told, default=list)), True)
-        rng = np.random.default_rng([seed, 7])
-        try:
-            draws = objective.drawn(looks if method == "random" else looks // 3, seed)
-            values = []
-            for count, point in enumerate(draws, 1):
-                values.append(objective(point))
-                if report is not None:
-                    report(f"{name}: trying draws", count, len(draws), {"least": min(values)})
-            best = draws[int(np.argmin(values))] if draws else objective.start
-            value = min(values, default=math.inf)
-            if (left := looks - len(draws)) > 0:
-                optimizer = build("optimize", method, {"queries": left}, f"method {method!r}")
-                tells = named(report, name)
-                step = runs.drive(optimizer, objective, best, rng, folder, tells)
-                best, value = step.point, min(value, step.value)
-            return objective.made(best, _DRAWS_AT_LAST), value
-        finally:
-            objective.end()
+        return folder, seed
 
+    def unbounded(self, defense: Any, which: Sequence[int]) -> None:
+        """Who may do anything to a camera covers it: nothing to be measured."""
+        return
 
-class _Scores:
-    """A point of the attack's box, as the unit box -> how well the targets are still seen."""
-
-    def __init__(self, bench: OnFrames, behind: Any) -> None:
-        self._attack = bench.attack
-        self._low, self._high = box_of(bench.attack.build("attacks"))
-        self._views = bench.learnt.select(
-            spread(bench.learnt.distances_m, bench.effort.query_views)
-        )
-        self._detector = BlackBox(behind)
-        self._begun: list[Any] = []
-
-    @cached_property
-    def start(self) -> Floats:
-        """The scenario's own parameters where the attack tells them, else the box's middle."""
-        own = self._point(self._drives(1)[0])
-        return np.full(len(self._low), 0.5) if own is None else own
-
-    def drawn(self, count: int, seed: int) -> list[Floats]:
-        """What the attack draws in so many drives; nothing if it leaves nothing to chance."""
-        recipe, points = _always(self._attack).build("attacks"), []
-        for number in range(count):
-            running = _begun(recipe, _APART * (seed + 1) + number)
-            points.append(self._point(running))
-            running.end()
-        told = [point for point in points if point is not None]
-        return told if any(not np.array_equal(point, self.start) for point in told) else []
-
-    def _point(self, running: Any) -> Floats | None:
-        """Where the parameters of a drive lie in the box, if the attack tells them."""
-        own = getattr(running, "parameters", None)
-        if own is None:
-            return None
-        span = np.where(self._high > self._low, self._high - self._low, 1.0)
-        point: Floats = ((np.asarray(own, float) - self._low) / span).clip(0, 1)
-        return point
-
-    def made(self, point: Floats, draws: int = _DRAWS) -> Made:
-        """The attack with the parameters of a point, or as near to them as its budget allows.
-
-        Args:
-            point: (n,) in 0..1.
-            draws: drives whose own chance has to bear it.
-        """
-        inner = {"kind": self._attack.kind, **self._attack.options}
-        own = self.start
-        for share in (*_STEPS, 0.0):
-            near = own + share * (np.clip(point, 0, 1) - own)
-            values = self._low + near * (self._high - self._low)
-            if self._bears(values, draws):
-                break
-        return {"kind": "tuned", "attack": inner, "parameters": tuple(float(v) for v in values)}
-
-    def end(self) -> None:
-        """All drives that were begun to ask are over."""
-        for running in self._begun:
-            running.end()
-        self._begun.clear()
-
-    def _bears(self, values: Floats, draws: int) -> bool:
-        try:
-            for running in self._drives(draws):
-                running.set(values)
-        except BudgetError:
-            return False
-        return True
-
-    def _drives(self, count: int) -> list[Any]:
-        recipe = _always(self._attack).build("attacks")
-        for number in range(len(self._begun), count):
-            self._begun.append(_begun(recipe, number))
-        return self._begun[:count]
-
-    def __call__(self, point: Floats) -> float:
-        images = tampered(self._attack.replaced(self.made(point)), self._views.images)
-        scores = self._detector.scores_near(tensor_of(images), self._views.found).numpy()
-        return share_found(scores) + MIDDLE_WEIGHT * float(scores.mean())
-
-
-def tampered(attack: Part, images: Image) -> Image:
-    """Frames (N, H, W, 3) as the attack leaves them; each is the first of a drive of its own.
-
-    When it acts says nothing here: it does.
-
-    Raises:
-        BudgetError: what is drawn breaks its budget.
-    """
-    recipe, seen = _always(attack).build("attacks"), []
-    for number, image in enumerate(images):
-        running = _begun(recipe, number)
-        obs = {"camera": image, "clock": np.full(2, _NOW.time_s)}
-        try:
-            seen.append(running.tamper(obs, _NOW)["camera"])
-        finally:
-            running.end()
-    return np.stack(seen)
-
-
-def _begun(recipe: Any, number: int) -> Any:
-    """One run of an attack, with chance of its own."""
-    return recipe.begin(None, np.random.default_rng([7, number]))
-
-
-def _always(attack: Part) -> Part:
-    """The attack without its timing."""
-    inner = attack.options.get("attack")
-    options = {key: value for key, value in attack.options.items() if key != "timing"}
-    if attack.kind == "tuned" and isinstance(inner, Mapping):
-        options["attack"] = {key: value for key, value in inner.items() if key != "timing"}
-    return Part(attack.kind, options)
+    def patch_px(self, view: int) -> None:
+        return
 
 
 def prepare(

@@ -69,6 +69,9 @@ def _measured(row: Mapping[str, Any]) -> list[str]:
     said = []
     if row["adaptive_by"]:
         said.append(f"The adaptive attack was made by {html.escape(row['adaptive_by'])}.")
+    if (sure := row["certified"]) is not None:
+        share = f"{100 * sure['value']:.0f} % of {sure['n']} views are proven to show the target"
+        said.append(html.escape(f"{share} against {sure['against']}."))
     if row["masks_gradients"]:
         said.append("This defense <b>masks gradients</b>: it holds up only who follows scores.")
     return [f"<p>{' '.join(said)}</p>"] if said else []

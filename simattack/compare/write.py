@@ -17,6 +17,12 @@ from simattack.results import Folder, write_text
 from simattack.scenario import UNDEFENDED
 from simattack.terminal import columns
 
+_IN_TERMINAL = (
+    "rank", "attack", "defense", "hidden, adaptive", "hidden, oblivious", "bare sign lost",
+    "AP50 clean", "ms mean", "checks",
+)  # fmt: skip
+"""Columns of the leaderboard."""
+
 
 def publish(comparison: Comparison, out: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     """Write the CSV files, ``report.html`` and a page a defense; the report's path."""
@@ -72,9 +78,12 @@ def _traces(drives: Path, scenario: str, defense: str) -> dict[str, list[Trace]]
 
 def text(rows: Sequence[Mapping[str, Any]]) -> str:
     """The leaderboard for a terminal."""
-    kept = [0, 1, 2, 4, 5, 6, 7, 10, len(board.HEAD) - 1]
+    kept = [board.HEAD.index(name) for name in _IN_TERMINAL]
     body = board.cells(rows)
-    return columns([board.HEAD[i] for i in kept], [[line[i] for i in kept] for line in body])
+    told = columns(list(_IN_TERMINAL), [[line[i] for i in kept] for line in body])
+    if proven := board.certificates(rows):
+        told += "\n" + columns(list(board.PROVEN), proven)
+    return told
 
 
 def _driven(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from simattack.compare import offline, onframes
+from simattack.compare import asking, offline, onframes
 from simattack.compare.bench import hides
 from simattack.compare.onframes import OnFrames, Photographs, tampered
 from simattack.comparison import Effort
@@ -88,7 +88,7 @@ def test_who_may_not_ask_or_has_nothing_to_turn_makes_nothing(bench):
 
 def test_a_search_counts_the_views_in_which_the_sign_is_still_found(bench):
     """One that cannot be won does not drown what was won elsewhere."""
-    scores = onframes._Scores(bench, bench.detector)
+    scores = bench._scores(None)
     scores._views = dataclasses.replace(scores._views, images=scores._views.images.copy())
     scores._views.images[0] = 255
     scores._attack = Part("lens_blob", {"diameter_mm": 1})
@@ -99,15 +99,15 @@ def test_a_search_counts_the_views_in_which_the_sign_is_still_found(bench):
 
 
 def test_who_searches_in_vain_shows_what_the_search_began_with(bench, monkeypatch):
-    monkeypatch.setattr(onframes._Scores, "__call__", lambda self, point: float(point[0] != 0.5))
+    monkeypatch.setattr(asking.Scores, "__call__", lambda self, point: float(point[0] != 0.5))
     made, _ = bench.attempts("vain", None)
-    low, high = onframes.box_of(BLOB.build("attacks"))
-    own = onframes._Scores(bench, bench.detector).start
+    low, high = asking.box_of(BLOB.build("attacks"))
+    own = bench._scores(None).start
     assert made["adaptive"]["parameters"] == pytest.approx(tuple(low + own * (high - low)))
 
 
 def test_parameters_beyond_the_budget_are_followed_as_far_as_it_goes(bench):
-    scores = onframes._Scores(bench, bench.detector)
+    scores = bench._scores(None)
     own = (12 - 0.4) / 59.6
     assert scores.start.tolist() == [0.5, 0.5, pytest.approx(own)]
     # 60 mm cover the picture; halfway there is too much, too.
@@ -120,7 +120,7 @@ def test_parameters_beyond_the_budget_are_followed_as_far_as_it_goes(bench):
 
 def test_what_a_search_ends_with_bears_the_chance_of_other_drives(bench):
     mud = Part("lens_mud", {"coverage": 0.5, "count": 3, "opacity": 1.0})
-    scores = onframes._Scores(dataclasses.replace(bench, attack=mud), bench.detector)
+    scores = dataclasses.replace(bench, attack=mud)._scores(None)
     wider = scores.start.copy()
     wider[2::4] *= 1.21  # radii
     seen = np.zeros((8, 60, 80, 3), np.uint8)
@@ -136,19 +136,19 @@ def test_a_search_begins_with_the_best_of_what_the_attack_draws(bench):
     mud = Part("lens_mud", {"coverage": 0.3, "count": 2, "opacity": 1.0})
     effort = dataclasses.replace(bench.effort, blackbox=9)
     bench = dataclasses.replace(bench, attack=mud, effort=effort)
-    scores = onframes._Scores(bench, bench.detector)
+    scores = bench._scores(None)
     draws = scores.drawn(9, 0)
     values = [scores(point) for point in draws]
     assert min(values) < 0.5 < max(values)  # some lie on the sign
     made, _ = bench.attempts("mud", None)
     best = scores.made(draws[int(np.argmin(values))], 128)
     assert made["random"]["parameters"] == best["parameters"]
-    low, high = onframes.box_of(mud.build("attacks"))
+    low, high = asking.box_of(mud.build("attacks"))
     found = (np.array(made["adaptive"]["parameters"]) - low) / (high - low)
     assert scores(found) <= min(values[:3]) + 1e-9
     assert not np.array_equal(draws[0], scores.drawn(1, 1)[0])
     # A blob is where its options say: there is nothing to draw.
-    assert onframes._Scores(dataclasses.replace(bench, attack=BLOB), None).drawn(3, 0) == []
+    assert dataclasses.replace(bench, attack=BLOB)._scores(None).drawn(3, 0) == []
 
 
 def test_photographs_are_read_back_and_damage_is_told(tmp_path):
