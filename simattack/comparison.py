@@ -28,7 +28,7 @@ class Effort:
     query_views: int = 16
     blackbox: int = 120
     """Looks of the attack on a defense that gradients have no way through, and of one that has no
-    picture to make but numbers; 0: nobody makes it."""
+    picture to make but numbers, once for a search and once for chance; 0: nobody makes it."""
     views: int = 64
     """To learn from."""
     judged_views: int = 32

@@ -9,6 +9,7 @@
            summary.json            per arm: rates, means, paired differences, intervals
            inputs/                 copies of the patch and its card
            traces/ media/          per-episode arrays; films and pictures of the first seed
+           given_up.jsonl          rows that --renew gave up, for the record; nothing reads them
            report.html
 
 A row's key is a hash over everything that decides the episode, so a resumed run never mixes

@@ -74,6 +74,7 @@ def test_a_scenario_is_read_with_its_parts_ranges_and_defaults(write):
             r"'sensors': no sensor 'cemera'; did you mean 'camera'\?",
         ),
         ("seeds: 3", "sensors: [sonar]", r"'sensors': no sensor 'sonar'; known: camera, lidar, ra"),
+        ("{kind: sticker,", "{kind: sticker, as: it,", r"field 'attack': expected no 'as', which"),
         ("seeds: 3", "sensors: [gnss, gnss]", r"field 'sensors': names gnss twice"),
         ("seeds: 3", "sensors: gnss", r"field 'sensors': expected a list, got 'gnss'"),
         ("seeds: 3", "seeds: 0", r"field 'seeds': expected at least 1 seed, got 0"),

@@ -83,6 +83,18 @@ def test_the_page_has_all_cells_and_the_drives_that_safety_is_told_by(leaderboar
     assert "hard_braking_count" not in text
 
 
+def test_of_what_was_measured_again_the_newest_is_told(leaderboard, folder, monkeypatch):
+    with (folder / "rows.jsonl").open("a") as file:
+        file.write(json.dumps(row("jpeg", 0.75, key="old")) + "\n")
+        file.write(json.dumps(row("jpeg", 0.25, key="new")) + "\n")
+    named = folder.rename(folder.with_name("defenses"))
+    monkeypatch.setattr(leaderboard, "FOLDERS", (named,))
+    told = leaderboard.measured(named)
+    assert [(one["defense"], one["adaptive"]["value"]) for one in told] == [
+        ("none", 1.0), ("jpeg", 0.25),
+    ]  # fmt: skip
+
+
 def test_the_readme_changes_between_its_marks_alone(leaderboard):
     begin, end = leaderboard.MARKS
     before = f"# Me\n\n{begin}\nold\n{end}\n\nmore\n"

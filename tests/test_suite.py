@@ -300,10 +300,35 @@ def test_a_defense_more_leaves_the_drives_that_are_there(plan, tmp_path):
         *("clean+bit_depth", "attacked+bit_depth"),
     }
     weaker = config.Part("bit_depth", {"bits": 7}, "coarse")
-    finished, said = go(guarded(weaker, config.Part("bit_depth")), out, renew=True)
+    changed = guarded(weaker, config.Part("bit_depth"))
+    lost = r"2 episodes would be given up: roll \(attacked\+coarse, clean\+coarse\)"
+    with pytest.raises(ResultsError, match=lost):
+        go(changed, out, grow=True)
+    before = (out / "traces/roll/clean+bit_depth_0.npz").stat().st_mtime_ns
+    mine, other = (
+        out / f"media/roll/{name}_0_5m.png" for name in ("clean+coarse", "clean+coarse_0")
+    )
+    for path in (mine, other):
+        path.write_bytes(b"")
+    finished, said = go(changed, out, renew=True)
     told = "given up, as what decides them changed: roll (attacked+coarse, clean+coarse)"
     assert said == [told] and finished.n_new == 2
-    assert (out / "traces/roll/clean+coarse_0.npz").is_file()
+    assert other.exists() and not mine.exists()  # the other is of an arm clean+coarse_0
+    assert (out / "traces/roll/clean+bit_depth_0.npz").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    "damage", [{}, {"versions": {}}, {"versions": 1, "scenarios": {"roll": {}}}]
+)
+def test_a_damaged_manifest_is_told_in_one_line(plan, tmp_path, damage):
+    out = tmp_path / "x"
+    go(plan.select(["clean"], 1), out)
+    manifest = json.loads((out / "manifest.json").read_text())
+    if "scenarios" in damage:
+        damage = {**damage, "versions": manifest["inputs"]["versions"]}
+    (out / "manifest.json").write_text(json.dumps({**manifest, "inputs": damage}))
+    with pytest.raises(ResultsError, match=r"manifest.json is damaged: KeyError"):
+        go(plan.select(["clean"], 1), out, renew=True)
 
 
 @pytest.mark.slow

@@ -169,7 +169,7 @@ class OnFrames:
         )
         if value <= tried.value:
             return made, "cma", tried
-        return tried.best, "by chance", tried
+        return tried.best, "random", tried
 
     def _chance(
         self, name: str, looks: int, number: int, defense: Any, report: Report | None

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from simattack import comparison, config
-from simattack.compare import board, paired, plots, run
+from simattack.compare import board, paired, plots, run, write
 from simattack.errors import ConfigError, ResultsError
 from simattack.results import Row
 from simattack.scenario import Part
@@ -168,6 +169,7 @@ def test_rows_are_read_back_without_a_torn_end_and_damage_is_told(tmp_path):
         ("defenses: []", "field 'defenses': needs at least one"),
         ("defenses: [jpeg, jpeg]", "names jpeg twice; 'as' beside 'kind' gives one of them"),
         ("defenses: [{kind: jpeg, as: a/b}]", r"defenses\[0\].as.*a name of letters.*'a/b'"),
+        ("defenses: [{kind: jpeg, as: none}]", r"defenses\[0\].as.*but not 'none', got 'none'"),
         ("defenses: [jpeg]\nscreening: 0", "field 'screening': must be at least 1"),
         ("defenses: [jpeg]\nsceening: 1", "did you mean 'screening'"),
     ],
@@ -282,8 +284,9 @@ def test_two_of_one_kind_have_names_and_not_all_need_be_driven(tmp_path):
     assert arms["adaptive+coarse"] == coarse
     again = config.restore(json.loads(json.dumps(entry.scenario.content())))
     assert again.defenses == entry.scenario.defenses and again.arms() == entry.scenario.arms()
-    kept = [run._key(compared, compared.attacks[0], part) for part in (coarse, plain)]
-    assert kept[0] != kept[1]
+    renamed = dataclasses.replace(coarse, name="rough")
+    keys = {run._key(compared, compared.attacks[0], part) for part in (coarse, renamed, plain)}
+    assert len(keys) == 3
     path.write_text(path.read_text().replace("driven: [coarse", "driven: [smoothing"))
     with pytest.raises(ConfigError, match=r"attacks\[0\]\.driven'.*no defense 'smoothing'"):
         comparison.read(str(path))
@@ -295,6 +298,9 @@ def test_a_certificate_says_what_it_is_against():
     (line,) = board.certificates(rows)
     assert line[:2] == ["stop_sign", "a"] and line[4] == "a patch of this size, anywhere"
     assert line[2].startswith("40 %") and line[3] == "70 % (0 to 100, n 10)"
+    told = write.text(rows)
+    assert "certified recall" in told and told.index("40 %") > told.index("certified recall")
+    assert "ms mean" in told.split("\n")[0] and "ms p99" not in told
     # Beside what was measured, and not in its table.
     page = board.page("mine", rows, [], ([], []))
     assert "<h2>Proven</h2>" in page and not any("certif" in name for name in board.HEAD)

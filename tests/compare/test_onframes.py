@@ -132,6 +132,35 @@ def test_what_a_search_ends_with_bears_the_chance_of_other_drives(bench):
     assert not scores._begun
 
 
+def test_an_attack_whose_numbers_break_its_budget_in_other_drives_is_not_searched(bench):
+    wide = Part("lens_mud", {"coverage": 0.6, "count": 8, "opacity": 1.0})
+    why = dataclasses.replace(bench, attack=wide).why_not(None)
+    assert "budget" in why and "make it less" in why
+    assert bench.why_not(None) == ""
+
+
+def test_an_interrupted_search_looks_at_no_draw_twice(bench, monkeypatch):
+    mud = Part("lens_mud", {"coverage": 0.3, "count": 2, "opacity": 1.0})
+    effort = dataclasses.replace(bench.effort, blackbox=6)
+    bench = dataclasses.replace(bench, attack=mud, effort=effort)
+    whole = asking.Scores.__call__
+    looked = []
+
+    def look(self, point):
+        if len(looked) == 4:
+            raise KeyboardInterrupt
+        looked.append(point)
+        return whole(self, point)
+
+    monkeypatch.setattr(asking.Scores, "__call__", look)
+    with pytest.raises(KeyboardInterrupt):
+        bench.attempts("cut", None)
+    monkeypatch.setattr(asking.Scores, "__call__", lambda s, p: looked.append(p) or whole(s, p))
+    made, _ = bench.attempts("cut", None)
+    assert len(looked) == 6 + 4 + 2  # draws, and what is left to a search and to half of it
+    assert made == bench.attempts("whole", None)[0]
+
+
 def test_a_search_begins_with_the_best_of_what_the_attack_draws(bench):
     mud = Part("lens_mud", {"coverage": 0.3, "count": 2, "opacity": 1.0})
     effort = dataclasses.replace(bench.effort, blackbox=9)
