@@ -32,8 +32,8 @@ share of views in which the target is not found behind the defense, with 95 % Wi
 *adaptive*: under an attack that was made through this defense. On the road each arm stands beside
 the same seeds without the defense; the difference with its 95 % interval.
 """
-_UNSAFE = ("stop_sign_violation", "lane_departure", "collision")
-_ROAD = (*_UNSAFE, "leaderboard_2_1_score", "min_ttc_capped_s", "duration_s")
+_ROAD = ("collision", "lane_departure", "leaderboard_2_1_score", "min_ttc_capped_s", "duration_s")
+"""Told beside what a scenario is about."""
 
 Row = Mapping[str, Any]
 Line = Mapping[str, str]
@@ -76,7 +76,7 @@ def page(folders: Iterable[Path]) -> str:
             parts += table(board.PROVEN, proven)
         if lines := driven(folder):
             head = ("scenario", "arm", "metric", "without", "with", "difference", "pairs")
-            body = [_road(line) for line in lines if line["metric"] in _ROAD]
+            body = [_road(line) for line in lines if _is_unsafe(line) or line["metric"] in _ROAD]
             parts += ["", "On the road:", "", *table(head, body)]
         parts.append("")
     return "\n".join(parts)
@@ -121,9 +121,7 @@ def _percent(share: Row | None) -> str:
 
 def _unsafe(lines: Sequence[Line], scenario: str, defense: str) -> str:
     """Shares of unsafe drives with the defense, or in the undefended arms of the same seeds."""
-    mine = [line for line in lines if line["scenario"] == scenario]
-    unsafe = next((one for one in _UNSAFE if any(line["metric"] == one for line in mine)), "")
-    mine = [line for line in mine if line["metric"] == unsafe]
+    mine = [line for line in lines if line["scenario"] == scenario and _is_unsafe(line)]
     told = []
     for before in ("clean", "attacked", "adaptive"):
         if defense == UNDEFENDED:
@@ -137,6 +135,10 @@ def _unsafe(lines: Sequence[Line], scenario: str, defense: str) -> str:
         side = "without" if defense == UNDEFENDED else "with"
         told.append(f"{100 * float(found[0][side]):.0f} %")
     return " / ".join(told)
+
+
+def _is_unsafe(line: Line) -> bool:
+    return line["is_unsafe"] == "True"
 
 
 def _road(line: Mapping[str, str]) -> list[str]:

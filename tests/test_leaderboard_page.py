@@ -40,11 +40,11 @@ def folder(tmp_path):
     time = {"key": "good", "latency": latency}
     (tmp_path / "timing.jsonl").write_text(json.dumps(time) + "\n")
     (tmp_path / "driven.csv").write_text(
-        "scenario,arm,defense,metric,without,with,value,low,high,n,method\n"
-        "stop_sign,clean+good,good,stop_sign_violation,0.0,0.25,0.25,-0.1,0.6,4,newcombe\n"
-        "stop_sign,attacked+good,good,stop_sign_violation,1.0,0.0,-1.0,-1.0,-0.4,4,newcombe\n"
-        "stop_sign,adaptive+good,good,stop_sign_violation,1.0,0.5,-0.5,-0.9,-0.1,4,newcombe\n"
-        "stop_sign,adaptive+good,good,hard_braking_count,1.0,2.0,1.0,,,1,bootstrap\n"
+        "scenario,arm,defense,metric,without,with,value,low,high,n,method,is_unsafe\n"
+        "stop_sign,clean+good,good,stop_sign_violation,0.0,0.25,0.25,-0.1,0.6,4,newcombe,True\n"
+        "stop_sign,attacked+good,good,stop_sign_violation,1.0,0.0,-1.0,-1.0,-0.4,4,newcombe,True\n"
+        "stop_sign,adaptive+good,good,stop_sign_violation,1.0,0.5,-0.5,-0.9,-0.1,4,newcombe,True\n"
+        "stop_sign,adaptive+good,good,hard_braking_count,1.0,2.0,1.0,,,1,bootstrap,False\n"
     )
     return tmp_path
 
@@ -68,7 +68,7 @@ def test_the_short_table_tells_each_defense_of_the_attack_and_what_is_missing(le
 def test_what_this_comparison_did_not_drive_is_told_by_another_that_did(leaderboard, folder):
     driven = {
         "scenario": "stop_sign", "arm": "clean+weak", "metric": "stop_sign_violation",
-        "without": "0.5", "with": "0.75",
+        "without": "0.5", "with": "0.75", "is_unsafe": "True",
     }  # fmt: skip
     told = lines(leaderboard, folder, [driven, {**driven, "arm": "clean+good"}])
     assert "| 75 % / – / – |" in told["weak"]

@@ -16,6 +16,7 @@ METRICS = (
     "stop_sign_violation",
     "collision",
     "lane_departure",
+    "phantom_braking",
     "collisions",
     "ttc_critical",
     "min_ttc_capped_s",
@@ -29,8 +30,10 @@ _MADE = "adaptive"
 """Arms of attacks that were made anew begin so: ``adaptive``, ``adaptive_2`` and so on."""
 
 
-def differences(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def differences(rows: Sequence[Row], unsafe: Mapping[str, str]) -> list[dict[str, Any]]:
     """One plain row a scenario, defended arm and metric: the arm minus the undefended one.
+
+    ``unsafe`` is the metric that a scenario is about; where the metric is that, ``is_unsafe``.
 
     An adaptive arm is held against the attack that was made as often without the defense, or
     against the scenario's own. Several adaptive arms of one defense are also told together, as
@@ -56,7 +59,9 @@ def differences(rows: Sequence[Row]) -> list[dict[str, Any]]:
     for (scenario, defense), tables in together.items():
         if len(tables) > 1:
             told += _rows(scenario, f"{_MADE}_all", defense, tables)
-    return sorted(told, key=lambda row: (row["scenario"], row["arm"]))
+    for line in told:
+        line["is_unsafe"] = line["metric"] == unsafe.get(line["scenario"])
+    return sorted(told, key=lambda line: (line["scenario"], line["arm"]))
 
 
 def _against(

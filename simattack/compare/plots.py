@@ -22,21 +22,16 @@ def by_attack(rows: Sequence[Row], by: str, draw: Callable[[Sequence[Row]], str]
     ]
 
 
-_UNSAFE = ("stop_sign_violation", "lane_departure", "collision")
-"""What a drive is safe without, by the first of them that it has."""
-
-
 def road_plot(driven: Sequence[Row]) -> str:
     """SVG: safe drives without an attack to the right, under the attack upwards; empty if none.
 
     The attack is the one made through the defense where that was driven, else the scenario's own.
     """
     safe: dict[tuple[str, str, str], float] = {}
-    for metric in reversed(_UNSAFE):
-        for row in driven:
-            if row["metric"] == metric:
-                before = str(row["arm"]).partition("+")[0]
-                safe[row["scenario"], row["defense"], before] = 1 - row["with"]
+    for row in driven:
+        if row["is_unsafe"]:
+            before = str(row["arm"]).partition("+")[0]
+            safe[row["scenario"], row["defense"], before] = 1 - row["with"]
     points = []
     for scenario, defense in dict.fromkeys((key[0], key[1]) for key in safe):
         attacked = safe.get((scenario, defense, "attacked"))

@@ -29,8 +29,8 @@ def publish(comparison: Comparison, out: Path, rows: Sequence[Mapping[str, Any]]
     drives = out / "drives"
     driven: list[dict[str, Any]] = []
     if (drives / "manifest.json").is_file():
-        driven = paired.differences(Folder(drives).rows()[0])
-        write_text(out / "driven.csv", _driven(driven))
+        driven = differences(drives)
+        write_text(out / "driven.csv", sheet(driven))
     write_text(out / "leaderboard.csv", board.sheet(rows))
     claims = {row["attack"]: row["countermeasures"] for row in taxonomy()}
     kinds = {}
@@ -86,7 +86,20 @@ def text(rows: Sequence[Mapping[str, Any]]) -> str:
     return told
 
 
-def _driven(rows: Sequence[Mapping[str, Any]]) -> str:
+def differences(drives: Path) -> list[dict[str, Any]]:
+    """What defenses changed on the road, out of a folder of drives.
+
+    Raises:
+        ResultsError: it is damaged.
+    """
+    folder = Folder(drives)
+    scenarios = folder.manifest().inputs["scenarios"]
+    unsafe = {name: told["content"]["unsafe"] for name, told in scenarios.items()}
+    return paired.differences(folder.rows()[0], unsafe)
+
+
+def sheet(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The differences as CSV."""
     file = io.StringIO()
     if rows:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")

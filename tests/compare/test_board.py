@@ -123,7 +123,10 @@ def test_names_of_the_plot_do_not_lie_on_each_other():
 def test_on_the_road_the_attack_made_through_a_defense_counts_where_it_was_driven():
     def told(arm, rate, metric="stop_sign_violation"):
         defense = arm.partition("+")[2]
-        return {"scenario": "s", "arm": arm, "defense": defense, "metric": metric, "with": rate}
+        return {
+            "scenario": "s", "arm": arm, "defense": defense, "metric": metric, "with": rate,
+            "is_unsafe": metric == "stop_sign_violation",
+        }  # fmt: skip
 
     driven = [
         told("attacked+a", 0.0), told("adaptive+a", 0.75), told("clean+a", 0.25),
@@ -147,11 +150,14 @@ def test_a_defended_arm_is_paired_with_the_same_seeds_without_the_defense():
         episode("adaptive+jpeg", 1, True, 60.0), episode("clean", 0, False, 100.0),
         episode("clean+jpeg", 0, False, 90.0),
     ]  # fmt: skip
-    told = {(r["arm"], r["metric"]): r for r in paired.differences(rows)}
+    told = {(r["arm"], r["metric"]): r for r in paired.differences(rows, {})}
     assert told["adaptive+jpeg", "stop_sign_violation"]["value"] == -0.5
     assert told["adaptive+jpeg", "leaderboard_2_0_score"]["value"] == 15.0  # (30 + 0) / 2
     assert told["adaptive+jpeg", "leaderboard_2_0_score"]["n"] == 2
     assert told["clean+jpeg", "leaderboard_2_0_score"]["value"] == -10.0
+    about = paired.differences(rows, {"s": "leaderboard_2_0_score"})
+    assert {row["metric"] for row in about if row["is_unsafe"]} == {"leaderboard_2_0_score"}
+    assert not any(row["is_unsafe"] for row in told.values())
 
 
 def test_rows_are_read_back_without_a_torn_end_and_damage_is_told(tmp_path):
@@ -215,7 +221,9 @@ def test_several_adaptive_attacks_are_held_against_their_own_and_told_together()
     rows = [
         episode(arm, seed, bool(hit)) for arm, two in hits.items() for seed, hit in enumerate(two)
     ]
-    told = {r["arm"]: r for r in paired.differences(rows) if r["metric"] == "stop_sign_violation"}
+    told = {
+        r["arm"]: r for r in paired.differences(rows, {}) if r["metric"] == "stop_sign_violation"
+    }
     assert told["adaptive+a"]["without"] == 1.0 and told["adaptive+a"]["value"] == -0.5
     assert told["adaptive_2+a"]["without"] == 0.5 and told["adaptive_2+a"]["value"] == -0.5
     both = told["adaptive_all+a"]
