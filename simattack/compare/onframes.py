@@ -183,7 +183,8 @@ class OnFrames:
         try:
             points = objective.drawn(looks, seed)
             if not points:
-                made, value = self._drive(objective, "random", looks, seed, None, folder, report)
+                tells = named(report, name)
+                made, value = self._drive(objective, "random", looks, seed, None, folder, tells)
                 return Tried((), (), made, value)
             kept = folder / "values.jsonl"
             values = [float(line) for line in whole_lines(kept)][: len(points)]
