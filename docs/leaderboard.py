@@ -32,7 +32,10 @@ share of views in which the target is not found behind the defense, with 95 % Wi
 *adaptive*: under an attack that was made through this defense. On the road each arm stands beside
 the same seeds without the defense; the difference with its 95 % interval.
 """
-_ROAD = ("collision", "lane_departure", "leaderboard_2_1_score", "min_ttc_capped_s", "duration_s")
+_ROAD = (
+    "collision", "lane_departure", "leaderboard_2_1_score", "route_completion", "min_ttc_capped_s",
+    "duration_s",
+)  # fmt: skip
 """Told beside what a scenario is about."""
 
 Row = Mapping[str, Any]
@@ -86,7 +89,8 @@ def short(rows: Sequence[Row], roads: Sequence[Sequence[Line]], scenario: str) -
     """The README's table: defenses against one scenario's attack; ``roads`` are of the folders."""
     head = (
         "defense", "family", "hidden by the shipped attack", "by one made through the defense",
-        "bare ones lost", "AP50", "unsafe drives: clean / shipped / adaptive", "declared",
+        "bare ones lost", "AP50", "unsafe drives: clean / shipped / adaptive",
+        "route completed, clean", "declared",
     )  # fmt: skip
     body = []
     for row in (row for row in rows if row["attack"] == scenario):
@@ -94,6 +98,7 @@ def short(rows: Sequence[Row], roads: Sequence[Sequence[Line]], scenario: str) -
         latency = row["latency"] or {}
         frames = row["frames"] or {}
         unsafe = [_unsafe(lines, scenario, row["defense"]) for lines in roads]
+        completed = [_completed(lines, scenario, row["defense"]) for lines in roads]
         body.append(
             [
                 f"`{row['defense']}`",
@@ -103,6 +108,7 @@ def short(rows: Sequence[Row], roads: Sequence[Sequence[Line]], scenario: str) -
                 _percent(row["clean_hidden"]),
                 f"{frames['ap50']:.2f}" if frames.get("ap50") is not None else "–",
                 next((told for told in unsafe if told.strip("– /")), unsafe[0]),
+                next((told for told in completed if told != "–"), "–"),
                 f"{1000 * latency['declared_s']:.0f} ms" if latency else "–",
             ]
         )
@@ -135,6 +141,17 @@ def _unsafe(lines: Sequence[Line], scenario: str, defense: str) -> str:
         side = "without" if defense == UNDEFENDED else "with"
         told.append(f"{100 * float(found[0][side]):.0f} %")
     return " / ".join(told)
+
+
+def _completed(lines: Sequence[Line], scenario: str, defense: str) -> str:
+    """Mean share of the route that the car gets done where nobody attacks."""
+    side = "without" if defense == UNDEFENDED else "with"
+    arm = "clean+" if defense == UNDEFENDED else f"clean+{defense}"
+    for line in lines:
+        is_it = line["scenario"] == scenario and line["metric"] == "route_completion"
+        if is_it and (line["arm"] == arm or (arm == "clean+" and line["arm"].startswith(arm))):
+            return f"{100 * float(line[side]):.0f} %"
+    return "–"
 
 
 def _is_unsafe(line: Line) -> bool:

@@ -22,6 +22,7 @@ METRICS = (
     "min_ttc_capped_s",
     "leaderboard_2_0_score",
     "leaderboard_2_1_score",
+    "route_completion",
     "hard_braking_count",
     "duration_s",
 )

@@ -23,26 +23,30 @@ def by_attack(rows: Sequence[Row], by: str, draw: Callable[[Sequence[Row]], str]
 
 
 def road_plot(driven: Sequence[Row]) -> str:
-    """SVG: safe drives without an attack to the right, under the attack upwards; empty if none.
+    """SVG: route completed without an attack to the right, safe drives under it upwards.
 
-    The attack is the one made through the defense where that was driven, else the scenario's own.
+    The route is told as a share of what the car completes without the defense: one that alarms
+    all the time is safe because it hardly moves. The attack is the one made through the defense
+    where that was driven, else the scenario's own. Empty if there is nothing to show.
     """
     safe: dict[tuple[str, str, str], float] = {}
+    done: dict[tuple[str, str], float] = {}
     for row in driven:
+        before = str(row["arm"]).partition("+")[0]
         if row["is_unsafe"]:
-            before = str(row["arm"]).partition("+")[0]
             safe[row["scenario"], row["defense"], before] = 1 - row["with"]
+        elif row["metric"] == "route_completion" and before == "clean" and row["without"]:
+            done[row["scenario"], row["defense"]] = min(1.0, row["with"] / row["without"])
     points = []
     for scenario, defense in dict.fromkeys((key[0], key[1]) for key in safe):
         attacked = safe.get((scenario, defense, "attacked"))
         one = safe.get((scenario, defense, "adaptive"), attacked)
         under = safe.get((scenario, defense, "adaptive_all"), one)
-        clean = safe.get((scenario, defense, "clean"))
+        clean = done.get((scenario, defense))
         if under is not None and clean is not None:
             points.append((clean, under, defense, False))
-    return (
-        scatter(points, "safe drives without an attack", "safe drives under it") if points else ""
-    )
+    right = "route completed without an attack"
+    return scatter(points, right, "safe drives under it") if points else ""
 
 
 def scatter(

@@ -125,16 +125,17 @@ def test_on_the_road_the_attack_made_through_a_defense_counts_where_it_was_drive
         defense = arm.partition("+")[2]
         return {
             "scenario": "s", "arm": arm, "defense": defense, "metric": metric, "with": rate,
-            "is_unsafe": metric == "stop_sign_violation",
+            "is_unsafe": metric == "stop_sign_violation", "without": 0.5,
         }  # fmt: skip
 
     driven = [
         told("attacked+a", 0.0), told("adaptive+a", 0.75), told("clean+a", 0.25),
         told("attacked+b", 0.5), told("clean+b", 0.0), told("clean+b", 1.0, "collision"),
-        told("attacked+c", 0.5),
+        told("attacked+c", 0.5), told("clean+b", 0.25, "route_completion"),
+        told("clean+a", 0.75, "route_completion"), told("clean+c", 1.0, "collision"),
     ]  # fmt: skip
     at = marks(plots.road_plot(driven))
-    assert at == {"a": (310.0, 310.0), "b": (400.0, 220.0)}
+    assert at == {"a": (400.0, 310.0), "b": (220.0, 220.0)}  # c has no clean route
     assert plots.road_plot([]) == ""
 
 
