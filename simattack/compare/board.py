@@ -53,10 +53,11 @@ def _worth(row: Row) -> tuple[float, float] | None:
 
 
 def cells(rows: Sequence[Row]) -> list[list[str]]:
-    """The leaderboard under ``HEAD``; ranked rows of an attack first, best on top."""
+    """The leaderboard under ``HEAD``; of each attack the ranked rows first, best on top."""
+    attacks = list(dict.fromkeys(row["attack"] for row in rows))
     order = sorted(
         zip(ranks(rows), rows, strict=True),
-        key=lambda item: (item[1]["attack"], item[0] is None, item[0] or 0),
+        key=lambda item: (attacks.index(item[1]["attack"]), item[0] is None, item[0] or 0),
     )
     return [[_rank(rank), *_cells(row)] for rank, row in order]
 
