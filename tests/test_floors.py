@@ -36,7 +36,7 @@ FLOORS = {
     "attack_env": 7, "worker": 6, "supervisor": 6, "sharing": 6, "suite": 6, "optimize": 6,
     "train": 7, "report": 7, "replay": 7, "listing": 7, "doctor": 7, "transfer": 7,
     "compare": 8, "digital": 8,
-    "publication": 8, "optimizing": 8, "reinforce": 8, "reinforcing": 8,
+    "publication": 8, "optimizing": 8, "reinforce": 8, "reinforcing": 8, "surveying": 8,
     "cli": 9,
 }  # fmt: skip
 """Rooms by floor; a file may import only from lower floors and from its own room."""
