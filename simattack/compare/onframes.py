@@ -187,7 +187,10 @@ class OnFrames:
                 made, value = self._drive(objective, "random", looks, seed, None, folder, tells)
                 return Tried((), (), made, value)
             kept = folder / "values.jsonl"
-            values = [float(line) for line in whole_lines(kept)][: len(points)]
+            try:
+                values = [float(line) for line in whole_lines(kept)][: len(points)]
+            except ValueError as error:
+                raise ResultsError(f"{kept} is damaged ({error}); remove it") from error
             with Appender(kept) as file:
                 for point in points[len(values) :]:
                     values.append(objective(point))

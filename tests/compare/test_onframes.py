@@ -159,6 +159,10 @@ def test_an_interrupted_search_looks_at_no_draw_twice(bench, monkeypatch):
     made, _ = bench.attempts("cut", None)
     assert len(looked) == 6 + 4 + 2  # draws, and what is left to a search and to half of it
     assert made == bench.attempts("whole", None)[0]
+    (kept,) = bench.folder.glob("whole_random.run/values.jsonl")
+    kept.write_text("0.5\nhalf\n")
+    with pytest.raises(ResultsError, match=r"values.jsonl is damaged.*'half'"):
+        bench.attempts("whole", None)
 
 
 def test_a_search_begins_with_the_best_of_what_the_attack_draws(bench):
