@@ -73,8 +73,9 @@ def page(folders: Iterable[Path]) -> str:
     parts = [_HEAD]
     for folder in folders:
         parts += [f"## {folder.name}", ""]
-        parts += table(board.HEAD, board.cells(measured(folder)))
-        if proven := board.certificates(measured(folder)):
+        rows = measured(folder)
+        parts += table(board.HEAD, board.cells(rows))
+        if proven := board.certificates(rows):
             parts += ["", "Proven, whatever an attack of the kind does:", ""]
             parts += table(board.PROVEN, proven)
         if lines := driven(folder):
@@ -145,13 +146,14 @@ def _unsafe(lines: Sequence[Line], scenario: str, defense: str) -> str:
 
 def _completed(lines: Sequence[Line], scenario: str, defense: str) -> str:
     """Mean share of the route that the car gets done where nobody attacks."""
+    clean = [
+        line
+        for line in lines
+        if line["scenario"] == scenario and line["metric"] == "route_completion"
+        and line["arm"].startswith("clean+") and defense in (UNDEFENDED, line["defense"])
+    ]  # fmt: skip
     side = "without" if defense == UNDEFENDED else "with"
-    arm = "clean+" if defense == UNDEFENDED else f"clean+{defense}"
-    for line in lines:
-        is_it = line["scenario"] == scenario and line["metric"] == "route_completion"
-        if is_it and (line["arm"] == arm or (arm == "clean+" and line["arm"].startswith(arm))):
-            return f"{100 * float(line[side]):.0f} %"
-    return "–"
+    return f"{100 * float(clean[0][side]):.0f} %" if clean else "–"
 
 
 def _is_unsafe(line: Line) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from simattack import config, reading
 from simattack.errors import ConfigError
-from simattack.scenario import Control, Part, Scenario
+from simattack.scenario import Arm, Control, Part, Scenario
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +65,12 @@ class Versus:
         """In tables: the scenario's."""
         return self.scenario.name
 
+    def is_driven(self, arm: Arm) -> bool:
+        """Whether an arm of the scenario is put on the road."""
+        if arm.name.startswith("control_"):
+            return False
+        return self.driven is None or arm.defense is None or arm.defense.title in self.driven
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
@@ -106,16 +112,7 @@ class Comparison:
         for versus in self.attacks:
             made = (adaptive or {}).get(versus.name, ())
             scenario = dataclasses.replace(versus.scenario, adaptive=made)
-            arms = tuple(
-                arm
-                for arm in scenario.arms()
-                if not arm.name.startswith("control_")
-                and (
-                    versus.driven is None
-                    or arm.defense is None
-                    or arm.defense.title in versus.driven
-                )
-            )
+            arms = tuple(arm for arm in scenario.arms() if versus.is_driven(arm))
             chosen = config.first_seeds(scenario.seeds, seeds or self.screening)
             entries.append(config.Entry(scenario, arms, chosen))
         return config.Suite(self.name, tuple(entries))

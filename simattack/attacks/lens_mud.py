@@ -109,18 +109,19 @@ class LensMud:
 
     def _sharp(self, parameters: Array, grain: Floats, view: View) -> Array:
         """(h, w) opacity before blur."""
-        through: Array = 1.0
-        if library(parameters) is np:
-            through = np.ones((view.y.size, view.x.size))
+        is_plain = library(parameters) is np  # and may be worked on in place, without gradients
+        through: Array = np.ones((view.y.size, view.x.size)) if is_plain else 1.0
+        part = _WHOLE
         for row, outline in zip(parameters.reshape(-1, _WIDTH), grain, strict=True):
-            if library(parameters) is np:  # in place, and only where the splash may reach
-                reach_px = _WIDEST * row[2] * view.px_per_mm
-                part = view.near(row[0] * view.width_px, row[1] * view.height_px, reach_px)
-                away = self._away(row, outline, view, part)
-                through[part] *= 1 - row[3] * view.cover(away, row[2] * view.px_per_mm)
+            radius_px = row[2] * view.px_per_mm
+            if is_plain:
+                x_px, y_px = row[0] * view.width_px, row[1] * view.height_px
+                part = view.near(x_px, y_px, _WIDEST * radius_px)
+            left = 1 - row[3] * view.cover(self._away(row, outline, view, part), radius_px)
+            if is_plain:
+                through[part] *= left
             else:
-                away = self._away(row, outline, view)
-                through = through * (1 - row[3] * view.cover(away, row[2] * view.px_per_mm))
+                through = through * left
         return 1 - through
 
     def _away(

@@ -68,9 +68,9 @@ class Scores:
 
     def drawn(self, count: int, seed: int) -> list[Floats]:
         """What the attack draws in so many drives; nothing if it leaves nothing to chance."""
-        recipe, points = _always(self._attack).build("attacks"), []
+        points = []
         for number in range(count):
-            running = _begun(recipe, _APART * (seed + 1) + number)
+            running = _begun(self._recipe, _APART * (seed + 1) + number)
             points.append(self._point(running))
             running.end()
         told = [point for point in points if point is not None]
@@ -97,22 +97,14 @@ class Scores:
         own = self.start
         for share in (*STEPS, 0.0):
             near = own + share * (np.clip(point, 0, 1) - own)
-            values = self._low + near * (self._high - self._low)
-            if self._bears(values, draws or self._draws):
+            if self.bears(near, draws or self._draws):
                 break
-        return {"kind": "tuned", "attack": inner, "parameters": tuple(float(v) for v in values)}
+        told = tuple(float(value) for value in self._values(near))
+        return {"kind": "tuned", "attack": inner, "parameters": told}
 
     def bears(self, point: Floats, draws: int) -> bool:
         """Whether so many drives keep the budget with a point's numbers."""
-        return self._bears(self._low + point * (self._high - self._low), draws)
-
-    def end(self) -> None:
-        """All drives that were begun to ask are over."""
-        for running in self._begun:
-            running.end()
-        self._begun.clear()
-
-    def _bears(self, values: Floats, draws: int) -> bool:
+        values = self._values(point)
         try:
             for running in self._drives(draws):
                 running.set(values)
@@ -120,10 +112,24 @@ class Scores:
             return False
         return True
 
+    def end(self) -> None:
+        """All drives that were begun to ask are over."""
+        for running in self._begun:
+            running.end()
+        self._begun.clear()
+
+    def _values(self, point: Floats) -> Floats:
+        """The numbers that a point of the unit box stands for."""
+        values: Floats = self._low + point * (self._high - self._low)
+        return values
+
+    @cached_property
+    def _recipe(self) -> Any:
+        return _always(self._attack).build("attacks")
+
     def _drives(self, count: int) -> list[Any]:
-        recipe = _always(self._attack).build("attacks")
         for number in range(len(self._begun), count):
-            self._begun.append(_begun(recipe, number))
+            self._begun.append(_begun(self._recipe, number))
         return self._begun[:count]
 
     def __call__(self, point: Floats) -> float:

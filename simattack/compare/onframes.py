@@ -148,7 +148,7 @@ class OnFrames:
     ) -> tuple[Mapping[str, Made], str]:
         made, how, tried = self._strongest(name, "", defense, 0, report)
         looks = self.effort.blackbox
-        half = self._search(f"{name}_half", "cma", max(1, looks // 2), 0, defense, tried, report)
+        half = self._search(f"{name}_half", max(1, looks // 2), 0, defense, tried, report)
         return {"adaptive": made, "half": half[0], "random": tried.best}, f"{how}, {looks} looks"
 
     def again(self, name: str, defense: Any, number: int, report: Report | None = None) -> Made:
@@ -165,7 +165,7 @@ class OnFrames:
         looks = self.effort.blackbox
         tried = self._chance(f"{name}_random{ending}", looks, number, defense, report)
         made, value = self._search(
-            f"{name}_adaptive{ending}", "cma", looks, number, defense, tried, report
+            f"{name}_adaptive{ending}", looks, number, defense, tried, report
         )
         if value <= tried.value:
             return made, "cma", tried
@@ -205,7 +205,7 @@ class OnFrames:
             objective.end()
 
     def _search(
-        self, name: str, method: str, looks: int, number: int, defense: Any, tried: Tried,
+        self, name: str, looks: int, number: int, defense: Any, tried: Tried,
         report: Report | None,
     ) -> tuple[Made, float]:  # fmt: skip
         """The attack with the numbers that a search ends with, and what is still seen under it.
@@ -213,17 +213,16 @@ class OnFrames:
         A third of its looks are draws by chance, which keep the budget and lie all over the
         picture; the rest begins with the best of them.
         """
-        folder, seed = self._claimed(name, method, looks, number, defense)
+        folder, seed = self._claimed(name, "cma", looks, number, defense)
         objective = self._scores(defense)
         try:
             first = tried.values[: looks // 3]
             start = tried.points[int(np.argmin(first))] if first else None
             left = max(1, looks - len(first))
-            made, value = self._drive(
-                objective, method, left, seed, start, folder, named(report, name)
-            )
-            if first and min(first) < value:
-                return objective.made(tried.points[int(np.argmin(first))], self._draws), min(first)
+            tells = named(report, name)
+            made, value = self._drive(objective, "cma", left, seed, start, folder, tells)
+            if start is not None and min(first) < value:
+                return objective.made(start, self._draws), min(first)
             return made, value
         finally:
             objective.end()
