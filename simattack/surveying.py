@@ -62,6 +62,7 @@ def survey(
             f"scenario {scenario.name!r}: expected stop signs as its sites, got "
             f"{', '.join(scenario.sites)}"
         )
+    _need_writable(out)
     where = str(scenario.map_file())
     with (
         Stages() as stages,
@@ -78,6 +79,26 @@ def survey(
     write_text(out, f"# simattack survey {name} --drives {drives}\n{text}")
     sys.stdout.write(f"{len(found)} signs in {out}\n")
     return 0
+
+
+def _need_writable(out: Path) -> None:
+    """Refuse a file that cannot be written, before minutes are driven for it.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    from simattack.errors import ConfigError
+
+    probe = out.with_name(f"{out.name}.part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        probe.write_text("")
+        probe.unlink()
+        why = "it is a folder" if out.is_dir() else ""
+    except OSError as error:
+        why = error.strerror or str(error)
+    if why:
+        raise ConfigError(f"expected a file that can be written, got --out {out}: {why}")
 
 
 def looks_at(session: Session, scenario: Scenario, seed: int) -> list[Look]:

@@ -34,10 +34,15 @@ def test_results_know_the_survey_by_its_bytes():
     assert path.name == "town.yaml" and part_files("defenses", Part("sign_memory")) == []
 
 
-def test_a_survey_of_no_signs_or_by_no_drive_is_refused():
+def test_a_survey_of_no_signs_by_no_drive_or_into_no_file_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"'straight': expected stop signs as its sites, got str"):
         survey("straight")
     with pytest.raises(ConfigError, match=r"at least 1 drive to each sign, got --drives 0"):
         survey("stop_sign", drives=0)
+    with pytest.raises(ConfigError, match=r"can be written, got --out .*: it is a folder"):
+        survey("stop_sign", out=tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"can be written, got --out .*x.yaml: .*[Ff]ile exists"):
+        survey("stop_sign", out=tmp_path / "file" / "x.yaml")
     with pytest.raises(ConfigError, match=r"surveys, got 'twon'"):
         registry.build("defenses", "sign_memory", {"signs": "twon"}, "test")
