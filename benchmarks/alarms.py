@@ -3,13 +3,15 @@
 ``python benchmarks/alarms.py`` records clean drives with all sensors and a detector of the truth
 into ``--out`` (once; what is there is used again), runs every defense of sensors over them, plain
 and tampered with from ``--from-s`` on, and prints one table. What is recorded does not answer: an
-attack changes what the car would see, not how it would drive then.
+attack changes what the car would see, not how it would drive then. Defenses of the picture look
+through the car's own detector, and at drives past the attack of ``--attacked`` besides.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ from simattack.types import (
     SENSORS,
     ActorState,
     Detections,
+    Detector,
     Frame,
     Observation,
     Pose,
@@ -36,6 +39,8 @@ from simattack.types import (
     Tick,
 )
 
+OWN = "its own"
+"""The attack of the scenario, in the scene as the car drives past."""
 HOMES: tuple[tuple[str, dict[str, Any], str, str, dict[str, Any]], ...] = (
     ("gnss_gate", {}, "gnss", "gnss_spoofing", {"profile": "jump"}),
     ("gnss_gate", {}, "gnss", "gnss_spoofing", {"rate_mps": 0.5}),
@@ -65,8 +70,15 @@ HOMES: tuple[tuple[str, dict[str, Any], str, str, dict[str, Any]], ...] = (
     ("glare_check", {}, "camera", "blinding",
      {"power_mw": 500.0, "at": [0.5, 0.5], "distance_m": 5.0, "wavelength_nm": None}),
     ("glare_check", {}, "camera", "interference", {"power_w": 50.0}),
+    ("smoothing", {}, "camera", OWN, {}),
+    ("entropy", {}, "camera", OWN, {}),
+    ("squeezing", {}, "camera", OWN, {}),
+    ("segmenter", {}, "camera", OWN, {}),
+    ("persistence", {}, "camera", OWN, {}),
 )  # fmt: skip
 """Defense, its options, the sensor it speaks of, its home attack and that one's options."""
+PICTURE = {home[0] for home in HOMES if home[3] == OWN}
+"""Defenses that look at the picture, through the car's detector."""
 LIED = {"a box too many", "no boxes"}
 """What a patch or a phantom would make of the detections: a car 12 m ahead, or nothing."""
 GHOST = Detections(np.array([[270.0, 228.0, 370.0, 309.0]]), np.ones(1), ("car",))
@@ -116,8 +128,10 @@ class Nowhere:
         raise ConfigError(f"expected an attack on a sensor, got one that asks for {name!r}")
 
 
-def record(session: Session, name: str, seed: int, path: Path, max_ticks: int) -> None:
-    """Drive one seed of a scenario without any attack and keep what the car sensed."""
+def record(
+    session: Session, name: str, seed: int, path: Path, max_ticks: int, is_attacked: bool
+) -> None:
+    """Drive one seed of a scenario, without or with its attack, and keep what the car sensed."""
     scenario = dataclasses.replace(read_scenario(name), sensors=SENSORS)
     env = DriveEnv(scenario, session, max_ticks)
     rows: dict[str, list[Any]] = {
@@ -143,7 +157,9 @@ def record(session: Session, name: str, seed: int, path: Path, max_ticks: int) -
 
     detector = registry.build("detectors", "oracle", {}, "alarms")
     policy = registry.build("policies", "modular", {}, "alarms")
-    drive(env, detector, policy, seed, recorder=keep)
+    part = scenario.attack
+    attack = part.build("attacks", name) if is_attacked and part is not None else None
+    drive(env, detector, policy, seed, attack, recorder=keep)
     boxes = np.concatenate(looks.pop("boxes")).reshape(-1, 4)
     arrays = {key: np.array(value) for key, value in (rows | looks).items()}
     np.savez(
@@ -157,14 +173,24 @@ def record(session: Session, name: str, seed: int, path: Path, max_ticks: int) -
 
 
 def alarms(
-    drive: Drive, kind: str, options: dict[str, Any], attack: Any, lie: str, from_s: float
+    drive: Drive,
+    kind: str,
+    options: dict[str, Any],
+    attack: Any,
+    lie: str,
+    from_s: float,
+    detector: Detector | None = None,
 ) -> dict[str, np.ndarray[Any, Any]]:
-    """By sensor, (looks, 2): when a look was judged and the alarm then."""
+    """By sensor, (looks, 2): when a look was judged and the alarm then.
+
+    With a detector, what it finds in the picture takes the place of what was recorded.
+    """
     car = fitted(SENSORS, 0.05)
     defense = registry.build("defenses", kind, options, "alarms")
     guard = defense.begin(car, np.random.default_rng(0))
     world: Any = Nowhere(tuple(drive.arrays["origin"].tolist()))
     running = None if attack is None else attack.begin(world, np.random.default_rng(1))
+    looking = None if detector is None else guard.wrap(detector)
     told: dict[str, list[tuple[float, float]]] = {}
     judged_s = -1.0
     for frame, plain, truly in drive.steps():
@@ -174,7 +200,7 @@ def alarms(
         # As in the stack: once a capture, and again when one is overdue.
         if time_s - judged_s > car.camera_period_s - 1e-9:
             judged_s = time_s
-            seen = truly
+            seen = truly if looking is None else looking.detect(obs["camera"][None])[0]
             if time_s >= from_s and lie:
                 seen = _joined(truly, GHOST) if lie == "a box too many" else Detections.none()
             for sensor, alarm in guard.judge(obs, seen).alarm.items():
@@ -196,37 +222,58 @@ def _held(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return is_on & np.roll(is_on, 1) & np.roll(is_on, 2) & (np.arange(len(rows)) >= 2)
 
 
-def table(drives: list[Drive], from_s: float, only: list[str] | None, signs: str) -> int:
-    """Print what the defenses say of clean and of attacked drives.
+@dataclass(frozen=True)
+class Judged:
+    """The drives to judge and what to judge them by."""
 
-    Clean: the share of looks with an alarm, and with one that is held. Attacked: the drives in
-    which it is held after the attack began, the median delay, and the share of the looks since.
-    """
-    write = sys.stdout.write
-    write(f"{'defense':16s}{'sensor':8s}{'looks':>7s}{'alarm':>8s}{'held':>8s}   clean\n")
-    kinds = [kind for kind in dict.fromkeys(home[0] for home in HOMES) if not only or kind in only]
-    options = {kind: {"signs": signs} if kind == "sign_memory" else {} for kind in kinds}
+    clean: list[Drive]
+    attacked: list[Drive]
+    from_s: float
+    options: dict[str, dict[str, Any]]
+    """By kind of defense."""
+    detector: Detector
+
+    def eyes(self, kind: str) -> Detector | None:
+        """What a defense of the picture looks through; the others are told the truth."""
+        return self.detector if kind in PICTURE else None
+
+
+def table_of_clean(judged: Judged, kinds: list[str]) -> None:
+    """Print the share of looks with an alarm, and with one that is held, and the levels."""
+    write(f"{'defense':16s}{'sensor':8s}{'looks':>7s}{'alarm':>8s}{'held':>8s}")
+    write(f"{'50 %':>9s}{'90 %':>8s}{'99 %':>8s}   of levels, clean\n")
     for kind in kinds:
-        parts = [alarms(drive, kind, options[kind], None, "", from_s) for drive in drives]
+        eyes = judged.eyes(kind)
+        parts = [
+            alarms(drive, kind, judged.options[kind], None, "", judged.from_s, eyes)
+            for drive in judged.clean
+        ]
         for sensor in sorted({sensor for part in parts for sensor in part}):
             rows = [part[sensor] for part in parts if sensor in part]
-            looks = sum(len(part) for part in rows)
-            alarm = sum(int((part[:, 1] >= 0.5).sum()) for part in rows) / looks
-            held = sum(int(_held(part).sum()) for part in rows) / looks
-            write(f"{kind:16s}{sensor:8s}{looks:7d}{alarm:8.3f}{held:8.3f}\n")
+            level = np.concatenate([part[:, 1] for part in rows])
+            held = sum(int(_held(part).sum()) for part in rows) / len(level)
+            spread = "".join(f"{np.quantile(level, q):8.3f}" for q in (0.5, 0.9, 0.99))
+            alarm = float((level >= 0.5).mean())
+            write(f"{kind:16s}{sensor:8s}{len(level):7d}{alarm:8.3f}{held:8.3f} {spread}\n")
+
+
+def table_of_attacked(judged: Judged, kinds: list[str]) -> None:
+    """Print the drives in which an alarm is held, the median delay, and the share of looks."""
     write(f"\n{'defense':16s}{'home attack':52s}{'told':>6s}{'delay s':>9s}{'held':>8s}\n")
     for kind, extra, sensor, name, given in HOMES:
         if kind not in kinds:
             continue
-        timing = {"timing": {"start_s": from_s}}
+        options = judged.options[kind] | extra
+        drives = judged.attacked if name == OWN else judged.clean
+        from_s = 0.0 if name == OWN else judged.from_s
         delays, held = [], []
         for one in drives:
             attack = None
-            if name not in LIED:
+            if name not in LIED | {OWN}:
+                timing = {"timing": {"start_s": from_s}}
                 attack = registry.build("attacks", name, given | timing, "alarms")
-            heard = alarms(
-                one, kind, options[kind] | extra, attack, name if attack is None else "", from_s
-            )
+            lie = name if name in LIED else ""
+            heard = alarms(one, kind, options, attack, lie, from_s, judged.eyes(kind))
             rows = heard.get(sensor, np.zeros((0, 2)))
             is_held = _held(rows) & (rows[:, 0] >= from_s)
             if is_held.any():
@@ -237,33 +284,62 @@ def table(drives: list[Drive], from_s: float, only: list[str] | None, signs: str
         delay = f"{np.median(delays):.2f}" if delays else "-"
         share = float(np.mean(held)) if held else 0.0
         write(f"{kind:16s}{what:52.52s}{len(delays):3d}/{len(drives)}{delay:>9s}{share:8.2f}\n")
-    return 0
+
+
+def recorded(
+    names: list[str], seeds: list[int], folder: Path, ticks: int, is_attacked: bool = False
+) -> list[Drive]:
+    """The drives, those that are missing made first."""
+    drives = []
+    for name in names:
+        for seed in seeds:
+            path = folder / f"{name}_{seed}{'_attacked' * is_attacked}.npz"
+            if not path.exists():
+                with Session.launch(str(read_scenario(name).map_file())) as session:
+                    record(session, name, seed, path, ticks, is_attacked)
+                sys.stderr.write(f"recorded {path}\n")
+            drives.append(Drive(dict(np.load(path, allow_pickle=False))))
+    return drives
+
+
+def write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def main() -> int:
-    """Record what is missing, judge it and print the table."""
+    """Record what is missing, judge it and print both tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--out", type=Path, default=Path("/tmp/simattack_alarms"))
     parser.add_argument("--scenarios", nargs="+", default=["stop_sign", "stopped_car", "curve"])
+    parser.add_argument("--attacked", nargs="+", default=["stop_sign"], help="by their own attack")
     parser.add_argument("--seeds", nargs="+", type=int, default=[2])
     parser.add_argument("--ticks", type=int, default=260, help="of a drive, at most")
     parser.add_argument("--from-s", type=float, default=4.0, help="when attacks begin")
     parser.add_argument("--only", nargs="+", help="kinds of defenses")
+    parser.add_argument("--options", type=json.loads, default={}, help="JSON, of every defense")
     parser.add_argument("--signs", default="", help="a survey for sign_memory")
     flags = parser.parse_args()
     flags.out.mkdir(parents=True, exist_ok=True)
-    wanted = {
-        (name, seed): flags.out / f"{name}_{seed}.npz"
-        for name in flags.scenarios
-        for seed in flags.seeds
-    }
-    missing = {key: path for key, path in wanted.items() if not path.exists()}
-    for (name, seed), path in missing.items():
-        with Session.launch(str(read_scenario(name).map_file())) as session:
-            record(session, name, seed, path, flags.ticks)
-        sys.stderr.write(f"recorded {path}\n")
-    drives = [Drive(dict(np.load(path, allow_pickle=False))) for path in wanted.values()]
-    return table(drives, flags.from_s, flags.only, flags.signs)
+    kinds = [
+        kind
+        for kind in dict.fromkeys(home[0] for home in HOMES)
+        if not flags.only or kind in flags.only
+    ]
+    options = {kind: dict(flags.options) for kind in kinds}
+    if "sign_memory" in options:
+        options["sign_memory"]["signs"] = flags.signs
+    is_looking = bool(PICTURE & {*kinds})
+    judged = Judged(
+        recorded(flags.scenarios, flags.seeds, flags.out, flags.ticks),
+        recorded(flags.attacked if is_looking else [], flags.seeds, flags.out, flags.ticks, True),
+        flags.from_s,
+        options,
+        registry.build("detectors", "yolo", {}, "alarms"),
+    )
+    table_of_clean(judged, kinds)
+    table_of_attacked(judged, kinds)
+    return 0
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simattack.checks import number
+from simattack.checks import choice, number
 from simattack.types import Observation, Verdict
 
 AHEAD = ("camera", "lidar", "radar")
@@ -24,7 +24,8 @@ class Fallback:
     A camera that is not believed makes no obstacle by itself, and the car goes slower; its stop
     signs count on. A LiDAR or a radar is left out of the fusion, a GNSS, an inertial unit or the
     wheels out of the localisation. The car stops where nothing that sees ahead is believed, where
-    it has been without fixes for too long, or where it has neither fixes nor a whole odometry.
+    it has been without fixes for too long, where it has neither fixes nor a whole odometry, or
+    where it was told not to go on without a sensor.
     """
 
     looks: int = 3
@@ -37,6 +38,9 @@ class Fallback:
     """Deceleration of the stop."""
     blind_s: float = 20.0
     """How long the car goes on without believing its fixes."""
+    stop_without: tuple[str, ...] = ()
+    """Sensors out of ``AHEAD`` in doubt of which alone the car stops: safe from what only they see,
+    and easily stopped by whoever disturbs them."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.looks, int) or isinstance(self.looks, bool) or self.looks < 0:
@@ -45,6 +49,10 @@ class Fallback:
         number("slow_mps", self.slow_mps, 0.1)
         number("stop_mps2", self.stop_mps2, 0.1, 8.0)
         number("blind_s", self.blind_s)
+        # A scenario file gives a list.
+        object.__setattr__(self, "stop_without", tuple(self.stop_without))
+        for sensor in self.stop_without:
+            choice("a sensor of stop_without", sensor, AHEAD)
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,7 @@ class Doubts:
         is_stop = bool(ahead) and doubted.issuperset(ahead)
         is_stop |= "gnss" in doubted and bool(doubted & {"imu", "speed"})
         is_stop |= unfixed_s > self._rules.blind_s
+        is_stop |= not doubted.isdisjoint(self._rules.stop_without)
         limit_mps = self._rules.slow_mps if "camera" in doubted else float("inf")
         return Trust(doubted, limit_mps, is_stop)
 

@@ -189,7 +189,9 @@ def test_what_one_of_two_looks_finds_is_kept_and_raises_the_alarm():
     detector = running.wrap(Seeing())
     (seen,) = detector.detect(image[None])
     verdict = running.judge(observation(image), seen)
-    assert verdict.detections.labels == ("stop sign",) and verdict.alarm["camera"] == 1.0
+    assert verdict.detections.labels == ("stop sign",)
+    # A score of 0.9 that fades altogether is an alarm; it reaches 1 at a difference of 1.2.
+    assert verdict.alarm["camera"] == pytest.approx(0.9 / 1.2)
     image[20:40, 20:40] = 255
     (seen,) = detector.detect(image[None])
     assert len(seen) == 1, "the two looks are of one sign"
@@ -277,7 +279,8 @@ def test_smoothing_raises_its_alarm_at_dense_gradients():
         obs = observation(image)
         running.clean(obs)
         alarms.append(running.judge(obs, Detections.none()).alarm["camera"])
-    assert alarms == [0.0, 1.0]
+    busy = Smoothing().smooth(street())[1]
+    assert alarms == [0.0, pytest.approx(busy / Smoothing().alarm_share)] and alarms[1] < 0.5
 
 
 @pytest.mark.parametrize(

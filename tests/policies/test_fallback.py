@@ -74,6 +74,13 @@ def test_too_little_that_is_believed_stops_the_car(sensors, alarmed):
     assert trust.counts(("camera",))  # while it stops, nothing is ruled out
 
 
+def test_the_car_stops_without_a_sensor_that_it_was_told_not_to_go_on_without():
+    rules = Fallback(stop_without=("lidar",))
+    assert hear(Doubts(rules, ALL), {"lidar": 1.0}, 3).is_stop
+    assert not hear(Doubts(rules, ALL), {"radar": 1.0}, 3).is_stop
+    assert not hear(Doubts(Fallback(), ALL), {"lidar": 1.0}, 3).is_stop
+
+
 def test_fixes_are_done_without_for_twenty_seconds():
     doubts = Doubts(Fallback(looks=1, blind_s=20.0), ALL)
     assert not hear(doubts, {"gnss": 1.0}, 201).is_stop  # the last of them at 20.0 s
@@ -92,6 +99,8 @@ def test_only_the_sensors_of_the_localisation_are_left_out_of_what_it_gets():
         ({"looks": 1.5}, "looks.*whole number"),
         ({"slow_mps": 0.0}, "slow_mps"),
         ({"lokks": 1}, "looks"),
+        ({"stop_without": ["gnss"]}, "stop_without must be one of camera, lidar, radar, got 'gnss'"),
+        ({"stop_without": "lidar"}, "stop_without"),
     ],
 )
 def test_an_odd_fallback_is_refused_in_one_line(options, line):
