@@ -227,6 +227,7 @@ _REPLACED: Mapping[str, Any] = {
     "attack": Part,
     "controls": tuple[Control, ...],
     "defenses": tuple[Part, ...],
+    "policy": Part,
     "sensors": tuple[str, ...],
     "unsafe": str,
 }

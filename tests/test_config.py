@@ -219,12 +219,14 @@ def test_an_entry_may_replace_the_attack_under_a_name_of_its_own(write):
     jam = "{kind: gnss_jamming, power_mw: 20}"
     entries = (
         f"entries: [{{scenario: {path}, attack: {jam}, controls: {{off: {{power_mw: 0}}}}, "
-        f"sensors: [gnss, imu], unsafe: collision}}, {{scenario: {path}, attack: {jam}, name: j}}]"
+        f"sensors: [gnss, imu], policy: expert, unsafe: collision}}, "
+        f"{{scenario: {path}, attack: {jam}, name: j}}]"
     )
     one, two = (entry.scenario for entry in config.read(write(entries, "suite.yaml")).entries)
     assert one.name == f"{Path(path).stem}_gnss_jamming" and two.name == "j"
     assert one.attack == Part("gnss_jamming", {"power_mw": 20})
     assert one.sensors == ("gnss", "imu") and one.unsafe == "collision"
+    assert (one.policy.kind, two.policy.kind) == ("expert", "modular")
     assert [arm.name for arm in one.arms()][:3] == ["clean", "control_off", "attacked"]
     assert two.controls == (), "the other attack's controls are none of this one"
     wrong = f"entries: [{{scenario: {path}, unsafe: collision}}]"

@@ -99,7 +99,7 @@ def test_only_the_sensors_of_the_localisation_are_left_out_of_what_it_gets():
         ({"looks": 1.5}, "looks.*whole number"),
         ({"slow_mps": 0.0}, "slow_mps"),
         ({"lokks": 1}, "looks"),
-        ({"stop_without": ["gnss"]}, "stop_without must be one of camera, lidar, radar, got 'gnss'"),
+        ({"stop_without": ["gnss"]}, "stop_without must be one of .*, got 'gnss'"),
         ({"stop_without": "lidar"}, "stop_without"),
     ],
 )
