@@ -122,11 +122,12 @@ class Reader:
         return value
 
     def _tuple(self, value: Any, args: tuple[Any, ...], place: str) -> tuple[Any, ...]:
+        # A list from a file, or one of a part's options, which are frozen.
         if len(args) == 2 and args[1] is Ellipsis:
-            if not isinstance(value, list):
+            if not isinstance(value, (list, tuple)):
                 raise self.wrong(place, "a list", value)
             return tuple(self.read(v, args[0], f"{place}[{i}]") for i, v in enumerate(value))
-        if not isinstance(value, list):
+        if not isinstance(value, (list, tuple)):
             value = [value] * len(args)
         if len(value) != len(args):
             raise self.wrong(place, "one number, or [low, high]", value)

@@ -79,6 +79,9 @@ def test_the_car_stops_without_a_sensor_that_it_was_told_not_to_go_on_without():
     assert hear(Doubts(rules, ALL), {"lidar": 1.0}, 3).is_stop
     assert not hear(Doubts(rules, ALL), {"radar": 1.0}, 3).is_stop
     assert not hear(Doubts(Fallback(), ALL), {"lidar": 1.0}, 3).is_stop
+    # As a scenario's file says it, and as its part holds it.
+    for told in (["lidar"], ("lidar",)):
+        assert Modular(fallback={"stop_without": told}).fallback == rules
 
 
 def test_fixes_are_done_without_for_twenty_seconds():
