@@ -6,10 +6,11 @@ import importlib
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from simattack import config
-from simattack.adversary import Terms
+from simattack.adversary import Levers, Terms
 from simattack.errors import ResultsError
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
@@ -60,3 +61,41 @@ def test_a_gain_is_told_of_these_trainings_and_of_trainings_drawn_anew(rl):
     assert (these.value, these.low, these.high) == pytest.approx((0.5, 0.5, 0.5))
     assert (drawn_anew.value, drawn_anew.low, drawn_anew.high) == pytest.approx((0.5, 0.0, 1.0))
     assert rl.differences(found, []) == {}
+
+
+class Jamming:
+    """Two parameters that cost power and a place that costs none."""
+
+    box = (np.array([-5.0, 0.0, 10.0]), np.array([5.0, 2.0, 20.0]))
+    idle = np.array([0.0, 0.0, np.nan])
+
+
+def test_simple_adversaries_try_all_combinations_of_the_ends_at_a_share_of_power(rl):
+    levers = Levers(Jamming())
+    full = [tuple(levers.parameters(one).tolist()) for one in rl.directions(levers, 1.0)]
+    # -5, 0 or 5 with 0 or 2, but not both idle; each at the place's low end, middle and high end.
+    assert len(full) == len(set(full)) == 15
+    assert (0.0, 2.0, 20.0) in full and (-5.0, 2.0, 10.0) in full and (5.0, 0.0, 15.0) in full
+    some = [tuple(levers.parameters(one).tolist()) for one in rl.directions(levers, 0.5)]
+    assert (-2.5, 1.0, 10.0) in some and len(some) == 15
+
+
+def test_tuning_finds_the_best_moment_and_tells_of_the_early_ones(rl, monkeypatch):
+    levers = Levers(Jamming())
+    target = levers.action(np.array([5.0, 1.0, 20.0]) * [0.6, 1.2, 1.0])
+    drives = []
+
+    class Known:
+        def drive(self, who, begin, seed):
+            drives.append(seed)
+            when, direction = who
+            off = abs(when - 4.0) + np.abs(np.array(direction) - target).sum()
+            return rl.Drive(-off, False)
+
+    env = SimpleNamespace(levers=levers, terms=Terms("grey", 0.5, 3.0))
+    best = rl.tune(env, Known(), [0.0, 4.0, 8.0], [1.0, 0.6], range(5))
+    assert max(best, key=lambda tried: best[tried][0]) == (4.0, 0.6)
+    assert best[4.0, 0.6][0] == pytest.approx(0.0, abs=1e-9)
+    assert rl.EARLY in best
+    # 90 on two seeds, 30 on five, and those of the 15 early ones that are not among these.
+    assert 90 * 2 + 30 * 5 <= len(drives) <= 90 * 2 + 45 * 5
