@@ -147,6 +147,9 @@ class Surface:
         level = np.flatnonzero(self._is_driving)
         self._level = level if len(level) else np.arange(len(quads))
         self._level_tree = _tree(quads[self._level])
+        heights = np.unique(self._origin[self._level, 2])
+        self._one_level_m = float(heights[0]) if len(heights) == 1 else None
+        """Where all roads lie at one height, that beside them is no search."""
 
     def _plane(self, quads: Floats, xy: Floats) -> Floats:
         away = xy - self._origin[quads, :2]
@@ -164,7 +167,9 @@ class Surface:
             np.maximum.at(best[slot], rows[mask], z[mask])
         out: Floats = np.where(np.isfinite(best[0]), best[0], best[1])
         lost = np.flatnonzero(~np.isfinite(out))
-        if len(lost):
+        if len(lost) and self._one_level_m is not None:
+            out[lost] = self._one_level_m
+        elif len(lost):
             nearest = self._level[self._level_tree.nearest(points[lost])]
             # The piece's own middle: its slope must not be carried far beside the road.
             out[lost] = self._origin[nearest, 2]

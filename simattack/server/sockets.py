@@ -224,10 +224,11 @@ class StreamConnection(asyncio.Protocol):
         bound = LOSSY_BUFFER_BYTES if is_lossy else FULL_BUFFER_BYTES
         if self._transport.get_write_buffer_size() > bound:
             return
-        # Separate writes: joining them would copy every image once more.
-        self._transport.write(stream.length(parts))
-        for part in parts:
-            self._transport.write(part)
+        # One write wakes the client once. Images go by themselves: joining would copy them again.
+        whole, images = stream.joined(parts)
+        self._transport.write(whole)
+        for image in images:
+            self._transport.write(image)
 
 
 def bind(host: str, port: int) -> tuple[socket.socket, socket.socket]:

@@ -39,6 +39,8 @@ SIX_ZEROS = (0.0,) * 6
 ACTIVE = 1
 """Of ActorState: the actor lives."""
 
+_LARGE_BYTES = 16_384
+"""From here on a copy costs more than a write."""
 _LENGTH = struct.Struct("<I")
 _TOKEN = struct.Struct("<IHBB4s12x")
 _HEADER = struct.Struct("<QQd6f")
@@ -77,6 +79,16 @@ def subscription(data: bytes) -> int:
 def length(parts: Sequence[bytes | memoryview]) -> bytes:
     """The prefix of a message made of ``parts``."""
     return _LENGTH.pack(sum(len(part) for part in parts))
+
+
+def joined(
+    parts: Sequence[bytes | memoryview],
+) -> tuple[bytes, Sequence[bytes | memoryview]]:
+    """A message made of ``parts`` as it is written: its prefix and the small parts it begins with
+    in one piece, and what is left from its first large part on.
+    """
+    small = next((i for i, part in enumerate(parts) if len(part) > _LARGE_BYTES), len(parts))
+    return b"".join([length(parts), *parts[:small]]), parts[small:]
 
 
 def header(

@@ -28,6 +28,16 @@ def test_a_message_is_prefixed_with_the_length_of_all_its_parts():
     assert stream.length([b"abc", memoryview(b"defg")]) == b"\x07\x00\x00\x00"
 
 
+def test_a_message_is_written_in_one_piece_but_for_what_is_large():
+    image = memoryview(bytes(100_000))
+    for parts in ([b"head"], [b"head", b"body"], [b"head", image], [image, b"tail"], []):
+        whole, images = stream.joined(parts)
+        assert b"".join([whole, *images]) == b"".join([stream.length(parts), *parts])
+    assert stream.joined([b"head", b"body"])[1] == []
+    whole, images = stream.joined([b"head", image])
+    assert whole[4:] == b"head" and images[0] is image
+
+
 def test_a_header_is_48_bytes_with_frame_time_and_pose():
     data = stream.header(13, 99, 4.95, POSE)
     assert len(data) == stream.HEADER_BYTES == 48
