@@ -107,7 +107,7 @@ def compass(x: float, y: float) -> float:
 
 
 def _cross(a: Vector, b: Vector) -> Vector:
-    """numpy's takes a hundred times as long for one pair, and gives the same bits."""
+    """Numpy's takes a hundred times as long for one pair, and gives the same bits."""
     return (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0])
 
 
