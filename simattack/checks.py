@@ -30,6 +30,16 @@ def number(name: str, value: object, low: float = 0.0, high: float = math.inf) -
     raise ValueError(f"{name} must be a number, {span}, got {value!r}")
 
 
+def whole(name: str, value: object, low: int = 0) -> None:
+    """Refuse what is no whole number from ``low`` on; 2.0 is none, nor is True.
+
+    Raises:
+        ValueError: as of ``number``.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise ValueError(f"{name} must be a whole number, {low} or more, got {value!r}")
+
+
 def choice(name: str, value: object, known: tuple[str, ...]) -> None:
     """Refuse what is not one of ``known``.
 

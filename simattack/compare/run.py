@@ -115,7 +115,7 @@ def read(path: Path) -> dict[str, Row]:
             found[str(row["key"])] = row
         except (ValueError, KeyError, TypeError) as error:
             raise ResultsError(
-                f"{path}:{number}: expected a row of a comparison: {error!r}; remove the line"
+                f"{path}:{number}: expected a row, JSON with a key: {error!r}; remove the line"
             ) from error
     return found
 

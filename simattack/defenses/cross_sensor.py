@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simattack.checks import number
+from simattack.checks import number, whole
 from simattack.guarding import latency
 from simattack.registry import register
 from simattack.taxonomy import Family
@@ -55,8 +55,7 @@ class CrossSensor:
         number("keep", self.keep, 0.0, 1.0)
         number("score", self.score, 0.0, 1.0)
         number("moving_mps", self.moving_mps)
-        if not isinstance(self.returns, int) or self.returns < 1:
-            raise ValueError(f"returns must be a whole number of at least 1, got {self.returns}")
+        whole("returns", self.returns, 1)
         latency(self.latency_s)
 
     def begin(self, car: CarInfo, rng: np.random.Generator) -> Asking:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simattack.checks import number
+from simattack.checks import number, whole
 from simattack.guarding import Watching, latency
 from simattack.registry import register
 from simattack.taxonomy import Family
@@ -51,8 +51,7 @@ class LensCheck:
         number("change", self.change, 0.0, 255.0)
         number("contrast", self.contrast, 0.0, 255.0)
         number("moving_mps", self.moving_mps)
-        if not isinstance(self.memory, int) or self.memory < 2:
-            raise ValueError(f"memory must be a whole number of at least 2, got {self.memory}")
+        whole("memory", self.memory, 2)
         latency(self.latency_s)
 
     def begin(self, car: CarInfo, rng: np.random.Generator) -> Watching:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simattack.checks import number
+from simattack.checks import number, whole
 from simattack.guarding import Turns, Watching, latency
 from simattack.registry import register
 from simattack.taxonomy import Family
@@ -61,9 +61,7 @@ class LidarDensity:
         number("rough_m", self.rough_m)
         number("half_width_m", self.half_width_m, 0.1)
         for name, least in (("points", 1), ("columns", 3)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be a whole number from {least} on, got {value}")
+            whole(name, getattr(self, name), least)
         latency(self.latency_s)
 
     def begin(self, car: CarInfo, rng: np.random.Generator) -> Watching:

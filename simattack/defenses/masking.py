@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simattack.checks import number
+from simattack.checks import number, whole
 from simattack.guarding import Looking, latency
 from simattack.registry import register
 from simattack.taxonomy import Family
@@ -54,8 +54,7 @@ class Masking:
     """Of one more look of the detector."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.lines, int) or self.lines < 0:
-            raise ValueError(f"lines must be a whole number, 0 or more, got {self.lines}")
+        whole("lines", self.lines)
         number("score", self.score, 0.0, 1.0)
         number("inside", self.inside, 0.0, 1.0)
         latency(self.pass_s)

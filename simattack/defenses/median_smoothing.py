@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from simattack.checks import number
+from simattack.checks import number, whole
 from simattack.defenses.noise import Noise
 from simattack.geometry import box_iou
 from simattack.guarding import Looking, latency
@@ -75,10 +75,7 @@ class MedianSmoothing:
 
     def __post_init__(self) -> None:
         for name in ("looks", "certificate_looks"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} must be a whole number from 1 on, got {getattr(self, name)}"
-                )
+            whole(name, getattr(self, name), 1)
         number("std", self.std, 0.0, 255.0)
         number("score", self.score, 0.01, 1.0)
         number("norm", self.norm)

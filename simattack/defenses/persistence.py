@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from simattack.checks import number
+from simattack.checks import number, whole
 from simattack.geometry import box_iou
 from simattack.guarding import latency
 from simattack.registry import register
@@ -41,10 +41,8 @@ class Persistence:
     latency_s: float = 0.001
 
     def __post_init__(self) -> None:
-        if not isinstance(self.needed, int) or self.needed < 2:
-            raise ValueError(f"needed must be a whole number of at least 2, got {self.needed}")
-        if not isinstance(self.images, int) or self.images < 0:
-            raise ValueError(f"images must be a whole number, 0 or more, got {self.images}")
+        whole("needed", self.needed, 2)
+        whole("images", self.images)
         number("score", self.score, 0.0, 1.0)
         latency(self.latency_s)
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simattack.checks import number
+from simattack.checks import number, whole
 from simattack.guarding import Turns, Watching, latency
 from simattack.registry import register
 from simattack.taxonomy import Family
@@ -51,8 +51,7 @@ class RadarCheck:
     def __post_init__(self) -> None:
         number("agree_m", self.agree_m, 0.0, 200.0)
         number("apart_m", self.apart_m, 0.1)
-        if not isinstance(self.ghosts, int) or self.ghosts < 1:
-            raise ValueError(f"ghosts must be a whole number of at least 1, got {self.ghosts}")
+        whole("ghosts", self.ghosts, 1)
         number("fastest_mps", self.fastest_mps)
         number("fall", self.fall, 0.0, 0.99)
         number("memory_s", self.memory_s, 0.1)

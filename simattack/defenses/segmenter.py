@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from simattack.checks import number
+from simattack.checks import number, whole
 from simattack.classifiers.patches import SURE, PatchMasks
 from simattack.guarding import PerImage, arrays_of, latency
 from simattack.registry import register
@@ -57,10 +57,7 @@ class Segmenter:
     def __post_init__(self) -> None:
         number("threshold", self.threshold, 0.0, 1.0)
         for name in ("least_px", "join_px"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 0:
-                raise ValueError(
-                    f"{name} must be a whole number, 0 or more, got {getattr(self, name)}"
-                )
+            whole(name, getattr(self, name))
         number("alarm_share", self.alarm_share, 1e-6, 1.0)
         latency(self.latency_s)
         _ = self.files

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simattack.checks import number
+from simattack.checks import number, whole
 from simattack.geodesy import gnss_from_world, world_from_gnss
 from simattack.geometry import wrap_angle
 from simattack.guarding import latency
@@ -72,8 +72,7 @@ class SignMemory:
     latency_s: float = 0.001
 
     def __post_init__(self) -> None:
-        if not isinstance(self.missed, int) or self.missed < 1:
-            raise ValueError(f"missed must be a whole number of at least 1, got {self.missed}")
+        whole("missed", self.missed, 1)
         number("from_m", self.from_m, 1.0)
         number("to_m", self.to_m, self.from_m)
         number("score", self.score, 0.1, 1.0)

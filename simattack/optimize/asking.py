@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from simattack.checks import whole
 from simattack.types import Floats, Objective, Step
 
 
@@ -82,5 +83,4 @@ def counted(name: str, values: Mapping[str, float]) -> None:
         ValueError: names the method and the option.
     """
     for option, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name}: {option} must be a whole number of at least 1, got {value}")
+        whole(f"{name}: {option}", value, 1)

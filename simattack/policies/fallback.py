@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simattack.checks import choice, number
+from simattack.checks import choice, number, whole
 from simattack.types import Observation, Verdict
 
 AHEAD = ("camera", "lidar", "radar")
@@ -43,8 +43,7 @@ class Fallback:
     and easily stopped by whoever disturbs them."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.looks, int) or isinstance(self.looks, bool) or self.looks < 0:
-            raise ValueError(f"looks must be a whole number, 0 or more, got {self.looks!r}")
+        whole("looks", self.looks)
         number("clear_s", self.clear_s)
         number("slow_mps", self.slow_mps, 0.1)
         number("stop_mps2", self.stop_mps2, 0.1, 8.0)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simattack.checks import number
+from simattack.checks import number, whole
 from simattack.detectors.predictions import best_scores, hiding_loss, in_order, select
 from simattack.geometry import box_iou
 from simattack.optimize.layout import Inset, Layout
@@ -76,9 +76,7 @@ class Adversarial:
     def __post_init__(self) -> None:
         for name, low in (("stickers", 1), ("lifetime", 1), ("batch", 1), ("soiled", 0),
                           ("views", 16), ("cells", 8)):  # fmt: skip
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise ValueError(f"{name} must be a whole number, {low} or more, got {value!r}")
+            whole(name, getattr(self, name), low)
         for name in ("size_m", "attack_rate", "attacked", "consistency"):
             number(name, getattr(self, name))
 

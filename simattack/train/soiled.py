@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from simattack.checks import whole
 from simattack.train.lesson import Batch, Labels, Loss, floats, starting
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ class Soiled:
     size_m: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.soiled, bool) or not isinstance(self.soiled, int) or self.soiled < 1:
-            raise ValueError(f"soiled must be a whole number, 1 or more, got {self.soiled!r}")
+        whole("soiled", self.soiled, 1)
 
     def begin(self, twin: Twin | None, seed: int) -> Windows:
         return Windows(self)

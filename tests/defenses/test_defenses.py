@@ -296,7 +296,7 @@ def test_smoothing_raises_its_alarm_at_dense_gradients():
         ("noise", {"std": float("nan")}, "std must be a number"),
         ("entropy", {"window_px": 4}, "window_px must be an odd number from 3 on"),
         ("squeezing", {"difference": 0}, "difference must be a number"),
-        ("persistence", {"needed": 1}, "needed must be a whole number of at least 2"),
+        ("persistence", {"needed": 1}, "needed must be a whole number, 2 or more, got 1"),
     ],
 )
 def test_a_wrong_option_is_told(kind, options, message):

@@ -119,7 +119,7 @@ def test_squares_shrink_from_part_of_the_picture_to_single_cells():
 
 
 def test_a_wrong_option_is_told_by_name():
-    with pytest.raises(Exception, match="cma: queries must be a whole number of at least 1"):
+    with pytest.raises(Exception, match="cma: queries must be a whole number, 1 or more"):
         build("optimize", "cma", {"queries": 0}, "test")
     with pytest.raises(ValueError, match=r"shape \(2, 2\) needs 12 numbers, got 4"):
         run("square", 5, shape=(2, 2))
