@@ -8,7 +8,7 @@
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: setup demo test check accept fuzz bench art rl
+.PHONY: setup demo test check accept fuzz bench art rl transfer
 
 setup:
 	@sh .ci/setup
@@ -44,3 +44,6 @@ rl: setup
 		--train 0 1 2 --steps 20000 --out results/rl/curve.json
 	$(BIN)/python benchmarks/rl.py straight --sensors lidar gnss imu speed --attack lidar_removal \
 		--train 0 1 2 --steps 10000 --out results/rl/straight.json
+
+transfer: setup
+	$(BIN)/python benchmarks/transfer.py
