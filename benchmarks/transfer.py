@@ -50,7 +50,8 @@ def main() -> int:
         for name, told in makings.items():
             looks = QUERIES // LOOK if name == "asked" else flags.iterations
             stickers.append(made(flags, name, looks, flags.seed, told))
-        made(flags, "views", 1, VIEWS_SEED, ["--detector", first])
+        # So many others stand elsewhere: standpoints are spread evenly over the distances.
+        made(flags, "views", 1, VIEWS_SEED, ["--detector", first], 5 * flags.views // 6)
         twin = flags.work / "views.run" / "twin.npz"
         call("transfer", *map(str, stickers), "--twin", str(twin),
              "--detectors", *flags.detectors, "--out", str(flags.out / "cells.jsonl"))  # fmt: skip
@@ -66,16 +67,21 @@ def main() -> int:
 
 
 def made(
-    flags: argparse.Namespace, name: str, iterations: int, seed: int, told: Sequence[str]
+    flags: argparse.Namespace,
+    name: str,
+    iterations: int,
+    seed: int,
+    told: Sequence[str],
+    views: int = 0,
 ) -> Path:
     """A sticker of the stop sign, and the twin beside it."""
     path: Path = flags.work / f"{name}.png"
-    if not path.with_suffix(".json").is_file():
-        call(
-            "optimize", "stop_sign", "--name", name, "--out", str(flags.work), *told,
-            "--iterations", str(iterations), "--views", str(flags.views), "--gap-views", "0",
-            "--seed", str(seed),
-        )  # fmt: skip
+    # What is made is not made again, and what was made in another way is refused.
+    call(
+        "optimize", "stop_sign", "--name", name, "--out", str(flags.work), *told,
+        "--iterations", str(iterations), "--views", str(views or flags.views),
+        "--gap-views", "0", "--seed", str(seed),
+    )  # fmt: skip
     return path
 
 

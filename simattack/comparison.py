@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simattack import config, reading
+from simattack import config, reading, registry
 from simattack.errors import ConfigError
 from simattack.scenario import Arm, Control, Part, Scenario
 
@@ -47,6 +47,15 @@ class Effort:
         for name in ("iterations", "queries", "query_views", "judged_views", "patches", "batch"):
             if getattr(self, name) < 1:
                 raise reading.FieldError(name, f"must be at least 1, got {getattr(self, name)}")
+        for name in ("blackbox", "seed"):
+            if getattr(self, name) < 0:
+                raise reading.FieldError(name, f"must not be negative, got {getattr(self, name)}")
+        for name, least in (("views", 8), ("cells", 2), ("pieces", 1)):
+            if (value := getattr(self, name)) is not None and value < least:
+                raise reading.FieldError(name, f"must be at least {least}, got {value}")
+        for name in ("rate", "size_m"):
+            if (value := getattr(self, name)) is not None and not value > 0:
+                raise reading.FieldError(name, f"must be above 0, got {value}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +96,8 @@ class Comparison:
     """A folder of ``simattack train``'s labelled frames, for the cost on clean ones."""
     clean_frames: int = 0
     """Without such a folder: frames to gather, in places that the detector never learnt from."""
+    plugins: tuple[str, ...] = ()
+    """The user's own files, as in a scenario; all scenarios of the comparison know them."""
 
     def __post_init__(self) -> None:
         for name in ("defenses", "attacks"):
@@ -141,6 +152,13 @@ def from_yaml(path: Path, content: Mapping[str, Any]) -> Comparison:
         ConfigError: something in it is wrong.
     """
     plain = reading.Reader(str(path), {Part: config.read_part})
+    plugins: tuple[str, ...] = ()
+    if content.get("plugins") is not None:
+        relative = plain.read(content["plugins"], tuple[str, ...], "plugins")
+        plugins = tuple(str((path.parent / plugin).resolve()) for plugin in relative)
+        content = {**content, "plugins": list(plugins)}
+        for plugin in plugins:
+            registry.load_file(Path(plugin))
     named = content.get("defenses")
     known: tuple[Part, ...] = ()
     if named is not None:
@@ -151,7 +169,7 @@ def from_yaml(path: Path, content: Mapping[str, Any]) -> Comparison:
             raise ConfigError(f"{path}: {error}") from error
 
     def versus(reader: reading.Reader, value: Any, place: str) -> Versus:
-        return _versus(reader, value, place, known)
+        return _versus(reader, value, place, known, plugins)
 
     reader = reading.Reader(str(path), {Part: config.read_part, Versus: versus})
     compared: Comparison = reader.read({"name": path.stem, **content}, Comparison, "")
@@ -171,7 +189,13 @@ def _once(name: str, values: Sequence[str], hint: str = "") -> None:
         raise reading.FieldError(name, f"names {', '.join(twice)} twice{hint}")
 
 
-def _versus(reader: reading.Reader, value: Any, place: str, known: tuple[Part, ...]) -> Versus:
+def _versus(
+    reader: reading.Reader,
+    value: Any,
+    place: str,
+    known: tuple[Part, ...],
+    plugins: tuple[str, ...],
+) -> Versus:
     """An entry of a suite with ``adaptive`` and the names of ``defenses`` that it is to meet."""
     if not isinstance(value, dict):
         raise reader.wrong(place, "a mapping with 'scenario'", value)
@@ -185,7 +209,9 @@ def _versus(reader: reading.Reader, value: Any, place: str, known: tuple[Part, .
         )
     adaptive = value.get("adaptive")
     effort = None if adaptive is None else reader.read(adaptive, Effort, f"{place}.adaptive")
-    scenario = dataclasses.replace(scenario, adaptive=(), defenses=())
+    every = tuple(dict.fromkeys((*scenario.plugins, *plugins)))
+    scenario = dataclasses.replace(scenario, adaptive=(), defenses=(), plugins=every)
+    scenario.load_plugins()
     if value.get("defenses") is None:
         chosen = tuple(part for part in known if _suits(part, scenario))
     else:

@@ -6,7 +6,7 @@ driving.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,6 +108,23 @@ def latency(latency_s: object) -> None:
         ValueError: names the option.
     """
     number("latency_s", latency_s)
+
+
+def through(
+    defense: Any, images: Tensor, targets: Sequence[Detections], rng: np.random.Generator
+) -> tuple[Tensor, list[Detections]]:
+    """What reaches the detector of one who knows the defense, and where the targets then lie.
+
+    Of a defense that moves things in the picture ``surrogate_at`` says so; of others ``surrogate``
+    leaves them where they are. None changes nothing.
+    """
+    if defense is None:
+        return images, list(targets)
+    moving = getattr(defense, "surrogate_at", None)
+    if moving is None:
+        return defense.surrogate(images, rng), list(targets)
+    moved: tuple[Tensor, list[Detections]] = moving(images, targets, rng)
+    return moved
 
 
 def arrays_of(images: Tensor) -> Image:

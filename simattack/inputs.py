@@ -46,8 +46,7 @@ def of_scenario(scenario: Scenario) -> Plain:
     for room, part in _parts(scenario):
         for path in part_files(room, part):
             named.setdefault(f"{room} {path.name}", set()).add(resources.sha256(path))
-        if ":" in part.kind:  # a class of the user's own, by its import path
-            source = Path(inspect.getfile(registry.lookup(room, part.kind)))
+        if (source := source_of(room, part)) is not None:
             files[f"{room} {part.kind}"] = resources.sha256(source)
     # Files of one name in several folders are told as one.
     for name, found in named.items():
@@ -74,6 +73,19 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[name] = "absent"
     return found
+
+
+def source_of(room: str, part: Part) -> Path | None:
+    """The file of a class of the user's own, named by its import path; None: it is no such."""
+    if ":" not in part.kind:
+        return None
+    return Path(inspect.getfile(registry.lookup(room, part.kind)))
+
+
+def own_files(parts: Iterable[tuple[str, Part]], plugins: Iterable[str]) -> list[Path]:
+    """The user's own code that these parts may run."""
+    sources = (source_of(room, part) for room, part in parts)
+    return [*(path for path in sources if path is not None), *map(Path, plugins)]
 
 
 def part_files(room: str, part: Part) -> list[Path]:

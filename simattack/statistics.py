@@ -6,7 +6,7 @@ All intervals are two-sided and 95 % unless said otherwise. Nothing here knows o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,7 +18,8 @@ RESAMPLES = 10_000
 METHODS = {
     "wilson": "Wilson score interval",
     "bootstrap": f"percentile bootstrap, {RESAMPLES} resamples, seeded",
-    "crossed": f"percentile bootstrap over patches and seeds, {RESAMPLES} resamples, seeded",
+    "crossed": f"percentile bootstrap over patches and seeds, {RESAMPLES} resamples, seeded, and "
+    "Student's t over patches where that is wider",
     "newcombe": "Newcombe's hybrid score interval for paired proportions (method 10)",
 }
 """Names used in ``Interval.method``, spelled out."""
@@ -83,8 +84,9 @@ def crossed_mean(values: Sequence[Sequence[float]], level: float = 0.95) -> Inte
     """The mean of a table, patches x seeds, of which rows and columns are resampled on their own.
 
     What two patches share on one day, and what one patch does on all days, are both no chance of
-    a single drive; resampling drives alone would take them for it. One row or one column gives no
-    interval.
+    a single drive; resampling drives alone would take them for it. A bootstrap of three rows is far
+    too narrow (it covers 64 % where 90 % is said), so the interval also takes in Student's t of the
+    rows' means. One row or one column gives no interval.
 
     Raises:
         ValueError: no table, or rows of different length.
@@ -98,12 +100,39 @@ def crossed_mean(values: Sequence[Sequence[float]], level: float = 0.95) -> Inte
     centre = float(table.mean())
     if rows == 1 or columns == 1:
         return Interval(centre, None, None, table.size, "crossed")
+    from scipy.stats import t as student  # a second of imports
+
     rng = np.random.default_rng(0)
     of_rows = rng.multinomial(rows, np.full(rows, 1 / rows), RESAMPLES) / rows
     of_columns = rng.multinomial(columns, np.full(columns, 1 / columns), RESAMPLES) / columns
     means = np.einsum("br,rc,bc->b", of_rows, table, of_columns)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(centre, float(low), float(high), table.size, "crossed")
+    spread = float(table.mean(axis=1).std(ddof=1)) / rows**0.5
+    reach = spread * float(student.ppf((1 + level) / 2, rows - 1))
+    bounds = min(float(low), centre - reach), max(float(high), centre + reach)
+    return Interval(centre, *bounds, table.size, "crossed")
+
+
+def crossed_rate(pairs: Sequence[Sequence[tuple[bool, bool]]]) -> Interval:
+    """The share of firsts minus that of seconds, in a table of pairs, patches x seeds.
+
+    As ``crossed_mean``, but at least as wide as Newcombe's interval of one patch on these seeds
+    (the mean of the patches' bounds): a bootstrap of drives that all agree has no width.
+
+    Raises:
+        ValueError: no table, or rows of different length.
+    """
+    crossed = crossed_mean([[float(a) - float(b) for a, b in row] for row in pairs])
+    each = [paired_rate(*zip(*row, strict=True)) for row in pairs]
+    lows = [one.low for one in each if one.low is not None]
+    highs = [one.high for one in each if one.high is not None]
+    if crossed.low is None or crossed.high is None or not lows:
+        return crossed
+    return replace(
+        crossed,
+        low=max(-1.0, min(crossed.low, sum(lows) / len(lows))),
+        high=min(1.0, max(crossed.high, sum(highs) / len(highs))),
+    )
 
 
 def paired_rate(first: Sequence[bool], second: Sequence[bool]) -> Interval:

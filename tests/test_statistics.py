@@ -88,9 +88,30 @@ def test_patches_and_seeds_are_resampled_on_their_own():
     table = [[1.0] * 30, [0.0] * 30, [0.0] * 30]
     crossed = statistics.crossed_mean(table)
     assert crossed.value == pytest.approx(1 / 3) and crossed.n == 90
-    assert crossed.low == 0.0 and crossed.high >= 2 / 3
+    # Student's t of (1, 0, 0): 1/3 +- 4.303 * 1/3. The bootstrap alone would say 0 to 1.
+    assert crossed.low == pytest.approx(1 / 3 - 4.302653 / 3, abs=1e-6)
+    assert crossed.high == pytest.approx(1 / 3 + 4.302653 / 3, abs=1e-6)
     flat = statistics.mean([value for row in table for value in row])
     assert flat.low > 0.2 and flat.high < 0.45
     assert statistics.crossed_mean([[0.0, 1.0]]).low is None
     with pytest.raises(ValueError, match="rows of one length"):
         statistics.crossed_mean([[1.0], [1.0, 2.0]])
+
+
+def test_drives_that_all_agree_still_leave_the_chance_of_one_patch_on_these_seeds():
+    pairs = [[(False, True)] * 30] * 3
+    crossed, one = statistics.crossed_rate(pairs), statistics.paired_rate([False] * 30, [True] * 30)
+    assert (crossed.value, crossed.low, crossed.n) == (-1.0, -1.0, 90)
+    assert crossed.high == pytest.approx(one.high) and one.high > -0.9
+    worst = statistics.crossed_rate([[(True, False)] * 30, [(False, False)] * 30] * 2)
+    assert worst.value == pytest.approx(0.5) and worst.low >= -1.0 and worst.high <= 1.0
+
+
+def test_the_crossed_interval_of_three_patches_covers_about_what_it_says():
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(200):
+        table = rng.normal(size=(3, 1)) + rng.normal(size=(3, 30))
+        crossed = statistics.crossed_mean(table.tolist(), 0.9)
+        hits += crossed.low <= 0.0 <= crossed.high
+    assert hits >= 170, "of 200; a bootstrap alone reaches about 125"

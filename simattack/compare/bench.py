@@ -51,8 +51,9 @@ class Bench(Protocol):
     def attempts(
         self, name: str, defense: Any, report: Report | None = None
     ) -> tuple[Mapping[str, Made], str]:
-        """The attack made through a defense, ``adaptive``, by others of ``sanity.CHECKS``, and how.
+        """The attack of who knows a defense, ``adaptive``, others of ``sanity.CHECKS``, and how.
 
+        ``through`` is the best one made through the defense, where that may be another.
         ``name`` is of the defense, in file names.
         """
         ...

@@ -52,7 +52,8 @@ def cell(
     else:
         row |= _adaptive(bench, name, defense, max(patches, 1), bare, report)
         hidden = {name: check["value"] for name, check in row["checks"].items()}
-        hidden |= {name: row[name]["value"] for name in ("oblivious", "adaptive")}
+        made = ("oblivious", "adaptive", "through")
+        hidden |= {name: row[name]["value"] for name in made if row[name] is not None}
         row["flags"] = sanity.flags(hidden)
     return row
 
@@ -64,6 +65,7 @@ def empty(**known: Any) -> Row:
         "clean_hidden": None,
         "oblivious": None,
         "adaptive": None,
+        "through": None,
         "adaptive_each": [],
         "adaptive_missing": "",
         "adaptive_by": "",
@@ -106,7 +108,7 @@ def _adaptive(
     checks = {
         check: rate(hides(bench, defense, bench.under(one)))
         for check, one in attempts.items()
-        if check != "adaptive"
+        if check not in ("adaptive", "through")
     }
     # Of the targets that the defended detector finds bare: others need no attack.
     is_there = [int(i) for i in np.flatnonzero(hides(bench, defense, bare) == 0)]
@@ -115,6 +117,9 @@ def _adaptive(
         checks["unbounded"] = rate(free)
     return {
         "adaptive": max(each, key=lambda share: float(share["value"])),
+        "through": rate(hides(bench, defense, bench.under(attempts["through"])))
+        if "through" in attempts
+        else None,
         "adaptive_each": [share["value"] for share in each],
         "adaptive_by": how,
         "made": [dict(one) for one in made],

@@ -115,6 +115,8 @@ def measure(
         "label": label,
         "simattack": inputs.versions(),
     }
+    if own := inputs.own_files(parts, scenario.plugins):
+        decided["own"] = [sha256(path) for path in own]
     key = digest(decided)
     for row in rows.values():
         if row.get("frames_key") == key:

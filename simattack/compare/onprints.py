@@ -18,7 +18,7 @@ from simattack.compare.looking import Defended, found
 from simattack.comparison import Effort
 from simattack.errors import ConfigError
 from simattack.gap import UNSEEN_WEATHERS
-from simattack.guarding import arrays_of, tensor_of
+from simattack.guarding import arrays_of, tensor_of, through
 from simattack.optimize.blackbox import BlackBox
 from simattack.optimize.objective import spread
 from simattack.optimize.patch import optimize_patch, probed, start_of, survey
@@ -40,8 +40,20 @@ CHOSEN_BY = 32
 """Views that an attacker chooses by, of those that he learnt from, at most."""
 ENOUGH = 0.95
 """Share of hidden views from which on an attacker leaves it at that."""
+_EVERY, _MOST = _THROUGH = ("for every view", "for most views")
+"""What an attack made through the defense works for."""
 _STEP = 8 / 255
 """Of an attack without limits, a pixel and iteration."""
+
+
+@dataclass(frozen=True)
+class Strongest:
+    """What hides the most behind a defense of all that an attacker who knows it has."""
+
+    made: Made
+    origin: str
+    through: Made
+    """The best of what was made through the defense; it may be ``made`` itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +134,7 @@ class OnPrints:
                 if has_way(defense) or method != "square"
             },
         }
-        strongest, origin = self._strongest(name, defense, 1, report)
+        strongest = self._strongest(name, defense, 1, report)
         made = {
             what: self._make(
                 f"{name}_{what}", one, defense, report, start if what == "half" else None
@@ -130,16 +142,15 @@ class OnPrints:
             for what, one in plans.items()
         }
         how = (
-            f"{plan.method}, {plan.iterations} {'steps' if has_way(defense) else 'looks'}; {origin}"
+            f"{plan.method}, {plan.iterations} "
+            f"{'steps' if has_way(defense) else 'looks'}; {strongest.origin}"
         )
-        return {"adaptive": strongest, **made}, how
+        return {"adaptive": strongest.made, "through": strongest.through, **made}, how
 
     def again(self, name: str, defense: Any, number: int, report: Report | None = None) -> Made:
-        return self._strongest(name, defense, number, report)[0]
+        return self._strongest(name, defense, number, report).made
 
-    def _strongest(
-        self, name: str, defense: Any, number: int, report: Report | None
-    ) -> tuple[Made, str]:
+    def _strongest(self, name: str, defense: Any, number: int, report: Report | None) -> Strongest:
         """The ``number``-th attack through a defense, and what it came from.
 
         Who knows the defense also has what was made without it, and shows whichever hides the most
@@ -147,9 +158,7 @@ class OnPrints:
         """
         ending = "" if number == 1 else f"_{number}"
         plan, start = self._best(defense, number, report)
-        tried = {"for every view": self._make(
-            f"{name}_adaptive{ending}", plan, defense, report, start
-        )}  # fmt: skip
+        tried = {_EVERY: self._make(f"{name}_adaptive{ending}", plan, defense, report, start)}
         if defense is not None:
             unaware = dataclasses.replace(self.plan, seed=plan.seed)
             tried["made without it"] = self._make(f"none_adaptive{ending}", unaware, None, report)
@@ -165,10 +174,11 @@ class OnPrints:
             begun = plan.layout.point(made[max(fits, key=lambda what: hidden[what])])
             plan = dataclasses.replace(plan, seek="most")
             most = self._make(f"{name}_most{ending}", plan, defense, report, begun)
-            tried["for most views"] = most
-            hidden["for most views"] = self._hidden(most, defense)
+            tried[_MOST], hidden[_MOST] = most, self._hidden(most, defense)
             best = max(hidden, key=lambda what: hidden[what])
-        return tried[best], best
+        through_it = [what for what in tried if what in _THROUGH]
+        made_through = tried[max(through_it, key=lambda what: hidden[what])]
+        return Strongest(tried[best], best, made_through)
 
     def _hidden(self, made: Made, defense: Any) -> float:
         """Share of views learnt from in which a print hides the target behind the defense."""
@@ -230,9 +240,9 @@ class OnPrints:
             mask = _inside(pixels, target)
             for _ in range(max(20, self.effort.iterations // 4)):
                 pixels = pixels.detach().requires_grad_(True)
-                has_surrogate = defense is not None and has_way(defense)
-                seen = defense.surrogate(pixels, rng) if has_surrogate else pixels
-                loss = network.loss(seen, [target]).sum()
+                known = defense if defense is not None and has_way(defense) else None
+                seen, aims = through(known, pixels, [target], rng)
+                loss = network.loss(seen, aims).sum()
                 (slope,) = torch.autograd.grad(loss, pixels)
                 pixels = (pixels - _STEP * mask * slope.sign()).clamp(0, 1)
             tries = [pixels.detach()]

@@ -114,10 +114,13 @@ def _plain(row: Row) -> Mapping[str, Any]:
 
 def _difference(tables: Sequence[Sequence[tuple[Any, Any]]]) -> dict[str, Any]:
     """Of first minus second: of one row of pairs, or of several over the same seeds."""
+    is_yes_or_no = all(isinstance(value, bool) for row in tables for pair in row for value in pair)
+    if len(tables) > 1 and is_yes_or_no:
+        return dataclasses.asdict(statistics.crossed_rate(tables))
     if len(tables) > 1:
         values = [[float(a) - float(b) for a, b in row] for row in tables]
         return dataclasses.asdict(statistics.crossed_mean(values))
     first, second = zip(*tables[0], strict=True)
-    if all(isinstance(value, bool) for pair in tables[0] for value in pair):
+    if is_yes_or_no:
         return dataclasses.asdict(statistics.paired_rate(first, second))
     return dataclasses.asdict(statistics.paired_mean([*map(float, first)], [*map(float, second)]))

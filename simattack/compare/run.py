@@ -239,4 +239,6 @@ def _key(comparison: Comparison, versus: Versus, part: Part | None) -> str:
         "frames": onclean.identity(comparison),
         "simattack": inputs.versions(),
     }
+    if own := inputs.own_files(parts, scenario.plugins):
+        decided["own"] = [sha256(path) for path in own]
     return digest(decided)

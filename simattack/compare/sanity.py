@@ -29,17 +29,22 @@ def flags(hidden: Mapping[str, float | None]) -> list[str]:
 
     Args:
         hidden: share of views in which each attack hides the target; ``adaptive`` is the one that
-            is checked. A check that was not made, None or absent, neither fails nor passes.
+            is checked, ``through`` the best one made through the defense where that is another: who
+            knows a defense also has what was made without it. A check that was not made, None or
+            absent, neither fails nor passes.
     """
     best = hidden.get("adaptive")
     if best is None:
         return []
+    made = hidden.get("through")
+    of_making = best if made is None else made
     failed = []
     for name in CHECKS:
         value = hidden.get(name)
         if value is None:
             continue
-        is_bad = value < 1.0 if name == "unbounded" else value > best + SLACK
+        bound = of_making if name in ("half", "oblivious") else best
+        is_bad = value < 1.0 if name == "unbounded" else value > bound + SLACK
         if is_bad:
             failed.append(name)
     return failed

@@ -141,7 +141,7 @@ class Masking:
         return certified
 
     def join(self, whole: Detections, looks: Sequence[Detections]) -> Detections:
-        """The whole image's detections, and of the masked ones those that lie in none of them.
+        """The whole image's detections, and of the masked ones those that lie in none sure of them.
 
         Of masked detections that lie in each other the largest stands for all.
         """
@@ -154,7 +154,11 @@ class Masking:
         # Large ones first, so that a part of an object never stands in its place.
         masked.sort(key=lambda item: -float(np.prod(item[0][2:] - item[0][:2])))
         for box, score, label in masked:
-            same = np.array([other for other, _, name in kept if name == label]).reshape(-1, 4)
+            # What the car would not believe must not take the place of what it would: a patch that
+            # leaves a weak box of its target would hide it otherwise.
+            same = np.array(
+                [other for other, sure, name in kept if name == label and sure >= self.score]
+            ).reshape(-1, 4)
             if not any(_within(box[None], other)[0] >= self.inside for other in same):
                 kept.append((box, score, label))
         return Detections(

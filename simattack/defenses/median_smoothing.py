@@ -44,8 +44,12 @@ TOGETHER = 0.4
 other by at least 1 - 2 (1 - OVERLAP) = TOGETHER. So all looks that show a certified object vote for
 each other's boxes.
 """
-_SAME = 0.5
-"""Overlap from which on of two reported boxes the lower is dropped."""
+_SAME = 0.6
+"""Overlap from which on of two reported boxes the lower is dropped.
+
+A box that shows a certified object overlaps it by ``OVERLAP``; what is reported in its stead then
+still does by 1 - (1 - OVERLAP) - (1 - _SAME) = 0.3, which counts as found.
+"""
 
 
 @register("defenses", "median_smoothing")

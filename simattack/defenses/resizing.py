@@ -9,6 +9,7 @@ put back to where they belong.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,22 +57,40 @@ class Resizing:
     def surrogate(self, images: Tensor, rng: np.random.Generator) -> Tensor:
         """One draw for each image, by bilinear sampling, so that gradients pass (EOT).
 
-        A crop is moved about within its own frame; where its target then lies is the place times
-        the scale, which a loss that looks near the target has to allow for.
+        A crop is moved about within its own frame; ``surrogate_at`` says where its target then is.
         """
+        return self._moved(images, rng)[0]
+
+    def surrogate_at(
+        self, images: Tensor, targets: Sequence[Detections], rng: np.random.Generator
+    ) -> tuple[Tensor, list[Detections]]:
+        """``surrogate``, and where the targets of the images (B, 3, H, W) then lie."""
+        height, width = images.shape[2:]
+        moved, places = self._moved(images, rng)
+        found = []
+        for target, (left, top, wide, tall) in zip(targets, places, strict=True):
+            boxes = target.boxes * ([wide / width, tall / height] * 2) + [left, top, left, top]
+            found.append(Detections(boxes, target.scores, target.labels))
+        return moved, found
+
+    def _moved(
+        self, images: Tensor, rng: np.random.Generator
+    ) -> tuple[Tensor, list[tuple[int, int, int, int]]]:
+        """Each image at a place of its own, and the places."""
         import torch
         from torch.nn.functional import interpolate, pad
 
-        if self.shrink == 0:
-            return images
         height, width = images.shape[2:]
-        moved = []
+        if self.shrink == 0:
+            return images, [(0, 0, width, height)] * len(images)
+        moved, places = [], []
         for image in images:
-            left, top, wide, tall = self.draw(height, width, rng)
+            left, top, wide, tall = place = self.draw(height, width, rng)
             small = interpolate(image[None], (tall, wide), mode="bilinear", antialias=True)
             sides = (left, width - wide - left, top, height - tall - top)
             moved.append(pad(small, sides, value=_PADDING / 255))
-        return torch.cat(moved)
+            places.append(place)
+        return torch.cat(moved), places
 
 
 class Resized:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from simattack import registry
+from simattack.guarding import through
 from simattack.registry import register
 from simattack.taxonomy import Family
 from simattack.types import CarInfo, Defense, Detections, Detector, Guard, Observation, Verdict
@@ -60,6 +61,15 @@ class Several:
         for part in self.parts:
             images = part.surrogate(images, rng)
         return images
+
+    def surrogate_at(
+        self, images: Tensor, targets: Sequence[Detections], rng: np.random.Generator
+    ) -> tuple[Tensor, list[Detections]]:
+        """``surrogate``, and where the targets of the images then lie."""
+        moved = list(targets)
+        for part in self.parts:
+            images, moved = through(part, images, moved, rng)
+        return images, moved
 
     @property
     def network(self) -> Any:

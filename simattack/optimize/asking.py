@@ -20,6 +20,10 @@ from simattack.types import Floats, Objective, Step
 class Asker(Protocol):
     """One run of a method in the unit box."""
 
+    def begin(self, value: float) -> None:
+        """What the start was worth that it was made with; once, before anything is asked."""
+        ...
+
     def ask(self) -> Floats:
         """(K, n) the next points to look at, each in 0..1."""
         ...
@@ -65,7 +69,9 @@ def search(
                 )
         if len(told) < len(points):
             return
-        if not is_start:
+        if is_start:
+            asker.begin(told[0])
+        else:
             asker.tell(points, np.array(told))
         is_start = False
         points = np.clip(asker.ask(), 0.0, 1.0)

@@ -33,6 +33,9 @@ class _Asker:
     def __init__(self, count: int, seed: int) -> None:
         self._count, self._rng = count, np.random.default_rng(seed)
 
+    def begin(self, value: float) -> None:
+        """It needs no value of where it begins."""
+
     def ask(self) -> Floats:
         return self._rng.random((1, self._count))
 

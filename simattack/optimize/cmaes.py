@@ -56,6 +56,9 @@ class _Asker:
                 np.clip(start, 0.01, 0.99), recipe.spread, options
             )
 
+    def begin(self, value: float) -> None:
+        """It needs no value of where it begins."""
+
     def ask(self) -> Floats:
         return np.array(self._strategy.ask(), float)
 

@@ -48,11 +48,17 @@ class _Asker:
                 "such as TwoPointsDE, DE, OnePlusOne, CMA, PSO, NGOpt"
             )
         # A sixth of the box, as the package wants it between bounds.
+        self._start = np.asarray(start, float)
         box = nevergrad.p.Array(init=np.asarray(start, float)).set_mutation(sigma=1 / 6)
         box.set_bounds(0.0, 1.0)
         box.random_state.seed(seed)
         self._search = known[recipe.optimizer](box, budget=recipe.queries)
         self._asked: Any = None
+
+    def begin(self, value: float) -> None:
+        """The start is a member of the first population."""
+        self._search.suggest(self._start)
+        self._search.tell(self._search.ask(), value)
 
     def ask(self) -> Floats:
         self._asked = self._search.ask()

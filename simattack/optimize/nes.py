@@ -54,6 +54,9 @@ class _Asker:
         self._away = np.zeros((0, len(self._here)))
         self._count = 0
 
+    def begin(self, value: float) -> None:
+        """It needs no value of where it begins."""
+
     def ask(self) -> Floats:
         self._away = self._rng.standard_normal((self._recipe.pairs, len(self._here)))
         steps = self._recipe.reach * self._away

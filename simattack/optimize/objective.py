@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from simattack.guarding import through
 from simattack.optimize.layout import Layout
 from simattack.optimize.printability import (
     distance_to_printable,
@@ -93,8 +95,7 @@ class Hiding:
         picture = point.reshape(3, *self.layout.shape)
         index = self.draw(rng)
         images, targets = self.look(self.layout.expand(picture), index, rng)
-        if self.defense is not None:
-            images = self.defense.surrogate(images, rng)
+        images, targets = through(self.defense, images, targets, rng)
         is_counting = self.seek == "most"
         follow = self.detector.scores_near if is_counting else self.detector.loss
         with torch.autocast("cpu", torch.bfloat16, enabled=self.is_bfloat16):
@@ -164,15 +165,16 @@ class Hiding:
         picture = torch.from_numpy(np.asarray(point, np.float32)).reshape(3, *self.layout.shape)
         # What is painted has 8 bits.
         picture = self.layout.expand((picture.clamp(0, 1) * 255).round() / 255)
-        rng = np.random.default_rng(0)
+        # Of a random defense every picture sees other draws, and the same one the same: who asks
+        # again and again must not learn one of them by heart.
+        rng = np.random.default_rng(zlib.crc32(picture.numpy().tobytes()))
         twin = twin or self.held_out
         found = []
         with torch.no_grad():
             for part in np.array_split(np.arange(len(twin)), -(-len(twin) // 8)):
                 images = twin.render(picture, torch.from_numpy(part))
-                if self.defense is not None:
-                    images = self.defense.surrogate(images, rng)
                 targets = [twin.target(int(i)) for i in part]
+                images, targets = through(self.defense, images, targets, rng)
                 found.append(self.detector.scores_near(images, targets).numpy())
         return np.concatenate(found).astype(float)
 

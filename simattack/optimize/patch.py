@@ -43,7 +43,7 @@ _LOSS = {
     "most": "share of views in which the target is found, softened; non-printability; total "
     "variation",
 }
-_CHECKPOINT_VERSION = 3
+_CHECKPOINT_VERSION = 4
 _HELD_OUT_EVERY = 4
 
 
@@ -181,9 +181,10 @@ def objective_of(
 
 def halves(twin: Twin, sites: int) -> tuple[Twin, Twin]:
     """The views to learn from, and those held out to judge by: every fourth of each site."""
-    # Whole rounds over the sites, so that each site has views on both sides.
-    rounds = np.array([view.shot for view in twin.views]) // sites
-    held_out = rounds % _HELD_OUT_EVERY == 1
+    # Shots go round the sites, ever farther away: one site later in each round, so that each site
+    # and each distance has views on both sides.
+    shots = np.array([view.shot for view in twin.views])
+    held_out = (shots // sites + shots % sites) % _HELD_OUT_EVERY == 1
     return twin.select(np.flatnonzero(~held_out)), twin.select(np.flatnonzero(held_out))
 
 

@@ -63,6 +63,10 @@ class _Asker:
         self._best, self._value = np.array(start, float), np.inf
         self._asked = 1  # the start
 
+    def begin(self, value: float) -> None:
+        """What follows has to be better than the start."""
+        self._value = value
+
     def ask(self) -> Floats:
         shape = self._recipe.shape
         if self._asked == 1:

@@ -140,6 +140,28 @@ def test_a_defense_without_a_way_for_gradients_is_asked_and_has_every_check(benc
     assert len(Defended(bench.detector, masking).detect(bench.bare())) == 4
 
 
+def test_a_random_defense_draws_anew_for_every_other_picture():
+    class Draws:
+        latency_s, needs = 0.0, ("camera",)
+
+        def begin(self, car, rng):
+            drawn.append(float(rng.random()))
+            return build("defenses", "jpeg", {}, "").begin(car, rng)
+
+    class Blind:
+        latency_s = 0.0
+
+        def detect(self, images):
+            return [Detections.none() for _ in images]
+
+    drawn = []
+    views = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+    looks = Defended(Blind(), Draws())
+    looks.detect(views)
+    looks.detect(views)
+    assert drawn[:3] == drawn[3:] and len(set(drawn)) == 3
+
+
 def test_asking_begins_with_what_gradients_find_without_the_defense(bench):
     once = dataclasses.replace(bench, effort=dataclasses.replace(bench.effort, blackbox=1))
     row = offline.cell(once, "lone", build("defenses", "persistence", {}, ""), 1)

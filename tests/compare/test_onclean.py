@@ -76,7 +76,7 @@ def folder(tmp_path):
 
 
 def scenario(detector):
-    return SimpleNamespace(name="mine", detector=Part("bright", detector))
+    return SimpleNamespace(name="mine", detector=Part("bright", detector), plugins=())
 
 
 def test_a_row_tells_what_the_defended_detector_finds_and_makes_up(folder):

@@ -21,5 +21,13 @@ def test_more_iterations_that_hide_less_raise_a_flag():
     assert sanity.flags({**GOOD, "half": 0.9}) == ["half"]
 
 
+def test_what_was_made_without_the_defense_does_not_stand_in_for_what_was_made_through_it():
+    """Who knows a defense has both, but a search through it that loses to the other is weak."""
+    told = {**GOOD, "oblivious": 0.8, "half": 0.3, "through": 0.4}
+    assert sanity.flags(told) == ["oblivious"]
+    assert sanity.flags({**told, "through": 0.76}) == []
+    assert sanity.flags({**told, "through": 0.24}) == ["half", "oblivious"]
+
+
 def test_without_an_adaptive_attack_nothing_is_flagged_and_nothing_is_said():
     assert sanity.flags({**GOOD, "adaptive": None}) == []

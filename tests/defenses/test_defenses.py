@@ -9,6 +9,7 @@ from simattack.defenses.jpeg import Jpeg
 from simattack.defenses.median import Median
 from simattack.defenses.smoothing import Smoothing
 from simattack.defenses.squeezing import join
+from simattack.guarding import through
 from simattack.types import CarInfo, Defense, Detections, Differentiable
 
 ZERO_STRENGTH = {
@@ -154,6 +155,29 @@ def test_the_surrogate_of_resizing_moves_about_and_passes_gradients():
     assert shown.shape == images.shape
     (shown[:, :, 20, 25].sum()).backward()
     assert float(images.grad.abs().sum()) > 0
+
+
+def test_resizing_tells_an_attacker_where_the_target_went():
+    defense = registry.build("defenses", "resizing", {"shrink": 0.4}, "test")
+    both = registry.build(
+        "defenses",
+        "several",
+        {"parts": [{"kind": "resizing", "shrink": 0.4}, {"kind": "jpeg"}]},
+        "",
+    )
+    images = torch.zeros(6, 3, 60, 80)
+    images[:, :, 20:40, 30:60] = 1.0
+    target = Detections(np.array([[30.0, 20, 60, 40]]), np.ones(1), ("car",))
+    moved, targets = through(both, images, [target] * 6, np.random.default_rng(3))
+    for image, aim in zip(moved, targets, strict=True):
+        rows, columns = np.nonzero(image[0].numpy() > 0.8)
+        seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        assert aim.boxes[0] == pytest.approx(seen, abs=2)
+    assert len({tuple(aim.boxes[0]) for aim in targets}) == 6
+    alone = through(defense, images, [target] * 6, np.random.default_rng(3))
+    assert (alone[0] == defense.surrogate(images, np.random.default_rng(3))).all()
+    assert alone[1][2].boxes.tolist() == targets[2].boxes.tolist()
+    assert through(None, images, [target] * 6, np.random.default_rng(3))[1][0] is target
 
 
 def test_noise_has_all_the_entropy_there_is_and_a_wall_none():

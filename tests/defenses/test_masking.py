@@ -113,6 +113,17 @@ def test_masked_detections_add_only_what_the_whole_image_does_not_show():
     ]  # fmt: skip
 
 
+def test_a_weak_box_of_the_whole_image_takes_no_sure_masked_ones_place():
+    """A patch that leaves its target a score that nobody acts on would hide it otherwise."""
+    sure = Detections(np.array([[2.0, 2, 12, 12]]), np.array([0.95]), ("car",))
+    for box in ([2.0, 2, 12, 12], [0.0, 0, 90, 90]):
+        weak = Detections(np.array([box]), np.array([0.26]), ("car",))
+        joined = Masking(score=0.4).join(weak, [sure])
+        assert joined.scores.max() == 0.95 and [2.0, 2, 12, 12] in joined.boxes.tolist()
+    strong = Detections(np.array([[2.0, 2, 12, 12]]), np.array([0.5]), ("car",))
+    assert len(Masking(score=0.4).join(strong, [sure])) == 1
+
+
 def test_a_patch_that_hides_raises_the_alarm_and_the_latency_is_of_all_passes():
     masking = Masking(lines=4, pass_s=0.05)
     assert masking.latency_s == pytest.approx(0.8)

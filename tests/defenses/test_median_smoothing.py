@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from simattack.compare.looking import FOUND_IOU
 from simattack.defenses.median_smoothing import OVERLAP, TOGETHER, MedianSmoothing
 from simattack.geometry import box_iou
 from simattack.types import CarInfo, Detections
@@ -112,6 +113,16 @@ def test_what_most_looks_show_is_reported_once_by_its_median_score():
     told = smoothing.join(looks)
     assert told.labels == ("car",) and told.scores.tolist() == [0.7]
     assert not len(smoothing.join(looks[1:2] + [Detections.none()] * 2))
+
+
+def test_what_is_reported_in_place_of_a_certified_objects_box_still_counts_as_found():
+    """A box a half of which is something else must not stand for the object."""
+    target = np.array([[0.0, 0, 70, 100]])
+    aside, own = np.array([50.0, 0, 100, 100]), np.array([0.0, 0, 100, 100])
+    smoothing = MedianSmoothing(looks=15)
+    looks = [looked((aside, 0.9, "car"), (own, 0.45, "car"))] * 15
+    told = smoothing.join(looks)
+    assert box_iou(told.boxes, target).max() >= FOUND_IOU
 
 
 def test_one_run_reports_what_the_smoothed_detector_does_and_costs_its_looks():

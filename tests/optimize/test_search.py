@@ -82,7 +82,7 @@ def test_squares_of_a_picture_have_one_colour_at_the_corners_of_the_box():
 
     def look(point):
         seen.append(np.array(point).reshape(4, 5, 3))
-        return float(len(seen) != 1) if len(seen) < 3 else 1.0  # the start stays the best
+        return 2.0 if len(seen) == 1 else 1.0  # the stripes are better than the start
 
     method = build(
         "optimize",
@@ -97,6 +97,33 @@ def test_squares_of_a_picture_have_one_colour_at_the_corners_of_the_box():
     # A fifth of 20 cells, or less by the schedule's first marks: a square of 1 or 2 a side.
     changed = (seen[3] != seen[1]).any(axis=2)
     assert changed.sum() in (0, 1, 2, 3, 4)
+
+
+def test_squares_leave_a_start_that_the_stripes_do_not_better():
+    seen = []
+
+    def look(point):
+        seen.append(np.array(point).reshape(4, 5, 3))
+        return 0.0 if len(seen) == 1 else 1.0
+
+    method = build("optimize", "square", {"queries": 20, "shape": (4, 5), "has_planes": False}, "t")
+    start = np.random.default_rng(1).random(60)
+    last = list(method.steps(look, start, np.random.default_rng(0)))[-1]
+    assert (last.point == start).all()
+    # Each look after the stripes changes one square of the start.
+    assert all((one != seen[0]).any(axis=2).sum() <= 6 for one in seen[2:])
+
+
+def test_evolution_begins_with_the_start_among_its_members():
+    def look(point):
+        return float(np.abs(point - 0.3).sum())
+
+    method = build("optimize", "de", {"queries": 200}, "t")
+    steps = list(method.steps(look, np.full(12, 0.3), np.random.default_rng(0)))
+    assert steps[-1].value == 0.0
+    near = list(method.steps(look, np.full(12, 0.34), np.random.default_rng(0)))[-1].value
+    far = list(method.steps(look, np.full(12, 0.9), np.random.default_rng(0)))[-1].value
+    assert near < 0.8 * far
 
 
 def test_squares_shrink_from_part_of_the_picture_to_single_cells():
