@@ -114,16 +114,18 @@ def test_squares_leave_a_start_that_the_stripes_do_not_better():
     assert all((one != seen[0]).any(axis=2).sum() <= 6 for one in seen[2:])
 
 
-def test_evolution_begins_with_the_start_among_its_members():
-    def look(point):
-        return float(np.abs(point - 0.3).sum())
+def test_evolution_crosses_the_start_with_its_members():
+    seen = []
+    start = np.random.default_rng(1).random(12)
 
-    method = build("optimize", "de", {"queries": 200}, "t")
-    steps = list(method.steps(look, np.full(12, 0.3), np.random.default_rng(0)))
-    assert steps[-1].value == 0.0
-    near = list(method.steps(look, np.full(12, 0.34), np.random.default_rng(0)))[-1].value
-    far = list(method.steps(look, np.full(12, 0.9), np.random.default_rng(0)))[-1].value
-    assert near < 0.8 * far
+    def look(point):
+        seen.append(np.array(point))
+        return 0.0 if len(seen) == 1 else float(np.abs(point - start).sum())
+
+    method = build("optimize", "de", {"queries": 300}, "t")
+    list(method.steps(look, start, np.random.default_rng(0)))
+    # Children of the start lie beside it; without it the nearest of 300 is about 1 away.
+    assert min(np.abs(one - start).sum() for one in seen[1:]) < 0.3
 
 
 def test_squares_shrink_from_part_of_the_picture_to_single_cells():
