@@ -11,7 +11,9 @@ trainings drawn anew, too. ``--train 0 1 2`` trains first.
 - ``early``: all the energy at once from the start, in the best direction;
 - ``timed``: from the best moment on, with the best share of full power, which then lasts longer.
   Moment, share and direction (each parameter idle or towards an end of its box) are found on
-  training seeds, of which none is evaluated.
+  training seeds, of which none is evaluated;
+- ``ramped``: power that grows evenly from a moment on, which some attacks ask less energy for than
+  they do harm; moment and slope are found in the same way.
 
 The whole of it for one scenario, hours on a laptop: ``make rl``.
 """
@@ -27,6 +29,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from acceptance.record import git
@@ -114,6 +117,26 @@ def timed(levers: Levers, terms: Terms, start_s: float, direction: Floats) -> Be
     return begin
 
 
+def ramped(levers: Levers, terms: Terms, start_s: float, over_s: float, direction: Floats) -> Begin:
+    """Nothing until a moment, then ever more, up to all of it after ``over_s``."""
+    nothing, full = levers.action(levers.idle), levers.parameters(direction)
+    costs = ~np.isnan(levers.idle_or_free)
+
+    def begin(seed: int) -> Act:
+        steps = iter(range(1_000_000))
+
+        def act(seen: Floats) -> Floats:
+            share = ((next(steps) + 1) * terms.control_s - start_s) / over_s
+            if share <= 0:
+                return nothing
+            grown = levers.idle + min(share, 1.0) * (full - levers.idle)
+            return levers.action(np.where(costs, grown, full))
+
+        return act
+
+    return begin
+
+
 def trained(path: Path) -> Begin:
     network = actor.load(path)
 
@@ -178,6 +201,32 @@ def tune(
     return best
 
 
+def slope(
+    env: AttackEnv,
+    book: Book,
+    starts_s: Sequence[float],
+    overs_s: Sequence[float],
+    seeds: Sequence[int],
+) -> tuple[list[Any], Begin]:
+    """The ramp of the most mean harm, tried as in ``tune``: what it is, and it."""
+    tried = [
+        (
+            ["ramp", start_s, over_s, direction.tolist()],
+            ramped(env.levers, env.terms, start_s, over_s, direction),
+        )
+        for start_s, over_s in itertools.product(starts_s, overs_s)
+        for direction in directions(env.levers, 1.0)
+    ]
+
+    def harm(one: tuple[list[Any], Begin], on: Sequence[int]) -> float:
+        found = plain.mean(book.drive(*one, seed).harm for seed in on)
+        tell(f"{one[0]}: harm {found:.3f}")
+        return found
+
+    first = sorted(tried, key=lambda one: -harm(one, seeds[:2]))
+    return max(first[: -(-len(first) // 3)], key=lambda one: harm(one, seeds))
+
+
 def main() -> int:
     """Train if asked, tune, evaluate, print."""
     flags = arguments()
@@ -216,6 +265,8 @@ def compare(env: AttackEnv, weights: Sequence[Path], flags: argparse.Namespace) 
             action = best[start_s, share][1]
             begin = timed(env.levers, env.terms, start_s, action)
             contenders[name] = ([start_s, action.tolist()], begin)
+        who, begin = slope(env, book, [0.0, *flags.starts], flags.overs, tuning)
+        contenders[f"ramped {who[1]:g} s over {who[2]:g} s"] = (who, begin)
     contenders |= {path.stem: (sha256(path), trained(path)) for path in weights}
     found: dict[str, list[Drive]] = {}
     for name, (who, begin) in contenders.items():
@@ -313,6 +364,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tuning", type=int, default=5, help="seeds to tune baselines on; 0: none")
     parser.add_argument("--starts", nargs="*", type=float, default=[2.0, 4.0, 6.0, 8.0, 12.0])
     parser.add_argument("--shares", nargs="*", type=float, default=[0.6, 0.3], help="of full power")
+    parser.add_argument("--overs", nargs="*", type=float, default=[2.0, 5.0, 10.0])
     parser.add_argument("--algo", default="sac")
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=1)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import os
 import statistics
 import sys
@@ -158,7 +159,8 @@ def table() -> tuple[str, bool]:
             taken = [run[side] for run in runs]
             gains = [ratio(run["ours"], run[side]) for run in runs]
             arrived = sum(course.has_arrived for course in taken)
-            middle = statistics.median(gain for gain, _ in gains)
+            # Where ours did not arrive it gained nothing; a median takes no NaN.
+            middle = statistics.median(0.0 if math.isnan(gain) else gain for gain, _ in gains)
             is_bound = any(is_least for _, is_least in gains)
             told = f"{'>= ' if is_bound else ''}{middle:.1f}"
             rows.append(

@@ -33,8 +33,8 @@ share of views in which the target is not found behind the defense, with 95 % Wi
 the same seeds without the defense; the difference with its 95 % interval.
 """
 _ROAD = (
-    "collision", "lane_departure", "leaderboard_2_1_score", "route_completion", "min_ttc_capped_s",
-    "duration_s",
+    "collision", "lane_departure", "phantom_braking", "leaderboard_2_1_score", "route_completion",
+    "min_ttc_capped_s", "duration_s",
 )  # fmt: skip
 """Told beside what a scenario is about."""
 
@@ -89,17 +89,22 @@ def page(folders: Iterable[Path]) -> str:
 def short(rows: Sequence[Row], roads: Sequence[Sequence[Line]], scenario: str) -> str:
     """The README's table: defenses against one scenario's attack; ``roads`` are of the folders."""
     head = (
-        "defense", "family", "hidden by the shipped attack", "by one made through the defense",
+        "defense", "family", "hidden by the shipped attack", "by who knows the defense",
         "bare ones lost", "AP50", "unsafe drives: clean / shipped / adaptive",
-        "route completed, clean", "declared",
+        "braked for nothing, clean", "route completed, clean", "declared",
     )  # fmt: skip
     body = []
+    # What more drives tell comes first.
+    roads = sorted(roads, key=lambda lines: -max((_drives(line) for line in lines), default=0))
     for row in (row for row in rows if row["attack"] == scenario):
         flagged = " (attack too weak)" if row["flags"] else ""
         latency = row["latency"] or {}
         frames = row["frames"] or {}
         unsafe = [_unsafe(lines, scenario, row["defense"]) for lines in roads]
-        completed = [_completed(lines, scenario, row["defense"]) for lines in roads]
+        braked, completed = (
+            [_clean(lines, scenario, row["defense"], metric) for lines in roads]
+            for metric in ("phantom_braking", "route_completion")
+        )
         body.append(
             [
                 f"`{row['defense']}`",
@@ -109,6 +114,7 @@ def short(rows: Sequence[Row], roads: Sequence[Sequence[Line]], scenario: str) -
                 _percent(row["clean_hidden"]),
                 f"{frames['ap50']:.2f}" if frames.get("ap50") is not None else "–",
                 next((told for told in unsafe if told.strip("– /")), unsafe[0]),
+                next((told for told in braked if told != "–"), "–"),
                 next((told for told in completed if told != "–"), "–"),
                 f"{1000 * latency['declared_s']:.0f} ms" if latency else "–",
             ]
@@ -124,6 +130,11 @@ def table(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
 
 def _percent(share: Row | None) -> str:
     return "missing" if share is None else f"{100 * share['value']:.0f} %"
+
+
+def _drives(line: Line) -> int:
+    """How many a line rests on."""
+    return int(line.get("n") or 0)
 
 
 def _unsafe(lines: Sequence[Line], scenario: str, defense: str) -> str:
@@ -144,12 +155,12 @@ def _unsafe(lines: Sequence[Line], scenario: str, defense: str) -> str:
     return " / ".join(told)
 
 
-def _completed(lines: Sequence[Line], scenario: str, defense: str) -> str:
-    """Mean share of the route that the car gets done where nobody attacks."""
+def _clean(lines: Sequence[Line], scenario: str, defense: str, metric: str) -> str:
+    """Mean share of a metric where nobody attacks, such as of the route that the car gets done."""
     clean = [
         line
         for line in lines
-        if line["scenario"] == scenario and line["metric"] == "route_completion"
+        if line["scenario"] == scenario and line["metric"] == metric
         and line["arm"].startswith("clean+") and defense in (UNDEFENDED, line["defense"])
     ]  # fmt: skip
     side = "without" if defense == UNDEFENDED else "with"

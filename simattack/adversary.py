@@ -136,6 +136,12 @@ class Steered:
         self._running.end()
 
     @property
+    def sees(self) -> tuple[str, ...]:
+        """What each number of ``told`` is; of a drive under way."""
+        sensors = () if self._state is None else tuple(self._state[1])
+        return told_names(self.terms.knowledge, sensors, self.levers)
+
+    @property
     def power(self) -> float:
         """Of what is in effect."""
         return self.levers.power(self.parameters)

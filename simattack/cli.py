@@ -178,7 +178,8 @@ def transfer(
 
     Args:
         patches: Of shipped patches, or pictures' paths.
-        twin: The file twin.npz that `simattack optimize` leaves in its <name>.run.
+        twin: The file twin.npz that `simattack optimize` leaves in its <name>.run; of another
+            --seed and number of --views than the patches' own, whose views they were chosen by.
         detectors: Names or paths of weights.
         threshold: Of the score from which on the target counts as seen.
         out: A line of JSON for every patch or control and detector.

@@ -116,6 +116,12 @@ def optimize(
         return Session.connect(host, port, str(chosen.map_file()))
 
     if on == "drives":
+        _only_of_the_twin(
+            attack=attack, goal=goal, label=label, labels=labels, query_views=query_views,
+            seek=seek, cells=cells, size_m=size_m, pieces=pieces, gap_m=gap_m, sites=sites,
+            scene_count=scene_count, places=places or None, views=views, gap_views=gap_views,
+            distance_m=distance_m, defense=defense, also=also or None,
+        )  # fmt: skip
         given: dict[str, Any] = {"method": method, "looks": iterations}
         path = _on_drives(
             chosen, name, out or Path("designs"), given, seed, drives, not restart, open_session
@@ -204,6 +210,20 @@ def _on_twin(
             session, targets, plan, at, out, name, guard, resume, stages.show,
             command=command_of(sys.argv[1:]),
         )  # fmt: skip
+
+
+def _only_of_the_twin(**given: object) -> None:
+    """Refuse what says nothing to a search on drives, which takes the scenario as it is.
+
+    Raises:
+        ConfigError: names the options.
+    """
+    odd = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
+    if odd:
+        raise ConfigError(
+            f"{', '.join(odd)}: only with --on twin; on drives the scenario's own attack is "
+            "searched, as it is driven"
+        )
 
 
 def command_of(argv: Sequence[str]) -> str:

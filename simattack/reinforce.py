@@ -20,6 +20,7 @@ import numpy as np
 from simattack import actor
 from simattack.adversary import Terms
 from simattack.attack_env import AttackEnv
+from simattack.checks import number, whole
 from simattack.errors import ConfigError, ResultsError, SetupError
 from simattack.optimize import runs
 from simattack.optimize.runs import Report
@@ -75,6 +76,12 @@ class Plan:
         for name in ("steps", "workers", "rollout"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be 1 or more, got {getattr(self, name)}")
+        try:
+            whole("seed", self.seed)
+            number("learning_rate", self.learning_rate, 1e-9, 1.0)
+            number("gamma", self.gamma, 0.0, 1.0)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from simattack.errors import ConfigError
 from simattack.optimize.objective import ScoringDetector
 from simattack.patchfile import Patch
 from simattack.placement import in_outline
@@ -52,9 +53,14 @@ def matrix(
     threshold: float = 0.25,
     seed: int = 0,
 ) -> list[Cell]:
-    """Every patch and its controls before every detector, in that order."""
+    """Every patch and its controls before every detector, in that order.
+
+    Raises:
+        ConfigError: a patch is of another size than the print of the twin.
+    """
     cells = []
     for patch in patches:
+        _require_fit(twin, patch)
         for picture, image in pictures(patch, seed).items():
             for name, detector in detectors.items():
                 scores = _scores(twin, image, detector)
@@ -67,6 +73,21 @@ def matrix(
                     )
                 )  # fmt: skip
     return cells
+
+
+def _require_fit(twin: Twin, patch: Patch) -> None:
+    if len(twin.faces) != 1:
+        return  # what a garment or a box of several faces measures, no card tells
+    (face,) = twin.faces
+    left, top, right, bottom = face.extent
+    shown = (right - left) * face.size_m[0], (bottom - top) * face.size_m[1]
+    if not np.allclose(shown, patch.size_m, rtol=0.02):
+        wanted = " x ".join(f"{side_m:.3g}" for side_m in patch.size_m)
+        raise ConfigError(
+            f"patch {patch.name!r} measures {wanted} m, the twin's print {shown[0]:.3g} x "
+            f"{shown[1]:.3g} m; take the twin of a print of its size, as `simattack optimize` "
+            "leaves it"
+        )
 
 
 def pictures(patch: Patch, seed: int) -> dict[str, Image]:

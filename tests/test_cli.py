@@ -307,6 +307,11 @@ def test_output_into_a_closed_pipe_ends_quietly():
         (["--attack", "billboard"], r"label \(of goal 'appear'\) must be one of person, "),
         (["--attack", "decal", "--size-m", "1", "2", "3"], r"--size-m: expected a width and a h"),
         (["--attack", "decal", "--distance-m", "9", "3"], r"distance_m needs a nearest above 0"),
+        (["--attack", "decal", "--seed", "-1"], r"seed must be a whole number, 0 or more, got -1"),
+        (
+            ["--on", "drives", "--defense", "jpeg", "--also", "x", "--scene-count", "0"],
+            r"^.*--scene-count, --defense, --also: only with --on twin",
+        ),
     ],
 )
 def test_what_cannot_be_optimised_is_told_in_one_line_before_anything_starts(

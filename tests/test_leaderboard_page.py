@@ -59,13 +59,15 @@ def lines(leaderboard, folder, *others):
 def test_the_short_table_tells_each_defense_of_the_attack_and_what_is_missing(leaderboard, folder):
     told = lines(leaderboard, folder)
     assert list(told) == ["none", "good", "weak", "unknown"]
-    good = "| `good` | detection | 50 % | 12 % | 25 % | 0.88 | 25 % / 0 % / 50 % | 75 % | 12 ms |"
+    good = (
+        "| `good` | detection | 50 % | 12 % | 25 % | 0.88 | 25 % / 0 % / 50 % | – | 75 % | 12 ms |"
+    )
     assert told["good"] == good
-    assert "| 0 % / 100 % / 100 % | 100 % |" in told["none"], (
+    assert "| 0 % / 100 % / 100 % | – | 100 % |" in told["none"], (
         "of the same seeds without the defense"
     )
     assert "| 0 % (attack too weak) |" in told["weak"]
-    assert "| missing |" in told["unknown"] and "| – / – / – | – | – |" in told["unknown"]
+    assert "| missing |" in told["unknown"] and "| – / – / – | – | – | – |" in told["unknown"]
 
 
 def test_what_this_comparison_did_not_drive_is_told_by_another_that_did(leaderboard, folder):

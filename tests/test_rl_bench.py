@@ -59,7 +59,10 @@ def test_a_gain_is_told_of_these_trainings_and_of_trainings_drawn_anew(rl):
     assert list(told) == ["idle"]
     these, drawn_anew = told["idle"]
     assert (these.value, these.low, these.high) == pytest.approx((0.5, 0.5, 0.5))
-    assert (drawn_anew.value, drawn_anew.low, drawn_anew.high) == pytest.approx((0.5, 0.0, 1.0))
+    # Student's t of two trainings, 1 and 0: 6.31 times 0.5 to either side.
+    assert (drawn_anew.value, drawn_anew.low, drawn_anew.high) == pytest.approx(
+        (0.5, 0.5 - 3.156876, 0.5 + 3.156876), abs=1e-5
+    )
     assert rl.differences(found, []) == {}
 
 
@@ -99,3 +102,28 @@ def test_tuning_finds_the_best_moment_and_tells_of_the_early_ones(rl, monkeypatc
     assert rl.EARLY in best
     # 90 on two seeds, 30 on five, and those of the 15 early ones that are not among these.
     assert 90 * 2 + 30 * 5 <= len(drives) <= 90 * 2 + 45 * 5
+
+
+def test_a_ramp_grows_evenly_to_full_power_and_leaves_places_where_they_are(rl):
+    levers = Levers(Jamming())
+    terms = Terms("grey", 0.5, 3.0)
+    act = rl.ramped(levers, terms, 1.0, 2.0, levers.action(np.array([5.0, 0.0, 20.0])))(0)
+    told = [levers.parameters(act(None)).round(6).tolist() for _ in range(8)]
+    assert told[:2] == [[0.0, 0.0, 15.0]] * 2
+    assert [one[0] for one in told[2:]] == [1.25, 2.5, 3.75, 5.0, 5.0, 5.0]
+    assert {one[2] for one in told[2:]} == {20.0}
+
+
+def test_the_ramp_of_the_most_harm_is_found(rl):
+    levers = Levers(Jamming())
+
+    class Known:
+        def drive(self, who, begin, seed):
+            _, start_s, over_s, direction = who
+            far = np.abs(levers.parameters(np.array(direction)) - (-5.0, 2.0, 10.0)).sum()
+            return rl.Drive(-abs(start_s - 4.0) - abs(over_s - 5.0) - far, False)
+
+    env = SimpleNamespace(levers=levers, terms=Terms("grey", 0.5, 3.0))
+    who, begin = rl.slope(env, Known(), [0.0, 4.0], [2.0, 5.0], range(5))
+    assert who[:3] == ["ramp", 4.0, 5.0]
+    assert levers.parameters(np.array(who[3])) == pytest.approx([-5.0, 2.0, 10.0])

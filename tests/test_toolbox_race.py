@@ -150,3 +150,9 @@ def test_the_table_says_at_least_where_a_side_has_not_arrived(tmp_path, monkeypa
     (tmp_path / "cost.json").write_text(json.dumps({"ratio": 1.25}))
     text, is_met = toolbox_race.table()
     assert ">= 3.2" in text and "met    an iteration costs 1.25" in text and is_met
+    # A seed in which ours did not arrive is no gain, whatever the others say.
+    courses[0]["has_arrived"] = False
+    for seed in (1, 2):
+        (tmp_path / f"signs_{seed}.json").write_text(json.dumps({"courses": courses}))
+    text, is_met = toolbox_race.table()
+    assert "MISSED signs: art_patch" in text and not is_met

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 import torch
 
 from simattack.calibration import calibrate
+from simattack.errors import ConfigError
 from simattack.patchfile import Patch, PatchCard
 from simattack.standpoints import standpoints
 from simattack.transfer import knowledge, matrix, table, write
@@ -41,6 +43,15 @@ def cells():
     twin = calibrate(scene, survey(stands, [Weather()]))
     detectors = {"red": Channel(0), "blue": Channel(2)}
     return matrix(twin, [patch(detector="red")], detectors, threshold=0.3)
+
+
+def test_a_patch_of_another_size_than_the_twins_print_is_refused():
+    stands = standpoints(["sign"], 2, 1, np.random.default_rng(0))
+    twin = calibrate(PinholeScene(), survey(stands, [Weather()]))
+    board = dataclasses.replace(patch().card, width_m=1.2, height_m=2.0)
+    poster = Patch("board", patch().image, board)
+    with pytest.raises(ConfigError, match=r"'board' measures 1\.2 x 2 m, the twin's print 0\.37"):
+        matrix(twin, [poster], {"red": Channel(0)})
 
 
 def test_a_patch_and_its_controls_stand_before_every_detector(cells):

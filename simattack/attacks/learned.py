@@ -82,11 +82,13 @@ class Chooser:
         self._trained = trained
 
     def __call__(self, steered: Steered) -> Floats:
-        told, expected = steered.told(), len(self._trained.card.sees)
-        if len(told) != expected:
+        told, learnt = steered.told(), tuple(self._trained.card.sees)
+        if steered.sees != learnt:
+            missing = [name for name in learnt if name not in steered.sees]
             raise ConfigError(
-                f"the adversary was trained to see {expected} numbers, this car gives {len(told)}; "
-                "let the scenario's 'sensors' be those that it was trained with"
+                f"the adversary was trained to see {len(learnt)} numbers, this car gives "
+                f"{len(told)}; missing: {', '.join(missing) or 'none'}; let the scenario's "
+                "'sensors' be those that it was trained with"
             )
         return self._trained.act(told)
 

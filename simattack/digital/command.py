@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from simattack.session import Session
     from simattack.twin import Twin
 
+VIEWS_SEED = 1_000_000
+"""Added to the seed for the standpoints, which `simattack optimize` draws from the seed itself."""
+
 
 def baselines(
     scenario: tyro.conf.Positional[str],
@@ -146,13 +149,14 @@ def _recorded(
     from simattack.twin import Twin
 
     try:
-        plan = PatchPlan(scenes=scenario.digest(), views=views, seed=seed)
+        # Standpoints that no sticker of the shipped recipe was made or chosen on.
+        plan = PatchPlan(scenes=scenario.digest(), views=views, seed=seed + VIEWS_SEED)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     at = partial(scenes.settings_of, scenario, reach_m=plan.distance_m[1])
     with tempfile.TemporaryDirectory(prefix="simattack_") as blank:
         at(plan.recipe(Path(blank)))  # told before a server is started, if it cannot be
-        decides = {"sites": list(scenario.sites), "views": views, "seed": seed}
+        decides = {"sites": list(scenario.sites), "views": views, "seed": seed + VIEWS_SEED}
         runs.claim(out, {**decides, "map": sha256(scenario.map_file())}, True)
         if (out / "twin.npz").is_file():
             return Twin.load(out / "twin.npz")

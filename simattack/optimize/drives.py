@@ -16,6 +16,7 @@ import numpy as np
 
 from simattack import registry
 from simattack.adversary import box_of
+from simattack.checks import whole
 from simattack.episode import run_episode
 from simattack.errors import ConfigError
 from simattack.metrics.safety import Value
@@ -127,6 +128,7 @@ class DrivesPlan:
     """Of the method."""
 
     def __post_init__(self) -> None:
+        whole("seed", self.seed)
         if self.looks < 1 or not self.seeds:
             raise ValueError(f"expected at least 1 look and 1 seed, got {self.looks}, {self.seeds}")
 

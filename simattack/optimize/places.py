@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simattack.errors import BudgetError, ConfigError, ResultsError
+from simattack.results import Appender
 from simattack.types import Floats
 
 if TYPE_CHECKING:
@@ -142,8 +143,8 @@ def search(
             tried = Tried(
                 **asdict(spot), refused=words, grey=grey, mean=mean, worst=worst, value=value
             )
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(tried)) + "\n")
+            with Appender(path) as file:
+                file.append(json.dumps(asdict(tried)))
         found.append(tried)
         if report is not None:
             report(number, len(candidates), tried)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from simattack import registry
+from simattack.checks import whole
 from simattack.errors import ConfigError
 from simattack.optimize import runs
 from simattack.optimize.goals import Aim
@@ -100,6 +101,7 @@ class PatchPlan:
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise ValueError(f"{name} must be at least {low}, got {getattr(self, name)}")
+        whole("seed", self.seed)
         if self.pieces < 1 or self.gap_m < 0:
             raise ValueError(
                 f"pieces must be at least 1 and gap_m not negative: {self.pieces}, {self.gap_m}"

@@ -42,6 +42,8 @@ def claim(folder: Path, inputs: Mapping[str, Any], resume: bool) -> None:
             before = json.loads(path.read_text())
         except ValueError as error:
             raise ResultsError(f"{path} is damaged ({error}); remove {folder}") from error
+        if not isinstance(before, dict):
+            raise ResultsError(f"{path} is damaged (no mapping); remove {folder}")
         if before != inputs:
             other = sorted(key for key in inputs if before.get(key) != inputs[key])
             raise ResultsError(
@@ -79,7 +81,7 @@ def drive(
         value = float(state["value"]) if values is None else float(np.min(values))
         return Step(int(state["iteration"]), np.asarray(state["best"], float), value, state)
     with _curves(folder, 0 if state is None else int(state["iteration"])) as writer:
-        for step in method.steps(objective, start, rng, state):
+        for step in _going_on(method.steps(objective, start, rng, state), checkpoint):
             for key, value in step.scalars.items():
                 writer.add_scalar(key, value, step.iteration)
             if step.iteration % save_every == 0 or step.iteration == whole:
@@ -89,6 +91,21 @@ def drive(
     if step is None:  # at least one iteration is left, or it returned above
         raise ResultsError(f"{checkpoint} leaves nothing to do; remove {folder}")
     return step
+
+
+def _going_on(steps: Iterator[Step], checkpoint: Path) -> Iterator[Step]:
+    """The steps; a checkpoint of another method, or half a one, is told as such."""
+    try:
+        first = next(steps, None)
+    except (KeyError, TypeError) as error:
+        if not checkpoint.is_file():
+            raise
+        raise ResultsError(
+            f"{checkpoint} is damaged ({type(error).__name__}: {error}); remove it to start anew"
+        ) from error
+    if first is not None:
+        yield first
+        yield from steps
 
 
 @contextmanager
@@ -124,6 +141,7 @@ def load_state(path: Path) -> dict[str, Any]:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             state: dict[str, Any] = {key: file[key] for key in file.files if key != "others"}
             state.update(json.loads(str(file["others"])))
+            state["iteration"], state["best"]  # every method's has them
             return state
     except Exception as error:  # a damaged archive can fail in any way
         raise ResultsError(

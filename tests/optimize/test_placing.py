@@ -85,6 +85,12 @@ def test_a_search_goes_on_where_it_stopped_and_ends_with_the_same_bytes(made, tm
         searched(tmp_path, report=stop)
     lines = (tmp_path / "p.places" / "places.jsonl").read_text().splitlines()
     assert len(lines) == 3
+    # The crash may have torn a fourth line; going on twice must not trip over it.
+    path = tmp_path / "p.places" / "places.jsonl"
+    path.write_text("\n".join(lines) + "\n" + lines[0][:20])
+    with pytest.raises(Cut):
+        searched(tmp_path, report=lambda *told: stop(told[0], told[1] - 1, *told[2:]))
+    assert path.read_text().splitlines()[:3] == lines
     scene = PinholeScene()
     assert searched(tmp_path, scene).centre == made[1].centre
     for name in ("p_places.csv", "p_places.png"):

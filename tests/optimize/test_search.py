@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from simattack.errors import ResultsError
+from simattack.optimize import runs
 from simattack.optimize.runs import load_state, save_state
 from simattack.registry import build, kinds
 
@@ -154,3 +156,18 @@ def test_a_wrong_option_is_told_by_name():
         run("square", 5, shape=(2, 2))
     with pytest.raises(Exception, match="name of one of nevergrad's optimizers, got 'Nobody'"):
         run("de", 5, optimizer="Nobody")
+
+
+def test_a_damaged_checkpoint_or_claim_is_told_in_one_line(tmp_path):
+    runs.claim(tmp_path, {"a": 1}, True)
+    (tmp_path / "inputs.json").write_text("[1]")
+    with pytest.raises(ResultsError, match=r"inputs\.json is damaged \(no mapping\); remove"):
+        runs.claim(tmp_path, {"a": 1}, True)
+    path = tmp_path / "checkpoint.npz"
+    save_state(path, {"best": np.zeros(2)})
+    with pytest.raises(ResultsError, match=r"checkpoint\.npz is damaged \(KeyError: 'iteration'"):
+        load_state(path)
+    save_state(path, {"best": np.zeros(2), "iteration": 3})
+    method = build("optimize", "random", {"queries": 9}, "t")
+    with pytest.raises(ResultsError, match=r"checkpoint\.npz is damaged \(KeyError: 'values'"):
+        runs.drive(method, lambda point: 0.0, np.zeros(2), np.random.default_rng(0), tmp_path)
