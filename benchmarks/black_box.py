@@ -1,9 +1,9 @@
 """How far an attacker comes who may only ask the detector: methods side by side, then drives.
 
 ``python benchmarks/black_box.py`` lets each method make a set of stickers within the same number of
-detector queries (each is one image in which the detector is asked for its boxes), shows each result
-to the car on every seed of the scenario, and writes one record with all of them. ``--labels hard``
-tells the attacker no scores. What is there is not made again: an interrupted run goes on.
+detector queries (each is one image of which the network tells its raw score near the target, before
+weak boxes are left out), shows each result to the car on every seed of the scenario, and writes one
+record with all of them. ``--labels hard`` tells the attacker only whether the car would act on it. What is there is not made again: an interrupted run goes on.
 """
 
 from __future__ import annotations

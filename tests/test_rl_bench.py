@@ -124,6 +124,6 @@ def test_the_ramp_of_the_most_harm_is_found(rl):
             return rl.Drive(-abs(start_s - 4.0) - abs(over_s - 5.0) - far, False)
 
     env = SimpleNamespace(levers=levers, terms=Terms("grey", 0.5, 3.0))
-    who, begin = rl.slope(env, Known(), [0.0, 4.0], [2.0, 5.0], range(5))
+    who, _ = rl.slope(env, Known(), [0.0, 4.0], [2.0, 5.0], range(5))
     assert who[:3] == ["ramp", 4.0, 5.0]
     assert levers.parameters(np.array(who[3])) == pytest.approx([-5.0, 2.0, 10.0])
