@@ -3,7 +3,8 @@
 ``python benchmarks/black_box.py`` lets each method make a set of stickers within the same number of
 detector queries (each is one image of which the network tells its raw score near the target, before
 weak boxes are left out), shows each result to the car on every seed of the scenario, and writes one
-record with all of them. ``--labels hard`` tells the attacker only whether the car would act on it. What is there is not made again: an interrupted run goes on.
+record with all of them. ``--labels hard`` tells the attacker only whether the car would act on it.
+What is there is not made again: an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -37,9 +38,12 @@ def main() -> int:
     try:
         for method in flags.methods:
             for seed in flags.seeds:
-                name = f"{scenario.name}_{method}_{flags.labels}_{seed}"
+                # Other settings are another run.
+                told_by = f"{flags.queries}_{flags.look}_{flags.views}_{flags.cells}"
+                name = f"{scenario.name}_{method}_{flags.labels}_{told_by}_{seed}"
                 patch = made(flags, method, seed, name)
-                told.append(figures(flags, scenario.unsafe, method, seed, patch, flags.work / name))
+                out = flags.work / f"{name}_{flags.drives}"
+                told.append(figures(flags, scenario.unsafe, method, seed, patch, out))
                 say(json.dumps(told[-1]))
     except Failed as error:
         sys.stderr.write(f"{error}\n")

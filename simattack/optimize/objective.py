@@ -264,8 +264,9 @@ class Asked:
     the detector. With ``scores`` the value is their mean, half of the weight on the worse half, as
     gradients have it: whoever watches the highest alone learns nothing of the others. If most views
     are sought it is the share of them in which the target is still found, a part of the mean beside
-    it; with ``hard`` labels it is that share, of what the car would act on. The scores of a detector
-    with gradients are its raw ones, before what is weak is left out; ``BlackBox`` tells of boxes alone.
+    it; with ``hard`` labels it is that share, of what the car would act on. The scores of a
+    detector with gradients are its raw ones, before what is weak is left out; ``BlackBox`` tells of
+    boxes alone.
     """
 
     hiding: Hiding
