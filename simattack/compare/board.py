@@ -219,9 +219,9 @@ def page(
     parts = [
         f"<h1>simattack compare: {html.escape(title)}</h1>",
         "<p>Share of views in which the target (the stop sign, the person) is not found behind "
-        "each defense, with 95 % intervals (Wilson). <i>Adaptive</i>: the attack was made through "
-        "this defense. A defense without that has no rank. FLAGGED: the attack was weak, the rank "
-        "says little.</p>",
+        "each defense, with 95 % intervals (Wilson). <i>Adaptive</i>: the attack of somebody who "
+        "knows the defense, made through it. A defense without that has no rank. FLAGGED: the attack "
+        "was weak, the rank says little.</p>",
         table(list(HEAD), [_linked(line, links) for line in cells(rows)]),
     ]
     if proven := certificates(rows):

@@ -18,7 +18,7 @@ from simattack.sensors import SENSORS
 STICKERS = {
     "bare": "without an attack",
     "oblivious": "the scenario's own attack",
-    "adaptive": "the attack made through this defense",
+    "adaptive": "the attack of somebody who knows the defense",
 }
 _PANES = (
     "what the camera saw, with the boxes of the detector alone",
