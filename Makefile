@@ -42,8 +42,6 @@ art: setup
 rl: setup
 	$(BIN)/python benchmarks/rl.py curve --sensors gnss imu speed \
 		--train 0 1 2 --steps 20000 --out results/rl/curve.json
-	$(BIN)/python benchmarks/rl.py straight --sensors lidar gnss imu speed --attack lidar_removal \
-		--train 0 1 2 --steps 10000 --out results/rl/straight.json
 
 transfer: setup
 	$(BIN)/python benchmarks/transfer.py

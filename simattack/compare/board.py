@@ -220,8 +220,8 @@ def page(
         f"<h1>simattack compare: {html.escape(title)}</h1>",
         "<p>Share of views in which the target (the stop sign, the person) is not found behind "
         "each defense, with 95 % intervals (Wilson). <i>Adaptive</i>: the attack of somebody who "
-        "knows the defense, made through it. A defense without that has no rank. FLAGGED: the attack "
-        "was weak, the rank says little.</p>",
+        "knows the defense, made through it. A defense without that has no rank. FLAGGED: the "
+        "attack was weak, the rank says little.</p>",
         table(list(HEAD), [_linked(line, links) for line in cells(rows)]),
     ]
     if proven := certificates(rows):
