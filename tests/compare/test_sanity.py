@@ -27,6 +27,8 @@ def test_what_was_made_without_the_defense_does_not_stand_in_for_what_was_made_t
     assert sanity.flags(told) == ["oblivious"]
     assert sanity.flags({**told, "through": 0.76}) == []
     assert sanity.flags({**told, "through": 0.24}) == ["half", "oblivious"]
+    # Where the other one hides all, the defense has fallen, whatever a search through it found.
+    assert sanity.flags({**told, "adaptive": 0.97, "oblivious": 0.97, "through": 0.24}) == []
 
 
 def test_without_an_adaptive_attack_nothing_is_flagged_and_nothing_is_said():
