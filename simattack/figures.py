@@ -75,7 +75,9 @@ def _draw(traces: Mapping[str, Sequence[Trace]], column: str, label: str) -> str
 
     columns = min(4, len(traces))
     rows = -(-len(traces) // columns)
-    figure = Figure(figsize=(2.6 * columns, 1.9 * rows + 0.4), layout="constrained")
+    # One panel alone is narrower than what stands below it.
+    size = (max(2.6 * columns, 3.8), 1.9 * rows + 0.4)
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     has_line = any(_has_line(trace) for seeds in traces.values() for trace in seeds)
     drawn = [_points(trace, column) for seeds in traces.values() for trace in seeds]
