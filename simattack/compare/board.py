@@ -279,6 +279,8 @@ def strength(row: Row) -> str:
     if row["adaptive"] is None:
         return f"{title}<p>{MISSING}: {html.escape(row['adaptive_missing'])}</p>"
     shares = {"adaptive": row["adaptive"], "oblivious": row["oblivious"], **row["checks"]}
+    if (made := row.get("through")) is not None:
+        shares["the best of those made through it"] = made
     body = [
         [name, _share(share), f"FLAGGED: {CHECKS[name]}" if name in row["flags"] else ""]
         for name, share in shares.items()

@@ -317,3 +317,9 @@ def test_a_certificate_says_what_it_is_against():
     (sheet,) = csv.DictReader(io.StringIO(board.sheet([{**row("a", 0.1), "certified": sure}])))
     assert sheet["certified_against"] == "a patch of this size, anywhere"
     assert sheet["family"] == "detection"
+
+
+def test_the_best_attack_made_through_a_defense_stands_beside_the_strongest_known():
+    told = board.strength({**row("jpeg", 0.75), "through": share(0.25)})
+    assert "<td>the best of those made through it</td><td>25 %" in told
+    assert "made through it" not in board.strength(row("jpeg", 0.75)), "older rows have none"
