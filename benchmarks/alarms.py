@@ -231,7 +231,8 @@ class Judged:
     from_s: float
     options: dict[str, dict[str, Any]]
     """By kind of defense."""
-    detector: Detector
+    detector: Detector | None
+    """Of the car; none where nothing looks at the picture."""
 
     def eyes(self, kind: str) -> Detector | None:
         """What a defense of the picture looks through; the others are told the truth."""
@@ -335,7 +336,7 @@ def main() -> int:
         recorded(flags.attacked if is_looking else [], flags.seeds, flags.out, flags.ticks, True),
         flags.from_s,
         options,
-        registry.build("detectors", "yolo", {}, "alarms"),
+        registry.build("detectors", "yolo", {}, "alarms") if is_looking else None,
     )
     table_of_clean(judged, kinds)
     table_of_attacked(judged, kinds)

@@ -29,7 +29,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from acceptance.record import git
@@ -43,6 +43,7 @@ from simattack.resources import sha256
 from simattack.results import Appender, digest
 from simattack.types import Floats
 
+T = TypeVar("T")
 LEVEL = 0.9
 EARLY = (0.0, 1.0)
 """The moment and the share of full power of those who spend it all at once."""
@@ -166,6 +167,13 @@ def directions(levers: Levers, share: float) -> list[Floats]:
     return found
 
 
+def better_third(tried: Sequence[T], worth: Callable[[T], float]) -> tuple[list[T], list[T]]:
+    """Those of the most worth, and the others; both from the best on."""
+    ordered = sorted(tried, key=lambda one: -worth(one))
+    third = -(-len(ordered) // 3)
+    return ordered[:third], ordered[third:]
+
+
 def tune(
     env: AttackEnv,
     book: Book,
@@ -191,10 +199,9 @@ def tune(
         for when in itertools.product(starts_s, shares)
         for direction in directions(env.levers, when[1])
     ]
-    first = sorted(tried, key=lambda one: -harm(*one, seeds[:2]))
+    kept, others = better_third(tried, lambda one: harm(*one, seeds[:2]))
     best: dict[tuple[float, float], tuple[float, Floats]] = {}
-    third = -(-len(first) // 3)
-    for when, direction in first[:third] + [one for one in first[third:] if one[0] == EARLY]:
+    for when, direction in kept + [one for one in others if one[0] == EARLY]:
         found = harm(when, direction, seeds)
         if when not in best or found > best[when][0]:
             best[when] = (found, direction)
@@ -223,8 +230,8 @@ def slope(
         tell(f"{one[0]}: harm {found:.3f}")
         return found
 
-    first = sorted(tried, key=lambda one: -harm(one, seeds[:2]))
-    return max(first[: -(-len(first) // 3)], key=lambda one: harm(one, seeds))
+    kept, _ = better_third(tried, lambda one: harm(one, seeds[:2]))
+    return max(kept, key=lambda one: harm(one, seeds))
 
 
 def main() -> int:

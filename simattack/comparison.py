@@ -155,7 +155,7 @@ def from_yaml(path: Path, content: Mapping[str, Any]) -> Comparison:
     plugins: tuple[str, ...] = ()
     if content.get("plugins") is not None:
         relative = plain.read(content["plugins"], tuple[str, ...], "plugins")
-        plugins = tuple(str((path.parent / plugin).resolve()) for plugin in relative)
+        plugins = config.beside(path, relative)
         content = {**content, "plugins": list(plugins)}
         for plugin in plugins:
             registry.load_file(Path(plugin))

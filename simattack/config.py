@@ -271,8 +271,12 @@ def _scenario(path: Path, content: dict[str, Any]) -> Scenario:
     if "seeds" in content:
         content["seeds"] = list(_seeds(reader, content["seeds"], "seeds"))
     scenario: Scenario = reader.read(content, Scenario, "")
-    plugins = tuple(str((path.parent / plugin).resolve()) for plugin in scenario.plugins)
-    return dataclasses.replace(scenario, plugins=plugins)
+    return dataclasses.replace(scenario, plugins=beside(path, scenario.plugins))
+
+
+def beside(path: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """Files that one of YAML names relative to itself, in full."""
+    return tuple(str((path.parent / name).resolve()) for name in names)
 
 
 def read_part(reader: reading.Reader, value: Any, place: str) -> Part:
