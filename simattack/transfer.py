@@ -56,8 +56,10 @@ def matrix(
     """Every patch and its controls before every detector, in that order.
 
     Raises:
-        ConfigError: a patch is of another size than the print of the twin.
+        ConfigError: a patch is of another size than the print of the twin, or the seed is negative.
     """
+    if seed < 0:
+        raise ConfigError(f"expected a seed of 0 or more, got {seed}")
     cells = []
     for patch in patches:
         _require_fit(twin, patch)

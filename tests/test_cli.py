@@ -350,3 +350,8 @@ def test_a_lesson_s_wrong_flag_is_one_line(go, tmp_path, flags, message):
     code, _, err = go("train", "x", "--out", str(tmp_path), *flags)
     assert code == 1 and message in err and err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_baselines_of_a_negative_seed_are_refused_before_anything_starts(go, tmp_path):
+    code, _, err = go("baselines", "stop_sign", "--out", str(tmp_path), "--seed", "-1")
+    assert code == 1 and err == "simattack: expected a seed of 0 or more, got --seed -1\n"

@@ -52,6 +52,8 @@ def test_a_patch_of_another_size_than_the_twins_print_is_refused():
     poster = Patch("board", patch().image, board)
     with pytest.raises(ConfigError, match=r"'board' measures 1\.2 x 2 m, the twin's print 0\.37"):
         matrix(twin, [poster], {"red": Channel(0)})
+    with pytest.raises(ConfigError, match="a seed of 0 or more, got -1"):
+        matrix(twin, [patch()], {"red": Channel(0)}, seed=-1)
 
 
 def test_a_patch_and_its_controls_stand_before_every_detector(cells):

@@ -80,6 +80,8 @@ def baselines(
         )
     if frames is not None and frames < 1:
         raise ConfigError(f"expected at least 1 frame, got --frames {frames}")
+    if seed < 0:
+        raise ConfigError(f"expected a seed of 0 or more, got --seed {seed}")
 
     def open_session() -> Session:
         from simattack.session import Session
