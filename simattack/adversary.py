@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -45,6 +45,10 @@ class Terms:
         return max(1, round(self.control_s / tick_s))
 
 
+_ON_ABOVE = 0.5
+"""Of a switch in 0..1."""
+
+
 class Levers:
     """The free parameters of an attack, as an action (n,) in -1..1 and by what they cost.
 
@@ -52,14 +56,26 @@ class Levers:
     the axis that is farthest off: 0 there, 1 at the end of the box. An attack says so by ``idle``
     (n,), NaN for what costs nothing, such as a place; else it is the box's point nearest to zero.
 
+    An attack that needs the same power whatever its parameters are says ``is_switched``. It has a
+    switch besides, the last of n + 1 parameters: off up to a half, full power above. Its runs have
+    a ``switch`` (``Switched``).
+
+    Args:
+        attack: what is steered.
+        has_switch: False: its parameters alone, for a whole drive of it.
+
     Raises:
         ConfigError: the attack has nothing to tune.
     """
 
-    def __init__(self, attack: object) -> None:
+    def __init__(self, attack: object, has_switch: bool = True) -> None:
         self.low, self.high = box_of(attack)
         told = getattr(attack, "idle", None)
         idle = np.clip(0.0, self.low, self.high) if told is None else np.asarray(told, float)
+        self.is_switched = has_switch and bool(getattr(attack, "is_switched", False))
+        if self.is_switched:
+            idle = np.append(np.full(len(self.low), np.nan), 0.0)
+            self.low, self.high = np.append(self.low, 0.0), np.append(self.high, 1.0)
         self.idle_or_free: Floats = idle
         self._is_free = np.isnan(idle)
         self.idle: Floats = np.where(self._is_free, (self.low + self.high) / 2, idle)
@@ -83,8 +99,17 @@ class Levers:
 
     def power(self, parameters: Floats) -> float:
         """In 0..1."""
+        if self.is_switched:
+            return float(parameters[-1] > _ON_ABOVE)
         shares = np.abs(parameters - self.idle) / self._reach
         return float(np.max(np.where(self._is_free, 0.0, shares), initial=0.0))
+
+
+@runtime_checkable
+class Switched(Protocol):
+    """A run of an attack that can be off, as if it were not there, and on again."""
+
+    def switch(self, is_on: bool) -> None: ...
 
 
 Choose = Callable[["Steered"], Floats]
@@ -111,7 +136,7 @@ class Steered:
         self._wanted = self.levers.idle
         self.parameters = self.levers.idle
         """In effect, in the attack's units."""
-        running.set(self.parameters)
+        self._use(self.parameters)
 
     def tamper(self, obs: Observation, frame: Frame) -> Observation:
         if self._state is not None:
@@ -180,7 +205,18 @@ class Steered:
         # Some attacks begin anew with whatever they are told.
         if not np.array_equal(parameters, self.parameters):
             self.parameters = parameters
+            self._use(parameters)
+
+    def _use(self, parameters: Floats) -> None:
+        if not self.levers.is_switched:
             self._running.set(parameters)
+            return
+        if not isinstance(self._running, Switched):
+            raise ConfigError(
+                f"an attack that is_switched needs runs with a switch, got {self._running!r}"
+            )
+        self._running.switch(self.levers.power(parameters) > 0)
+        self._running.set(parameters[:-1])
 
 
 def told_names(level: str, sensors: Sequence[str], levers: Levers) -> tuple[str, ...]:

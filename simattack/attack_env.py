@@ -35,8 +35,9 @@ class AttackEnv(gym.Env[Any, Any]):
     one, named in ``sees``: what the adversary's ``knowledge`` (black, grey, white) lets it see, its
     energy, and the parameters in effect. An action's power is its distance from the point of the
     box where the attack does nothing, as a share of the farthest, by the axis where that is most
-    (``adversary.Levers``); every tick costs power times its length out of ``energy_s`` seconds, and
-    a tick that it cannot pay for is idle.
+    (``adversary.Levers``); an attack that takes the same power whatever its parameters has a switch
+    besides, the last number: above 0 is on. Every tick costs power times its length out of
+    ``energy_s`` seconds, and a tick that it cannot pay for is idle.
 
     Mode ``design``: one step is a whole drive. Action: the attack's parameters as shares 0..1 of
     its box, for all of the drive; a sticker's is its coarse texture (rows, columns, 3).
@@ -90,7 +91,7 @@ class AttackEnv(gym.Env[Any, Any]):
         self.part = steerable(self.scenario, code)
         self.attack: Attack = self.part.build("attacks", where)
         self.scenario.require_sensors(self.attack, f"attack {self.part.kind!r}")
-        self.levers = Levers(self.attack)
+        self.levers = Levers(self.attack, has_switch=mode == "control")
         self._env = DriveEnv(self.scenario, session, max_ticks)
         self._action = self.levers.action(self.levers.idle)
         self._start: dict[str, NDArray[Any]] = {}

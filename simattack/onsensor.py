@@ -89,6 +89,7 @@ class OnSensor:
         self._captured_s: float | None = None
         self._made: Reading | None = None
         self._is_over = False
+        self._is_switched_off = False
         self.effect: object = getattr(act, "__self__", None)
         """The attack's own object that acts, which may tell of itself; None for a function."""
 
@@ -106,10 +107,10 @@ class OnSensor:
                 f"{name_of(self._recipe)!r} attacks the {self._sensor}, which this car does not "
                 f"have; it has {', '.join(obs)}: name it in the scenario's sensors"
             )
-        moment = Moment(frame, float(obs["clock"][1]), on_s)
+        moment = Moment(frame, float(obs["clock"][1]), None if self._is_switched_off else on_s)
         if self._sensor not in LOOKING or moment.captured_s != self._captured_s:
             self._captured_s = moment.captured_s
-            is_asked = on_s is not None or self._is_lingering
+            is_asked = moment.on_s is not None or self._is_lingering
             self._made = self._act(obs[self._sensor], moment) if is_asked else None
         # A copy: whoever gets an observation may change it.
         return obs if self._made is None else {**obs, self._sensor: self._made.copy()}
@@ -123,6 +124,10 @@ class OnSensor:
         if self._tune is None:
             raise ConfigError(f"expected an attack with parameters, got {name_of(self._recipe)!r}")
         self._tune(fitted(self._recipe, parameters))
+
+    def switch(self, is_on: bool) -> None:
+        """Off whatever its timing says, or back to what that says."""
+        self._is_switched_off = not is_on
 
     def end(self) -> None:
         self._is_over = True

@@ -89,7 +89,8 @@ def test_power_is_the_distance_from_idle_on_the_axis_that_is_farthest_off():
 @pytest.mark.parametrize(
     ("kind", "parameters", "power"),
     [
-        ("gnss_spoofing", (2.5, -5.0), 1.0),
+        ("gnss_spoofing", (2.5, -5.0, 0.4), 0.0),
+        ("gnss_spoofing", (0.0, 0.0, 0.6), 1.0),
         ("gnss_jamming", (250.0,), 0.25),
         ("lidar_injection", (0.0, 30.0, -5.0), 0.0),
         ("radar_ghost", (0.0, 50.0), 0.0),

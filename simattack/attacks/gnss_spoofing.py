@@ -64,6 +64,8 @@ class GnssSpoofing:
     """
 
     needs = ("gnss",)
+    is_switched = True
+    """False satellites take the same power wherever they lead to, and none once they are off."""
 
     right_m: float = 3.0
     """The whole offset, to the right of ``axes`` (negative: left)."""

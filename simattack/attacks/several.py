@@ -77,8 +77,9 @@ class Several:
 
     @property
     def idle(self) -> Floats:
-        """(n,) of all parts that have a box."""
-        return np.concatenate([Levers(part).idle_or_free for part in self.parts if _size(part)])
+        """(n,) of all parts that have a box; no part has a switch of its own here."""
+        levers = [Levers(part, has_switch=False) for part in self.parts if _size(part)]
+        return np.concatenate([one.idle_or_free for one in levers])
 
     def begin(self, world: World, rng: np.random.Generator) -> Together:
         running: list[Running] = []
