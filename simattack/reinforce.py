@@ -20,11 +20,13 @@ import numpy as np
 from simattack import actor
 from simattack.adversary import Terms
 from simattack.attack_env import AttackEnv
+from simattack.bursts import Bursts
 from simattack.checks import number, whole
 from simattack.errors import ConfigError, ResultsError, SetupError
 from simattack.optimize import runs
 from simattack.optimize.runs import Report
 from simattack.scenario import Scenario
+from simattack.types import Floats
 
 ALGORITHMS: Mapping[str, tuple[str, str, str]] = {
     "ppo": ("stable_baselines3", "PPO", "MlpPolicy"),
@@ -40,6 +42,8 @@ change their mind every half second."""
 _DRIFT_SIZE, _DRIFT_RETURN = 0.4, 0.3
 """Of SAC's noise, in actions of -1..1: each choice's own push, and the part of the noise that the
 next choice forgets."""
+_PRACTICE = 0.15
+"""The share of all choices that SAC makes in bursts, before it learns from them."""
 _TRAINING_SEEDS = 1_000_000
 """Training draws its first episodes from here on, far from any scenario's own seeds."""
 _CHECKPOINT = "checkpoint.pt"
@@ -180,7 +184,7 @@ def build(plan: Plan, envs: Any) -> Any:
         own: dict[str, Any] = {
             "train_freq": 1,
             "gradient_steps": 1,
-            "learning_starts": min(plan.rollout, plan.steps // 10 + 1),
+            "learning_starts": int(_PRACTICE * plan.steps) + 1,
             "buffer_size": min(plan.steps, 200_000),
             "batch_size": 128,
             # A drive's harm is about one, an interval's a hundredth: chance must not pay more.
@@ -198,7 +202,44 @@ def build(plan: Plan, envs: Any) -> Any:
             net = {"net_arch": [WIDTH], "lstm_hidden_size": WIDTH}
         net["log_std_init"] = -1.0
     _, _, policy = ALGORITHMS[plan.algorithm]
-    return library(plan.algorithm)(policy, envs, policy_kwargs=net, **shared, **own)
+    kind = library(plan.algorithm)
+    if plan.algorithm == "sac":
+        kind = _practising(kind, _idle(envs), plan)
+    return kind(policy, envs, policy_kwargs=net, **shared, **own)
+
+
+def _idle(envs: Any) -> Floats | None:
+    """The action that does nothing, if the environment knows of one."""
+    try:
+        levers = envs.get_attr("levers")[0]
+    except AttributeError:
+        return None
+    idle: Floats = levers.action(levers.idle)
+    return idle
+
+
+def _practising(kind: Any, idle: Floats | None, plan: Plan) -> Any:
+    """The trainer, whose first choices are bursts instead of ones that change their mind."""
+    if idle is None:
+        return kind
+
+    class Practising(kind):  # type: ignore[misc]
+        """Until it has something to learn from."""
+
+        _bursts = Bursts(idle, plan.workers, [plan.seed, 29])
+
+        def _sample_action(
+            self, learning_starts: int, action_noise: Any = None, n_envs: int = 1
+        ) -> tuple[Floats, Floats]:
+            if self.num_timesteps >= learning_starts:
+                drawn: tuple[Floats, Floats] = super()._sample_action(
+                    learning_starts, action_noise, n_envs
+                )
+                return drawn
+            actions = self._bursts.next()
+            return actions, actions
+
+    return Practising
 
 
 def _drifting(count: int) -> Any:

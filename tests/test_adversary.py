@@ -46,6 +46,23 @@ class Push:
         self.log.append("end")
 
 
+@dataclass(frozen=True)
+class Lamp(Push):
+    """Needs as much whatever its parameters are."""
+
+    is_switched = True
+
+    def switch(self, is_on):
+        self.log.append("on" if is_on else "off")
+
+
+@dataclass(frozen=True)
+class Deaf(Push):
+    """Says that it has a switch, which its runs do not have."""
+
+    is_switched = True
+
+
 class Street:
     """100 m along x."""
 
@@ -124,6 +141,25 @@ def test_half_the_power_lasts_twice_as_long_and_a_choice_holds_for_its_interval(
     running = drive(Puppet(Push([]), Terms(control_s=0.2, energy_s=1.0), choose), 21)
     assert asked == [0, 4, 8, 12, 16]
     assert running.energy_s == pytest.approx(1.0 - 0.5 * 20 * 0.05)
+
+
+def test_a_switched_attack_costs_full_power_while_it_is_on_and_nothing_while_it_is_off():
+    levers = Levers(Lamp([]))
+    assert len(levers) == 3 and levers.action(levers.idle).tolist() == [0.0, 0.0, -1.0]
+    assert levers.power(np.array([1.0, 5.0, 0.6])) == 1.0  # however near to the middle
+    assert levers.power(np.array([4.0, 10.0, 0.5])) == 0.0
+    assert len(Levers(Lamp([]), has_switch=False)) == 2
+    asked = iter([(1.0, 1.0, 0.1), (1.0, 0.0, -0.1), (0.0, 0.0, 0.1), (0.0, 0.0, 0.1)])
+    puppet = Puppet(Lamp(log := []), Terms(control_s=0.5, energy_s=0.8), lambda _: next(asked))
+    running = drive(puppet, 35)
+    on, aside, again, idle = [4.0, 10.0], [4.0, 5.0], [1.0, 5.0], [1.0, 5.0]
+    assert log == ["off", idle, "on", on, "off", aside, "on", again, "off", idle]
+    assert running.energy_s == pytest.approx(0.0) and running.power == 0.0
+
+
+def test_a_switched_attack_without_a_switch_is_told():
+    with pytest.raises(ConfigError, match="is_switched needs runs with a switch"):
+        Puppet(Deaf([]), Terms(), always(0.0, 0.0, 1.0)).begin(Street(), None)
 
 
 def test_an_outsider_sees_the_car_on_its_route_and_who_is_nearest():

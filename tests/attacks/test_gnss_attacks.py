@@ -414,6 +414,19 @@ def test_a_spoofer_that_is_weaker_than_the_signal_does_nothing():
         assert (not same(*seen[2][:2])) == is_changed
 
 
+def test_a_spoofer_switched_off_tells_no_lie_and_begins_anew_when_it_is_on_again():
+    def steps(running, tick):
+        if tick in (40, 60):
+            running.switch(tick == 60)
+
+    seen, _ = drive(GnssSpoofing(rate_mps=1.0), steps=steps)
+    right_m = errors_m(seen)[:, 1]
+    assert right_m[39] == pytest.approx(1.95, abs=1e-6)
+    assert right_m[40:60] == pytest.approx(np.zeros(20), abs=1e-6)
+    assert right_m[61] == pytest.approx(0.05, abs=1e-6)
+    assert right_m[99] == pytest.approx(1.95, abs=1e-6)
+
+
 def test_a_takeover_costs_the_fix_for_a_while():
     attack = GnssSpoofing(profile="jump", right_m=800.0, takeover_s=0.5)
     seen, _ = drive(dataclasses.replace(attack, timing={"start_s": 1.0}), ticks=60)
