@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from simattack.adversary import Levers
 from simattack.types import Floats
 
 BEGINS = 1 / 12
@@ -20,17 +21,24 @@ ENDS = 1 / 24
 """Chance that one ends in an interval."""
 
 
+_AT_ENDS = 2 / 3
+"""Chance of a parameter to be at one end of its box; else it is drawn from all of it."""
+_LEAST_POWER = 0.5
+_DRAWS = 100
+
+
 class Bursts:
     """Actions (workers, n) in -1..1, interval after interval.
 
     Args:
-        idle: (n,) the action that does nothing.
+        levers: of the attack.
         workers: each with bursts of its own.
         seed: of all draws.
     """
 
-    def __init__(self, idle: Floats, workers: int, seed: Any) -> None:
-        self._idle = np.asarray(idle, np.float32)
+    def __init__(self, levers: Levers, workers: int, seed: Any) -> None:
+        self._levers = levers
+        self._idle = levers.action(levers.idle).astype(np.float32)
         self._rng = np.random.default_rng(seed)
         self._held: list[Floats | None] = [None] * workers
 
@@ -38,7 +46,16 @@ class Bursts:
         """The actions of the next interval."""
         for k, held in enumerate(self._held):
             if self._rng.random() < (BEGINS if held is None else ENDS):
-                begins = held is None
-                drawn = self._rng.uniform(-1.0, 1.0, len(self._idle)).astype(np.float32)
-                self._held[k] = drawn if begins else None
+                self._held[k] = self._drawn() if held is None else None
         return np.stack([self._idle if held is None else held for held in self._held])
+
+    def _drawn(self) -> Floats:
+        """Of half the power at least, if the attack has powers."""
+        count = len(self._levers)
+        for _ in range(_DRAWS):
+            ends = self._rng.choice([-1.0, 1.0], count)
+            somewhere = self._rng.uniform(-1.0, 1.0, count)
+            drawn = np.where(self._rng.random(count) < _AT_ENDS, ends, somewhere)
+            if self._levers.power(self._levers.parameters(drawn)) >= _LEAST_POWER:
+                break
+        return drawn.astype(np.float32)

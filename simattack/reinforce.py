@@ -18,7 +18,7 @@ import gymnasium as gym
 import numpy as np
 
 from simattack import actor
-from simattack.adversary import Terms
+from simattack.adversary import Levers, Terms
 from simattack.attack_env import AttackEnv
 from simattack.bursts import Bursts
 from simattack.checks import number, whole
@@ -42,7 +42,7 @@ change their mind every half second."""
 _DRIFT_SIZE, _DRIFT_RETURN = 0.4, 0.3
 """Of SAC's noise, in actions of -1..1: each choice's own push, and the part of the noise that the
 next choice forgets."""
-_PRACTICE = 0.15
+_PRACTICE = 0.2
 """The share of all choices that SAC makes in bursts, before it learns from them."""
 _TRAINING_SEEDS = 1_000_000
 """Training draws its first episodes from here on, far from any scenario's own seeds."""
@@ -204,29 +204,28 @@ def build(plan: Plan, envs: Any) -> Any:
     _, _, policy = ALGORITHMS[plan.algorithm]
     kind = library(plan.algorithm)
     if plan.algorithm == "sac":
-        kind = _practising(kind, _idle(envs), plan)
+        kind = _practising(kind, _levers(envs), plan)
     return kind(policy, envs, policy_kwargs=net, **shared, **own)
 
 
-def _idle(envs: Any) -> Floats | None:
-    """The action that does nothing, if the environment knows of one."""
+def _levers(envs: Any) -> Levers | None:
+    """What the adversary acts by, if the environment tells."""
     try:
-        levers = envs.get_attr("levers")[0]
+        found: Levers = envs.get_attr("levers")[0]
     except AttributeError:
         return None
-    idle: Floats = levers.action(levers.idle)
-    return idle
+    return found
 
 
-def _practising(kind: Any, idle: Floats | None, plan: Plan) -> Any:
+def _practising(kind: Any, levers: Levers | None, plan: Plan) -> Any:
     """The trainer, whose first choices are bursts instead of ones that change their mind."""
-    if idle is None:
+    if levers is None:
         return kind
 
     class Practising(kind):  # type: ignore[misc]
         """Until it has something to learn from."""
 
-        _bursts = Bursts(idle, plan.workers, [plan.seed, 29])
+        _bursts = Bursts(levers, plan.workers, [plan.seed, 29])
 
         def _sample_action(
             self, learning_starts: int, action_noise: Any = None, n_envs: int = 1
