@@ -164,6 +164,7 @@ class Drive:
             seer = seer.begin(env.car, tuple(env.session.surfaces.values()))
         if is_told := getattr(chosen, "is_privileged", False):
             chosen = chosen.informed(env.truth())  # type: ignore[attr-defined]  # it says it has
+        cleaning_s = 0.0 if self._defense is None else self._defense.latency_s
         self._stack = Stack(
             seer,
             chosen,
@@ -171,7 +172,8 @@ class Drive:
             env.route,
             list(streams(seed))[3],
             None if defended is None else defended.guard,
-            self._detector.latency_s + (0.0 if self._defense is None else self._defense.latency_s),
+            self._detector.latency_s + cleaning_s,
+            cleaning_s,
         )
         self._seer = seer if is_privileged else None
         self._is_told = is_told

@@ -222,10 +222,10 @@ def _practising(kind: Any, levers: Levers | None, plan: Plan) -> Any:
     if levers is None:
         return kind
 
-    class Practising(kind):  # type: ignore[misc]
-        """Until it has something to learn from."""
+    bursts = Bursts(levers, plan.workers, [plan.seed, 29])
 
-        _bursts = Bursts(levers, plan.workers, [plan.seed, 29])
+    class Practising(kind):
+        """Until it has something to learn from."""
 
         def _sample_action(
             self, learning_starts: int, action_noise: Any = None, n_envs: int = 1
@@ -235,7 +235,7 @@ def _practising(kind: Any, levers: Levers | None, plan: Plan) -> Any:
                     learning_starts, action_noise, n_envs
                 )
                 return drawn
-            actions = self._bursts.next()
+            actions = bursts.next()
             return actions, actions
 
     return Practising

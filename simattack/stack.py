@@ -57,6 +57,8 @@ class Stack:
         rng: the policy's own random stream.
         guard: the running defense, if any.
         latency_s: declared latency of detector and defense together.
+        cleaning_s: of the defense alone: so much later a policy that looks for itself gets a
+            picture.
     """
 
     def __init__(
@@ -68,13 +70,15 @@ class Stack:
         rng: np.random.Generator,
         guard: Guard | None = None,
         latency_s: float = 0.0,
+        cleaning_s: float = 0.0,
     ) -> None:
         self._detector = detector if guard is None else guard.wrap(detector)
         self._guard = guard
         self._is_end_to_end = getattr(policy, "is_end_to_end", False)
         self._driver: Driver | PrivilegedDriver = policy.begin(car, route, rng)
-        # A hair less, so that 0.1 s over 0.05 s is two ticks and not three.
-        self._latency_ticks = math.ceil(latency_s / car.tick_s - 1e-9)
+        self._latency_ticks = _ticks(latency_s, car)
+        self._cleaning_ticks = _ticks(cleaning_s, car) if self._is_end_to_end else 0
+        self._cleaned: deque[Observation] = deque()
         self._pending: deque[tuple[int, float, Verdict]] = deque()
         self._known: tuple[float, Verdict] = (-1.0, _NOTHING)
         self._seen_s = -1.0
@@ -114,11 +118,25 @@ class Stack:
             _, known_s, verdict = self._pending.popleft()
             self._known = (known_s, verdict)
         known_s, verdict = self._known
+        if self._cleaning_ticks and "camera" in obs:
+            obs = {**obs, "camera": self._late(obs)["camera"]}
         action = self._driver.act({**obs, "clock": np.array([time_s, known_s])}, verdict)
         self._tick += 1
         belief = getattr(self._driver, "belief", None)
         told = None if belief is None else np.array(belief, np.float64)
         return Decision(np.asarray(action, np.float64), verdict, raw, is_new and is_looking, told)
+
+    def _late(self, obs: Observation) -> Observation:
+        """What was cleaned so many ticks ago; the first there was, before that."""
+        self._cleaned.append(obs)
+        if len(self._cleaned) > self._cleaning_ticks + 1:
+            self._cleaned.popleft()
+        return self._cleaned[0]
+
+
+def _ticks(latency_s: float, car: CarInfo) -> int:
+    # A hair less, so that 0.1 s over 0.05 s is two ticks and not three.
+    return math.ceil(latency_s / car.tick_s - 1e-9)
 
 
 def streams(seed: int) -> Iterator[np.random.Generator]:

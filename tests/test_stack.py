@@ -88,6 +88,26 @@ def test_without_a_camera_no_detector_runs_and_the_clock_still_tells_the_looks()
     assert [known for _, known, _ in policy.heard] == [0.0, 0.0, 0.1, 0.1]
 
 
+def test_a_policy_that_looks_for_itself_gets_its_pictures_as_late_as_they_are_cleaned() -> None:
+    seen: list[int] = []
+
+    class Looking(Listening):
+        is_end_to_end = True
+
+        def act(self, obs: Any, verdict: Verdict) -> Any:
+            seen.append(int(obs["camera"][0, 0, 0]))
+            return super().act(obs, verdict)
+
+    route = Route(np.zeros((2, 3)), np.zeros(2), (0.0, 0.0))
+    rng = np.random.default_rng(0)
+    stack = Stack(Counting(), Looking(), CarInfo(), route, rng, latency_s=0.2, cleaning_s=0.06)
+    for tick in range(6):
+        clock = np.array([tick * 0.05, (tick - tick % 2) * 0.05])
+        stack.act({"camera": np.full((4, 4, 3), tick // 2, np.uint8), "clock": clock})
+    # 0.06 s are two ticks; before the first picture is due it is there all the same.
+    assert seen == [0, 0, 0, 0, 1, 1]
+
+
 def test_random_streams_of_one_seed_differ_from_each_other_and_repeat() -> None:
     first, again = ([rng.random() for rng in streams(7)] for _ in range(2))
     assert first == again

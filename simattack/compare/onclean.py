@@ -25,13 +25,16 @@ from simattack.results import digest
 from simattack.scenario import Part, Scenario
 from simattack.standpoints import Scene
 from simattack.train import gather, score
-from simattack.train.dataset import INDEX, read_records, visibility
+from simattack.train.dataset import INDEX, read_picture, read_records, visibility
+from simattack.types import Image
 
 if TYPE_CHECKING:
     from simattack.session import Session
 
 NOT_MEASURED: Mapping[str, Any] = {"frames": None, "frames_key": ""}
 """Of a row, where the comparison has no frames."""
+TIMED = 32
+"""Frames by which a defense's time is taken."""
 SEED = 20_000
 """Of gathered frames; trainings begin at 0, so that no detector has learnt from them."""
 
@@ -91,6 +94,13 @@ def _held_out(scenario: Scenario) -> tuple[str, ...]:
     if not isinstance(path, Path) or path.suffix != ".safetensors":
         return ()
     return tuple(read_card(path).data.get("held_out_places", ()))
+
+
+def whole_pictures(folder: Path | None) -> list[Image]:
+    """The first frames (H, W, 3), as the camera has them; none without any."""
+    if folder is None:
+        return []
+    return [read_picture(folder, record) for record in read_records(folder)[:TIMED]]
 
 
 def measure(

@@ -42,6 +42,8 @@ ENOUGH = 0.95
 """Share of hidden views from which on an attacker leaves it at that."""
 _EVERY, _MOST = _THROUGH = ("for every view", "for most views")
 """What an attack made through the defense works for."""
+_ASKING = ("square", "nes", "random")
+"""Methods without gradients: they see what the car is told."""
 _STEP = 8 / 255
 """Of an attack without limits, a pixel and iteration."""
 
@@ -130,7 +132,7 @@ class OnPrints:
             "half": dataclasses.replace(plan, iterations=max(1, plan.iterations // 2)),
             **{
                 method: dataclasses.replace(plan, method=method, iterations=self.effort.queries)
-                for method in ("square", "nes", "random")
+                for method in _ASKING
                 if has_way(defense) or method != "square"
             },
         }
@@ -209,7 +211,7 @@ class OnPrints:
         start: Floats | None = None,
     ) -> Made:
         """A print made through a defense: by gradients, or by asking what is left behind it."""
-        if has_way(defense):
+        if has_way(defense) and plan.method not in _ASKING:
             # A defense that looks for itself is the one to be fooled.
             target: Any = getattr(defense, "network", self.detector)
             through = defense

@@ -7,7 +7,7 @@ was interrupted goes on. Times are of this machine and stand in a file of their 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from simattack.results import Appender, digest, tidy
 from simattack.scenario import UNDEFENDED as NONE
 from simattack.scenario import Control, Part, Scenario
 from simattack.standpoints import Scene
+from simattack.types import Image
 
 VERSION = 5
 OpenScene = Callable[[Scenario], AbstractContextManager[Scene]]
@@ -161,15 +162,23 @@ def _measure(
         patches = 0 if versus.adaptive is None else effort.patches
         cell = offline.cell(bench, name, defense, patches, report)
         if defense is not None:
-            _show(bench, scenario, title, key, defense, cell, out)
+            pictures = onclean.whole_pictures(clean) or list(bench.bare())
+            _show(bench, scenario, title, key, defense, cell, out, pictures)
         _told(out, rows, key, _headed(versus, defense, title) | cell | dict(frames))
         yield
 
 
 def _show(
-    bench: Bench, scenario: Scenario, title: str, key: str, defense: Any, cell: Row, out: Path
+    bench: Bench,
+    scenario: Scenario,
+    title: str,
+    key: str,
+    defense: Any,
+    cell: Row,
+    out: Path,
+    pictures: Sequence[Image],
 ) -> None:
-    latency = extra_latency(defense, bench.detector, list(bench.bare()))
+    latency = extra_latency(defense, bench.detector, pictures)
     _append(out / "timing.jsonl", {"key": key, "defense": title, "latency": latency})
     shown = {"oblivious": bench.oblivious()}
     if cell["made"]:

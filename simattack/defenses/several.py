@@ -85,14 +85,18 @@ class Several:
         # A part that looks for itself would throw away what was wrapped before it.
         first = [hasattr(part, "network") for part in self.parts]
         wrapping = sorted(range(len(guards)), key=lambda k: not first[k])
-        return Chain(guards, [guards[k] for k in wrapping])
+        # What moved the picture puts the boxes back before anybody asks where they are.
+        moves = [hasattr(part, "surrogate_at") for part in self.parts]
+        judging = [k for k in reversed(range(len(guards))) if moves[k]]
+        judging += [k for k in range(len(guards)) if not moves[k]]
+        return Chain(guards, [guards[k] for k in wrapping], [guards[k] for k in judging])
 
 
 class Chain:
     """The parts of one episode."""
 
-    def __init__(self, parts: list[Guard], wrapping: list[Guard]) -> None:
-        self._parts, self._wrapping = parts, wrapping
+    def __init__(self, parts: list[Guard], wrapping: list[Guard], judging: list[Guard]) -> None:
+        self._parts, self._wrapping, self._judging = parts, wrapping, judging
 
     def clean(self, obs: Observation) -> Observation:
         for part in self._parts:
@@ -107,7 +111,7 @@ class Chain:
     def judge(self, obs: Observation, seen: Detections) -> Verdict:
         """What all let through; of every sensor the highest alarm."""
         alarm: dict[str, float] = {}
-        for part in self._parts:
+        for part in self._judging:
             verdict = part.judge(obs, seen)
             seen = verdict.detections
             for sensor, level in verdict.alarm.items():

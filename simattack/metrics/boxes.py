@@ -28,7 +28,7 @@ def outlines(actors: Sequence[ActorState]) -> Floats:
 
 
 def gaps_m(one: Floats, others: Floats) -> Floats:
-    """(N,) distance of an outline (4, 2) to others (N, 4, 2) [m]; 0 where they overlap."""
+    """(N,) distance of an outline, or of N, to others (N, 4, 2) [m]; 0 where they overlap."""
     return np.asarray(shapely.distance(shapely.polygons(one), shapely.polygons(others)))
 
 
@@ -39,7 +39,7 @@ def times_to_contact_s(one: Floats, others: Floats, velocity_mps: Floats) -> Flo
     they never touch.
 
     Args:
-        one: (4, 2).
+        one: (4, 2), or (N, 4, 2): another one for each.
         others: (N, 4, 2).
         velocity_mps: (N, 2) of the others, as seen from ``one``.
 
@@ -47,11 +47,12 @@ def times_to_contact_s(one: Floats, others: Floats, velocity_mps: Floats) -> Flo
     """
     enter = np.full(len(others), -np.inf)
     leave = np.full(len(others), np.inf)
-    for shape in (np.broadcast_to(one, others.shape), others):
+    ones = np.broadcast_to(one, others.shape)
+    for shape in (ones, others):
         for first in (0, 1):
             axis = shape[:, first + 1] - shape[:, first]  # (N, 2)
             axis = axis / np.maximum(np.linalg.norm(axis, axis=1, keepdims=True), 1e-12)
-            mine, theirs = axis @ one.T, np.einsum("nkd,nd->nk", others, axis)
+            mine, theirs = (np.einsum("nkd,nd->nk", box, axis) for box in (ones, others))
             speed = np.sum(velocity_mps * axis, axis=1)
             ahead = mine.min(axis=1) - theirs.max(axis=1)
             behind = mine.max(axis=1) - theirs.min(axis=1)

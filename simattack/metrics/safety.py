@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from simattack.metrics.boxes import gaps_m, is_road_user, outlines, times_to_contact_s
-from simattack.types import Collision, EpisodeTruth, Floats, Tick
+from simattack.types import ActorState, Collision, EpisodeTruth, Floats, Tick
 
 Value = float | int | bool | str | None
 
@@ -199,15 +199,19 @@ def min_ttc_s(ticks: Sequence[Tick]) -> float | None:
     without turning. None if nothing was ever on the way to a contact. Without bound: a gap that
     closes at a crawl takes minutes, so it is not to be averaged; see ``told_ttc``.
     """
-    least = np.inf
-    for tick in ticks:
-        others = [actor for actor in tick.frame.others if is_road_user(actor)]
-        if not others:
-            continue
-        ego = tick.frame.ego
-        velocity = np.array([actor.velocity_mps[:2] for actor in others]) - ego.velocity_mps[:2]
-        times = times_to_contact_s(outlines([ego])[0], outlines(others), velocity)
-        least = min(least, float(times.min()))
+    egos, others = _met(ticks)
+    if not others:
+        return None
+    velocity = np.array(
+        [
+            (
+                other.velocity_mps[0] - ego.velocity_mps[0],
+                other.velocity_mps[1] - ego.velocity_mps[1],
+            )
+            for ego, other in zip(egos, others, strict=True)
+        ]
+    )
+    least = float(times_to_contact_s(outlines(egos), outlines(others), velocity).min())
     return least if np.isfinite(least) else None
 
 
@@ -223,10 +227,16 @@ def told_ttc(least_s: float | None) -> dict[str, Value]:
 
 def min_distance_m(ticks: Sequence[Tick]) -> float | None:
     """The least gap between the ego's box and a vehicle's or walker's; None if there was none."""
-    least = np.inf
-    for tick in ticks:
-        others = [actor for actor in tick.frame.others if is_road_user(actor)]
-        if others:
-            gaps = gaps_m(outlines([tick.frame.ego])[0], outlines(others))
-            least = min(least, float(gaps.min()))
-    return least if np.isfinite(least) else None
+    egos, others = _met(ticks)
+    return float(gaps_m(outlines(egos), outlines(others)).min()) if others else None
+
+
+def _met(ticks: Sequence[Tick]) -> tuple[list[ActorState], list[ActorState]]:
+    """The ego and a vehicle or walker, for each of them at each tick."""
+    pairs = [
+        (tick.frame.ego, other)
+        for tick in ticks
+        for other in tick.frame.others
+        if is_road_user(other)
+    ]
+    return [ego for ego, _ in pairs], [other for _, other in pairs]

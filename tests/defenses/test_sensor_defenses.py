@@ -1,7 +1,7 @@
 """Defenses of LiDAR, radar, GNSS, inertial unit and camera: numbers worked out by hand."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,13 @@ from simattack import registry
 from simattack.defenses.gnss_gate import GnssGate
 from simattack.defenses.lidar_density import LidarDensity
 from simattack.defenses.lidar_void import LidarVoid
+from simattack.defenses.several import Several
 from simattack.defenses.sign_memory import KnownSign, signs_of, told
 from simattack.errors import ConfigError
 from simattack.geodesy import gnss_from_world
 from simattack.guarding import Looking
 from simattack.taxonomy import Family
-from simattack.types import CarInfo, Defense, Detections, Lidar, Radar
+from simattack.types import CarInfo, Defense, Detections, Lidar, Radar, Verdict
 
 CAR = replace(CarInfo(), lidar=Lidar(), radar=Radar())
 ORIGIN = (49.0, 8.0)
@@ -465,6 +466,40 @@ def test_a_part_that_looks_for_itself_leaves_what_others_wrap_about_it():
     looks = several.begin(CAR, np.random.default_rng(0)).wrap(own)
     assert isinstance(looks, Looking)
     assert looks._detector.weights == "town_yolo11n_hardened"
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_part_is_asked_where_boxes_lie_after_a_part_that_moved_them_put_them_back(is_first):
+    asked = []
+
+    @dataclass(frozen=True)
+    class Spy:
+        latency_s: float = 0.0
+
+        def begin(self, car, rng):
+            return self
+
+        def clean(self, obs):
+            return obs
+
+        def wrap(self, detector):
+            return detector
+
+        def judge(self, obs, seen):
+            asked.append(seen.boxes[0])
+            return Verdict(seen)
+
+    moving = registry.build("defenses", "resizing", {"shrink": 0.5}, "test")
+    several = Several((Spy(), moving) if is_first else (moving, Spy()))
+    guard = several.begin(CAR, np.random.default_rng(0))
+    image = np.zeros((480, 640, 3), np.uint8)
+    image[200:241, 300:341] = 255
+    obs = guard.clean(observation(camera=image))
+    rows, columns = np.nonzero(obs["camera"][..., 0] > 180)
+    box = np.array([[columns.min(), rows.min(), columns.max(), rows.max()]], float)
+    assert np.abs(box[0] - (300, 200, 340, 240)).max() > 20
+    guard.judge(obs, Detections(box, np.array([0.9]), ("stop sign",)))
+    assert asked[0] == pytest.approx([300, 200, 340, 240], abs=3)
 
 
 def test_every_defense_says_what_it_relies_on():
