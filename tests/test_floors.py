@@ -27,7 +27,7 @@ FLOORS = {
     "painting": 2, "panels": 1, "bodywork": 2, "prints": 1, "standing": 1, "easel": 2,
     "roadsigns": 2, "mapfile": 2,
     "connection": 2, "standpoints": 2, "printing": 2, "scenario": 2, "actors": 2,
-    "insight": 1, "adversary": 1, "actor": 1,
+    "insight": 1, "adversary": 1, "actor": 1, "bursts": 2,
     "raster": 1, "lens": 1, "onlens": 1, "onsensor": 1,
     "config": 3, "comparison": 3, "imports": 3, "twin": 3, "mips": 2, "stack": 3,
     "casting": 3,

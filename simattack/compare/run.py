@@ -7,7 +7,7 @@ was interrupted goes on. Times are of this machine and stand in a file of their 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,6 @@ from simattack.results import Appender, digest, tidy
 from simattack.scenario import UNDEFENDED as NONE
 from simattack.scenario import Control, Part, Scenario
 from simattack.standpoints import Scene
-from simattack.types import Image
 
 VERSION = 5
 OpenScene = Callable[[Scenario], AbstractContextManager[Scene]]
@@ -162,8 +161,7 @@ def _measure(
         patches = 0 if versus.adaptive is None else effort.patches
         cell = offline.cell(bench, name, defense, patches, report)
         if defense is not None:
-            pictures = onclean.whole_pictures(clean) or list(bench.bare())
-            _show(bench, scenario, title, key, defense, cell, out, pictures)
+            _show(bench, scenario, title, key, defense, cell, out, clean)
         _told(out, rows, key, _headed(versus, defense, title) | cell | dict(frames))
         yield
 
@@ -176,8 +174,9 @@ def _show(
     defense: Any,
     cell: Row,
     out: Path,
-    pictures: Sequence[Image],
+    clean: Path | None,
 ) -> None:
+    pictures = onclean.whole_pictures(clean) or list(bench.bare())
     latency = extra_latency(defense, bench.detector, pictures)
     _append(out / "timing.jsonl", {"key": key, "defense": title, "latency": latency})
     shown = {"oblivious": bench.oblivious()}
