@@ -40,8 +40,10 @@ art: setup
 	$(BIN)/python benchmarks/toolbox_race.py
 
 rl: setup
-	$(BIN)/python benchmarks/rl.py curve --sensors gnss imu speed \
-		--train 0 1 2 --steps 20000 --out results/rl/curve.json
+	for scenario in oncoming cyclist; do \
+		$(BIN)/python benchmarks/rl.py $$scenario --sensors gnss imu speed \
+			--train 0 1 2 --steps 20000 --out results/rl/$$scenario.json || exit 1; \
+	done
 
 transfer: setup
 	$(BIN)/python benchmarks/transfer.py

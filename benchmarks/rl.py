@@ -1,10 +1,10 @@
 """A trained adversary against simpler ones, over the same drives of one scenario.
 
-``python benchmarks/rl.py curve --weights adversaries/curve_0.safetensors`` drives every evaluation
-seed with each contender in ``simattack/Attack-v0``, all under the same terms, and prints the harm
-(``optimize.drives.harm``), how often the drive was unsafe, and what the trained ones did beyond
-each other contender, seed by seed, with 90 % bootstrap intervals: of these trainings, and with the
-trainings drawn anew, too. ``--train 0 1 2`` trains first.
+``python benchmarks/rl.py oncoming --weights adversaries/oncoming_0.safetensors`` drives every
+evaluation seed with each contender in ``simattack/Attack-v0``, all under the same terms, and prints
+the harm (``optimize.drives.harm``), how often the drive was unsafe, and what the trained ones did
+beyond each other contender, seed by seed, with 90 % bootstrap intervals: of these trainings, and
+with the trainings drawn anew, too. ``--train 0 1 2`` trains first.
 
 - ``idle``: the attack is never on;
 - ``random``: uniform actions;
@@ -13,7 +13,7 @@ trainings drawn anew, too. ``--train 0 1 2`` trains first.
   Moment, share and direction (each parameter idle or towards an end of its box) are found on
   training seeds, of which none is evaluated;
 - ``ramped``: power that grows evenly from a moment on, which some attacks ask less energy for than
-  they do harm; moment and slope are found in the same way.
+  they do harm; moment and slope are found in the same way. Not for an attack that is on or off.
 
 The whole of it for one scenario, hours on a laptop: ``make rl``.
 """
@@ -183,7 +183,7 @@ def tune(
 ) -> dict[tuple[float, float], tuple[float, Floats]]:
     """By moment and share of power: the mean harm of the best direction, and that direction.
 
-    All are tried on two of the seeds, the better third, and what begins at once at full power, on
+    All are tried on four of the seeds, the better third, and what begins at once at full power, on
     all of them; what is left has no entry.
     """
 
@@ -199,7 +199,7 @@ def tune(
         for when in itertools.product(starts_s, shares)
         for direction in directions(env.levers, when[1])
     ]
-    kept, others = better_third(tried, lambda one: harm(*one, seeds[:2]))
+    kept, others = better_third(tried, lambda one: harm(*one, seeds[:4]))
     best: dict[tuple[float, float], tuple[float, Floats]] = {}
     for when, direction in kept + [one for one in others if one[0] == EARLY]:
         found = harm(when, direction, seeds)
@@ -230,7 +230,7 @@ def slope(
         tell(f"{one[0]}: harm {found:.3f}")
         return found
 
-    kept, _ = better_third(tried, lambda one: harm(one, seeds[:2]))
+    kept, _ = better_third(tried, lambda one: harm(one, seeds[:4]))
     return max(kept, key=lambda one: harm(one, seeds))
 
 
@@ -272,8 +272,9 @@ def compare(env: AttackEnv, weights: Sequence[Path], flags: argparse.Namespace) 
             action = best[start_s, share][1]
             begin = timed(env.levers, env.terms, start_s, action)
             contenders[name] = ([start_s, action.tolist()], begin)
-        who, begin = slope(env, book, [0.0, *flags.starts], flags.overs, tuning)
-        contenders[f"ramped {who[1]:g} s over {who[2]:g} s"] = (who, begin)
+        if not env.levers.is_switched:
+            who, begin = slope(env, book, [0.0, *flags.starts], flags.overs, tuning)
+            contenders[f"ramped {who[1]:g} s over {who[2]:g} s"] = (who, begin)
     contenders |= {path.stem: (sha256(path), trained(path)) for path in weights}
     found: dict[str, list[Drive]] = {}
     for name, (who, begin) in contenders.items():
@@ -368,8 +369,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--weights", nargs="+", type=Path, default=[])
     parser.add_argument("--train", nargs="+", type=int, default=[], help="training seeds")
     parser.add_argument("--seeds", type=int, default=50, help="0 to this are evaluated")
-    parser.add_argument("--tuning", type=int, default=5, help="seeds to tune baselines on; 0: none")
-    parser.add_argument("--starts", nargs="*", type=float, default=[2.0, 4.0, 6.0, 8.0, 12.0])
+    parser.add_argument(
+        "--tuning", type=int, default=10, help="seeds to tune baselines on; 0: none"
+    )
+    parser.add_argument(
+        "--starts", nargs="*", type=float, default=[2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0]
+    )
     parser.add_argument("--shares", nargs="*", type=float, default=[0.6, 0.3], help="of full power")
     parser.add_argument("--overs", nargs="*", type=float, default=[2.0, 5.0, 10.0])
     parser.add_argument("--algo", default="sac")
