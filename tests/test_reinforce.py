@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from typing import ClassVar
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
 from simattack import actor, reinforce
+from simattack.adversary import Levers
+from simattack.bursts import Bursts
 from simattack.errors import ConfigError, ResultsError, SetupError
 from simattack.scenario import Part
 
@@ -34,6 +37,21 @@ class Corner(gym.Env):
         self.count += 1
         seen = self.np_random.normal(size=3).astype(np.float32)
         return seen, float(np.sum(action)), self.count == 10, False, {}
+
+
+class Pulled(Corner):
+    """Its adversary has the means of a jammer; what it did is kept."""
+
+    done: ClassVar[list] = []
+
+    def __init__(self):
+        super().__init__()
+        self.levers = Levers(Part("gnss_jamming").build("attacks"))
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    def step(self, action):
+        self.done.append(action.tolist())
+        return super().step(action)
 
 
 def plan(algorithm, **options):
@@ -136,3 +154,15 @@ def test_sac_tries_pushes_that_last_and_learns_the_same_from_the_same_seed(tmp_p
     assert pushes.std() == pytest.approx(0.56, abs=0.05)
     before, after = pushes[:-1, 0], pushes[1:, 0]
     assert np.corrcoef(before, after)[0, 1] == pytest.approx(0.7, abs=0.03)
+
+
+@pytest.mark.journey
+@pytest.mark.filterwarnings("ignore")  # of the trainer's own
+def test_the_first_choices_of_sac_are_bursts(tmp_path, one_thread):
+    pytest.importorskip("stable_baselines3")
+    Pulled.done.clear()
+    reinforce.train(Pulled, plan("sac", steps=400, seed=2), tmp_path, "x", {}, CARD)
+    bursts = Bursts(Pulled().levers, 1, [2, 29])
+    first = [bursts.next()[0].tolist() for _ in range(80)]
+    assert Pulled.done[:80] == first and [-1.0] in first and max(first) > [0.0]
+    assert Pulled.done[100:120] != [bursts.next()[0].tolist() for _ in range(20)]
