@@ -27,8 +27,9 @@ SHIPPED = (
     "town_yolo11n_hardened",
     "town_yolo11n_distilled",
     "town_yolo11n_soiled",
+    "town_yolov8n",
 )
-HELD_OUT = ("town_yolo11n_hardened",)
+HELD_OUT = ("town_yolo11n_hardened", "town_yolov8n")
 """No sticker of several is made on them."""
 VIEWS_SEED = 1000
 QUERIES, CELLS, LOOK = 10_000, 15, 12
