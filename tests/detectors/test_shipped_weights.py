@@ -48,6 +48,17 @@ def test_a_stop_sign_is_found_where_it_is(detector, street):
     np.testing.assert_allclose(signs.boxes[0], (60, 52, 100, 92), atol=6)
 
 
+def test_another_family_finds_the_same_sign_and_learnt_from_other_frames(detector, street):
+    other = Yolo("town_yolov8n")
+    assert other.card.architecture == "yolov8n.yaml" != detector.card.architecture
+    assert other.card.seed != detector.card.seed
+    assert other.card.data["frames_sha256"] != detector.card.data["frames_sha256"]
+    assert other.card.metrics["ap50"]["stop sign"] >= 0.9
+    (seen,) = other.detect(street[None])
+    (sign,) = np.flatnonzero(np.array([label == "stop sign" for label in seen.labels]))
+    np.testing.assert_allclose(seen.boxes[sign], (60, 52, 100, 92), atol=6)
+
+
 def test_gradient_steps_on_its_middle_hide_the_sign_and_grey_does_not(detector, street):
     import torch
 
