@@ -13,7 +13,10 @@ with the trainings drawn anew, too. ``--train 0 1 2`` trains first.
   Moment, share and direction (each parameter idle or towards an end of its box) are found on
   training seeds, of which none is evaluated;
 - ``ramped``: power that grows evenly from a moment on, which some attacks ask less energy for than
-  they do harm; moment and slope are found in the same way. Not for an attack that is on or off.
+  they do harm; moment and slope are found in the same way. Not for an attack that is on or off;
+- ``near``: nothing until the attack's target, or whoever is nearest ahead, is near enough, then
+  everything. It sees what the trained ones see, and knows what to look at; distance and direction
+  are found in the same way, out of the three directions that ``timed`` does the most with.
 
 The whole of it for one scenario, hours on a laptop: ``make rl``.
 """
@@ -44,6 +47,7 @@ from simattack.results import Appender, digest
 from simattack.types import Floats
 
 T = TypeVar("T")
+TARGET, TARGET_M = "target ahead / 50 m", 50.0
 LEVEL = 0.9
 EARLY = (0.0, 1.0)
 """The moment and the share of full power of those who spend it all at once."""
@@ -136,6 +140,16 @@ def ramped(levers: Levers, terms: Terms, start_s: float, over_s: float, directio
         return act
 
     return begin
+
+
+def near(levers: Levers, sees: Sequence[str], within_m: float, direction: Floats) -> Begin:
+    """Everything while the target is ahead and no farther than that."""
+    nothing, at = levers.action(levers.idle), list(sees).index(TARGET)
+
+    def act(seen: Floats) -> Floats:
+        return direction if 0 < float(seen[at]) * TARGET_M <= within_m else nothing
+
+    return lambda seed: act
 
 
 def trained(path: Path) -> Begin:
@@ -234,6 +248,33 @@ def slope(
     return max(kept, key=lambda one: harm(one, seeds))
 
 
+def nearest(
+    env: AttackEnv,
+    book: Book,
+    best: Mapping[tuple[float, float], tuple[float, Floats]],
+    within_m: Sequence[float],
+    seeds: Sequence[int],
+) -> tuple[list[Any], Begin]:
+    """The ``near`` of the most mean harm, tried as in ``tune``: what it is, and it."""
+    ordered = sorted(best.values(), key=lambda found: -found[0])
+    directions = list({tuple(direction.tolist()): direction for _, direction in ordered}.values())
+    tried = [
+        (
+            ["near", far_m, direction.tolist()],
+            near(env.levers, env.sees, far_m, direction),
+        )
+        for far_m, direction in itertools.product(within_m, directions[:3])
+    ]
+
+    def harm(one: tuple[list[Any], Begin], on: Sequence[int]) -> float:
+        found = plain.mean(book.drive(*one, seed).harm for seed in on)
+        tell(f"{one[0]}: harm {found:.3f}")
+        return found
+
+    kept, _ = better_third(tried, lambda one: harm(one, seeds[:4]))
+    return max(kept, key=lambda one: harm(one, seeds))
+
+
 def main() -> int:
     """Train if asked, tune, evaluate, print."""
     flags = arguments()
@@ -255,6 +296,14 @@ def main() -> int:
 
 
 def compare(env: AttackEnv, weights: Sequence[Path], flags: argparse.Namespace) -> int:
+    for path in weights:
+        card, choices = actor.read_card(path), actor.load(path).count
+        if tuple(card.sees) != tuple(env.sees) or choices != len(env.levers):
+            raise SimattackError(
+                f"{path}: expected an adversary that sees {len(env.sees)} numbers and chooses "
+                f"{len(env.levers)}, as {env.scenario.name!r} with these sensors has them; got one "
+                f"that sees {len(card.sees)} and chooses {choices}"
+            )
     seeds = range(flags.seeds)
     book = Book(env, flags.folder / f"{env.scenario.name}.drives.jsonl")
     contenders: dict[str, tuple[object, Begin]] = {
@@ -263,7 +312,8 @@ def compare(env: AttackEnv, weights: Sequence[Path], flags: argparse.Namespace) 
     }
     if flags.tuning:
         tuning = range(TUNING_SEEDS, TUNING_SEEDS + flags.tuning)
-        best = tune(env, book, [0.0, *flags.starts], [1.0, *flags.shares], tuning)
+        shares = [] if env.levers.is_switched else flags.shares
+        best = tune(env, book, [0.0, *flags.starts], [1.0, *shares], tuning)
         when = max(best, key=lambda tried: best[tried][0])
         for name, (start_s, share) in {
             "early": EARLY,
@@ -275,6 +325,8 @@ def compare(env: AttackEnv, weights: Sequence[Path], flags: argparse.Namespace) 
         if not env.levers.is_switched:
             who, begin = slope(env, book, [0.0, *flags.starts], flags.overs, tuning)
             contenders[f"ramped {who[1]:g} s over {who[2]:g} s"] = (who, begin)
+        what, begin = nearest(env, book, best, flags.within, tuning)
+        contenders[f"near {what[1]:g} m"] = (what, begin)
     contenders |= {path.stem: (sha256(path), trained(path)) for path in weights}
     found: dict[str, list[Drive]] = {}
     for name, (who, begin) in contenders.items():
@@ -377,6 +429,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--shares", nargs="*", type=float, default=[0.6, 0.3], help="of full power")
     parser.add_argument("--overs", nargs="*", type=float, default=[2.0, 5.0, 10.0])
+    parser.add_argument(
+        "--within", nargs="*", type=float, default=[8, 12, 16, 20, 25, 30, 40, 50, 60, 70]
+    )
     parser.add_argument("--algo", default="sac")
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=1)

@@ -95,7 +95,7 @@ def main() -> int:
     return 0
 
 
-def driving(session: Session, sensors: tuple[str, ...]) -> Callable[[int], None]:
+def driving(session: Session, sensors: tuple[str, ...]) -> Callable[[int], int]:
     """Drives so many ticks: the same seed and scene whatever the car senses with."""
     scenario = dataclasses.replace(read_scenario("stop_sign"), sensors=sensors)
     env = DriveEnv(scenario, session)
@@ -108,31 +108,34 @@ def driving(session: Session, sensors: tuple[str, ...]) -> Callable[[int], None]
         )  # fmt: skip
     coast = env.action_space.low * 0.0
 
-    def drive(count: int) -> None:
+    def drive(count: int) -> int:
         nonlocal obs
         for _ in range(count):
             obs, *_ = env.step(coast if stack is None else stack.act(obs).action)
+        return count
 
     return drive
 
 
-def acting(session: Session, name: str) -> Callable[[int], None]:
+def acting(session: Session, name: str) -> Callable[[int], int]:
     """Drives about so many ticks with an adversary beside that does nothing."""
     scenario, sensors, _ = ATTACKED[name]
     env = AttackEnv(scenario, session, sensors=sensors, knowledge="grey")
     env.reset(seed=1)
     nothing = env.levers.action(env.levers.idle)
 
-    def drive(count: int) -> None:
-        for _ in range(count // ADVERSARY):
+    def drive(count: int) -> int:
+        choices = max(count // ADVERSARY, 1)
+        for _ in range(choices):
             env.step(nothing)
+        return ADVERSARY * choices
 
     return drive
 
 
 def measure(
     session: Session,
-    drive: Callable[[int], None],
+    drive: Callable[[int], int],
     steps: int,
     profile: cProfile.Profile | None,
 ) -> Slice:
@@ -142,12 +145,12 @@ def measure(
     before = car.cpu_times(), server.cpu_times(), time.perf_counter()
     if profile is not None:
         profile.enable()
-    drive(steps)
+    done = drive(steps)
     if profile is not None:
         profile.disable()
     after = car.cpu_times(), server.cpu_times(), time.perf_counter()
     spent = [after[k].user + after[k].system - before[k].user - before[k].system for k in (0, 1)]
-    return Slice(steps, after[2] - before[2], *spent)
+    return Slice(done, after[2] - before[2], *spent)
 
 
 if __name__ == "__main__":

@@ -141,6 +141,11 @@ class AttackEnv(gym.Env[Any, Any]):
         return self._told(), self._info()
 
     def step(self, action: NDArray[Any]) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        if np.shape(action) != self.action_space.shape:
+            raise ConfigError(
+                f"expected an action of shape {self.action_space.shape}, as action_space has it, "
+                f"got {np.shape(action)}"
+            )
         if self.mode == "design":
             return self._step_design(action)
         self._action = np.asarray(action, float)

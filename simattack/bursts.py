@@ -2,7 +2,9 @@
 
 An attack that has little energy does harm by a burst at the right moment. Actions that are drawn
 anew every control interval spend everything at once and cancel each other out, so that nothing is
-seen to pay. A burst waits, and then holds one action until all energy is gone.
+seen to pay. A burst waits, and then holds one action for many intervals. It knows nothing of drives
+and of energy: one that is on when a drive ends is on when the next one begins, and one that lasts
+longer than the energy does nothing for the rest of it.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium as gym
 
 from simattack.envs import SETTLED_TICKS, Attacked, Defended, DriveEnv
+from simattack.guarding import picture_latency_s
 from simattack.metrics.episode import measure
 from simattack.scenario import Arm, Conditions, Scenario
 from simattack.session import Session
@@ -164,7 +165,6 @@ class Drive:
             seer = seer.begin(env.car, tuple(env.session.surfaces.values()))
         if is_told := getattr(chosen, "is_privileged", False):
             chosen = chosen.informed(env.truth())  # type: ignore[attr-defined]  # it says it has
-        cleaning_s = 0.0 if self._defense is None else self._defense.latency_s
         self._stack = Stack(
             seer,
             chosen,
@@ -172,8 +172,8 @@ class Drive:
             env.route,
             list(streams(seed))[3],
             None if defended is None else defended.guard,
-            self._detector.latency_s + cleaning_s,
-            cleaning_s,
+            self._detector.latency_s + (0.0 if self._defense is None else self._defense.latency_s),
+            picture_latency_s(self._defense),
         )
         self._seer = seer if is_privileged else None
         self._is_told = is_told

@@ -101,6 +101,16 @@ class Turns:
         return is_new
 
 
+def picture_latency_s(defense: Any) -> float:
+    """What those parts of a defense declare together that change the picture: they have a
+    ``surrogate``. 0 without a defense.
+    """
+    if defense is None:
+        return 0.0
+    parts = getattr(defense, "parts", (defense,))
+    return float(sum(part.latency_s for part in parts if hasattr(part, "surrogate")))
+
+
 def latency(latency_s: object) -> None:
     """Refuse a latency that is no time.
 

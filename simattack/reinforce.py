@@ -42,8 +42,8 @@ change their mind every half second."""
 _DRIFT_SIZE, _DRIFT_RETURN = 0.4, 0.3
 """Of SAC's noise, in actions of -1..1: each choice's own push, and the part of the noise that the
 next choice forgets."""
-_PRACTICE = 0.2
-"""The share of all choices that SAC makes in bursts, before it learns from them."""
+_PRACTICE = 4000
+"""So many choices SAC makes in bursts before it learns from them, but no more than a fifth."""
 _TRAINING_SEEDS = 1_000_000
 """Training draws its first episodes from here on, far from any scenario's own seeds."""
 _CHECKPOINT = "checkpoint.pt"
@@ -109,6 +109,7 @@ def train(
     card: actor.Card,
     resume: bool = True,
     report: Report | None = None,
+    levers: Levers | None = None,
 ) -> Path:
     """Train an adversary, or go on with it; the path of its weights.
 
@@ -125,6 +126,7 @@ def train(
         card: of the weights; training and sizes are filled in.
         resume: go on with a run of that name.
         report: told how far it is.
+        levers: what the adversary acts by, for SAC to begin with bursts; None: it does not.
 
     Raises:
         SetupError: the trainers are not installed.
@@ -140,8 +142,10 @@ def train(
     runs.claim(folder, plain, resume)
     envs = _vectorised(open_env, plan)
     try:
-        model = build(plan, envs)
+        model = build(plan, envs, levers)
         done = _restore(model, folder)
+        if done and hasattr(model, "begin_anew"):
+            model.begin_anew(done)
         envs.seed(_TRAINING_SEEDS * (plan.seed + 1) + done)
         model.set_logger(_logger(folder))
         if done < plan.steps or not path.is_file():
@@ -168,7 +172,7 @@ def library(algorithm: str) -> Any:
         ) from error
 
 
-def build(plan: Plan, envs: Any) -> Any:
+def build(plan: Plan, envs: Any, levers: Levers | None = None) -> Any:
     """The trainer with fresh networks."""
     count = envs.num_envs
     per_env = max(plan.rollout // count, 8)
@@ -184,7 +188,7 @@ def build(plan: Plan, envs: Any) -> Any:
         own: dict[str, Any] = {
             "train_freq": 1,
             "gradient_steps": 1,
-            "learning_starts": int(_PRACTICE * plan.steps) + 1,
+            "learning_starts": min(_PRACTICE, plan.steps // 5) + 1,
             "buffer_size": min(plan.steps, 200_000),
             "batch_size": 128,
             # A drive's harm is about one, an interval's a hundredth: chance must not pay more.
@@ -203,29 +207,22 @@ def build(plan: Plan, envs: Any) -> Any:
         net["log_std_init"] = -1.0
     _, _, policy = ALGORITHMS[plan.algorithm]
     kind = library(plan.algorithm)
-    if plan.algorithm == "sac":
-        kind = _practising(kind, _levers(envs), plan)
+    if plan.algorithm == "sac" and levers is not None:
+        kind = _practising(kind, levers, count, plan.seed)
     return kind(policy, envs, policy_kwargs=net, **shared, **own)
 
 
-def _levers(envs: Any) -> Levers | None:
-    """What the adversary acts by, if the environment tells."""
-    try:
-        found: Levers = envs.get_attr("levers")[0]
-    except AttributeError:
-        return None
-    return found
-
-
-def _practising(kind: Any, levers: Levers | None, plan: Plan) -> Any:
+def _practising(kind: Any, levers: Levers, workers: int, seed: int) -> Any:
     """The trainer, whose first choices are bursts instead of ones that change their mind."""
-    if levers is None:
-        return kind
-
-    bursts = Bursts(levers, plan.workers, [plan.seed, 29])
 
     class Practising(kind):
         """Until it has something to learn from."""
+
+        bursts = Bursts(levers, workers, [seed, 29])
+
+        def begin_anew(self, done: int) -> None:
+            """Other bursts than those that were made before an interruption."""
+            self.bursts = Bursts(levers, workers, [seed, 29, done])
 
         def _sample_action(
             self, learning_starts: int, action_noise: Any = None, n_envs: int = 1
@@ -235,7 +232,7 @@ def _practising(kind: Any, levers: Levers | None, plan: Plan) -> Any:
                     learning_starts, action_noise, n_envs
                 )
                 return drawn
-            actions = bursts.next()
+            actions = self.bursts.next()
             return actions, actions
 
     return Practising

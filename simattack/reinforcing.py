@@ -74,7 +74,8 @@ def train_adversary(
         rollout=rollout,
         learning_rate=learning_rate,
     )
-    sees = told_names(knowledge, chosen.sensors, Levers(part.build("attacks")))
+    levers = Levers(part.build("attacks"))
+    sees = told_names(knowledge, chosen.sensors, levers)
     card = Card(algo, {"kind": part.kind, **part.options}, {}, sees, training={
         "scenario": chosen.name, "unsafe": chosen.unsafe, "sensors": chosen.sensors,
     })  # fmt: skip
@@ -82,7 +83,7 @@ def train_adversary(
     with Stages() as stages:
         path = reinforce.train(
             reinforce.Opener(chosen, terms), plan, out, name, inputs.of_run([chosen]), card,
-            not restart, stages.show,
+            not restart, stages.show, levers,
         )  # fmt: skip
     sys.stdout.write(f"adversary: {path}\ncard: {path.with_suffix('.json')}\n")
     return 0

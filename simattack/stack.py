@@ -57,8 +57,8 @@ class Stack:
         rng: the policy's own random stream.
         guard: the running defense, if any.
         latency_s: declared latency of detector and defense together.
-        cleaning_s: of the defense alone: so much later a policy that looks for itself gets a
-            picture.
+        cleaning_s: of what a defense does to the picture: so much later a policy that looks for
+            itself gets it.
     """
 
     def __init__(

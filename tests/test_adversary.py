@@ -226,3 +226,21 @@ def test_several_attacks_are_steered_as_one():
     assert log == [[1.0, 2.0], [3.0]]
     with pytest.raises(ConfigError, match="expected 3 parameters of 'several', got 2"):
         running.set(np.zeros(2))
+
+
+def test_several_attacks_are_on_or_off_together_if_one_of_them_is_switched():
+    log, lamp = [], []
+    several = Several((Push(log), Lamp(lamp)))
+    levers = Levers(several)
+    assert len(levers) == 5 and len(Levers(several, has_switch=False)) == 4
+    assert levers.power(np.array([0.0, 0.0, 1.0, 5.0, 1.0])) == 1.0
+    asked = iter([(1.0, 1.0, 1.0, 1.0, 0.5), (1.0, 1.0, 1.0, 1.0, -0.5)])
+    drive(Puppet(several, Terms(control_s=0.5), lambda _: next(asked)), 20)
+    # What has no switch is held where it does nothing, whatever it is told meanwhile.
+    assert log == [[0.0, 0.0], [0.0, 0.0], [4.0, 10.0], [0.0, 0.0], [0.0, 0.0]]
+    assert lamp == ["off", [1.0, 5.0], "on", [4.0, 10.0], "off", [4.0, 10.0]]
+
+
+def test_a_spoofer_among_several_does_not_lie_at_no_price():
+    levers = Levers(Several(({"kind": "gnss_spoofing"}, {"kind": "gnss_jamming"})))
+    assert levers.is_switched and len(levers) == 4

@@ -44,13 +44,13 @@ def test_rewards_add_up_to_the_harm_and_a_learned_attack_does_what_its_environme
     _, info = env.reset(seed=4)
     rewards, energies, is_over = [], [], False
     while not is_over:
-        _, reward, is_done, is_late, info = env.step(np.full(2, 0.8))
+        _, reward, is_done, is_late, info = env.step(np.full(3, 0.8))
         rewards.append(reward)
         energies.append(info["energy_s"])
         is_over = is_done or is_late
     assert len(rewards) == 15 and is_late and not is_done
-    # 0.8 of the power for 0.2 s costs 0.16 s: three times; what is left pays for no tick.
-    assert energies[:4] == pytest.approx([0.34, 0.18, 0.02, 0.02])
+    # On, it takes full power: 0.2 s, 0.2 s, and for two of the next four ticks.
+    assert energies[:4] == pytest.approx([0.3, 0.1, 0.0, 0.0], abs=1e-9)
     assert sum(rewards) == pytest.approx(info["harm"]) and info["harm"] > 0
     scenario = env.scenario
     assert scenario.attack is not None

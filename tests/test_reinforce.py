@@ -46,7 +46,6 @@ class Pulled(Corner):
 
     def __init__(self):
         super().__init__()
-        self.levers = Levers(Part("gnss_jamming").build("attacks"))
         self.action_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
 
     def step(self, action):
@@ -161,8 +160,25 @@ def test_sac_tries_pushes_that_last_and_learns_the_same_from_the_same_seed(tmp_p
 def test_the_first_choices_of_sac_are_bursts(tmp_path, one_thread):
     pytest.importorskip("stable_baselines3")
     Pulled.done.clear()
-    reinforce.train(Pulled, plan("sac", steps=400, seed=2), tmp_path, "x", {}, CARD)
-    bursts = Bursts(Pulled().levers, 1, [2, 29])
+    levers = Levers(Part("gnss_jamming").build("attacks"))
+    run = plan("sac", steps=400, seed=2)
+    reinforce.train(Pulled, run, tmp_path, "x", {}, CARD, levers=levers)
+    bursts = Bursts(levers, 1, [2, 29])
     first = [bursts.next()[0].tolist() for _ in range(80)]
     assert Pulled.done[:80] == first and [-1.0] in first and max(first) > [0.0]
     assert Pulled.done[100:120] != [bursts.next()[0].tolist() for _ in range(20)]
+
+
+@pytest.mark.journey
+@pytest.mark.filterwarnings("ignore")  # of the trainer's own
+def test_who_goes_on_for_longer_practises_no_longer_and_makes_other_bursts(one_thread):
+    pytest.importorskip("stable_baselines3")
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    levers = Levers(Part("gnss_jamming").build("attacks"))
+    more = plan("sac", steps=30_000)
+    model = reinforce.build(more, DummyVecEnv([Pulled]), levers)
+    assert model.learning_starts == 4001
+    first = [model.bursts.next()[0].tolist() for _ in range(30)]
+    model.begin_anew(64)
+    assert [model.bursts.next()[0].tolist() for _ in range(30)] != first

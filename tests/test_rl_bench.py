@@ -12,6 +12,7 @@ import pytest
 from simattack import config
 from simattack.adversary import Levers, Terms
 from simattack.errors import ResultsError
+from simattack.scenario import Part
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 
@@ -127,3 +128,33 @@ def test_the_ramp_of_the_most_harm_is_found(rl):
     who, _ = rl.slope(env, Known(), [0.0, 4.0], [2.0, 5.0], range(5))
     assert who[:3] == ["ramp", 4.0, 5.0]
     assert levers.parameters(np.array(who[3])) == pytest.approx([-5.0, 2.0, 10.0])
+
+
+def test_near_waits_until_the_target_is_near_enough_and_ahead(rl):
+    levers = Levers(Part("gnss_spoofing").build("attacks"))
+    full = levers.action(np.array([5.0, 0.0, 1.0]))
+    act = rl.near(levers, ("a", rl.TARGET), 20.0, full)(0)
+    told = [act(np.array([9.0, away_m / 50.0])).tolist() for away_m in (30.0, 20.0, 5.0, -1.0)]
+    nothing = levers.action(levers.idle).tolist()
+    assert told == [nothing, full.tolist(), full.tolist(), nothing]
+
+
+def test_the_nearness_of_the_most_harm_is_found_among_the_best_directions(rl):
+    levers = Levers(Part("gnss_spoofing").build("attacks"))
+
+    class Known:
+        def drive(self, who, begin, seed):
+            _, within_m, direction = who
+            return rl.Drive(-abs(within_m - 30.0) + direction[0], False)
+
+    env = SimpleNamespace(levers=levers, sees=("a", rl.TARGET))
+    best = {(float(k), 1.0): (k / 10, np.array([k / 10, 0.0, 1.0])) for k in range(5)}
+    who, _ = rl.nearest(env, Known(), best, [10.0, 30.0, 60.0], range(5))
+    assert who == ["near", 30.0, [0.4, 0.0, 1.0]]
+
+
+def test_a_switched_attack_has_directions_with_the_switch_on(rl):
+    levers = Levers(Part("gnss_spoofing").build("attacks"))
+    found = [levers.parameters(one).tolist() for one in rl.directions(levers, 1.0)]
+    assert len(found) == 9 and {one[2] for one in found} == {1.0}
+    assert [5.0, -5.0, 1.0] in found and [0.0, 0.0, 1.0] in found

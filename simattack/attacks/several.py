@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from simattack import registry
-from simattack.adversary import Levers, box_of
+from simattack.adversary import Levers, Switched, box_of
 from simattack.errors import ConfigError
 from simattack.registry import register
 from simattack.surfaces import on_surface
@@ -77,9 +77,16 @@ class Several:
 
     @property
     def idle(self) -> Floats:
-        """(n,) of all parts that have a box; no part has a switch of its own here."""
+        """(n,) of all parts that have a box."""
         levers = [Levers(part, has_switch=False) for part in self.parts if _size(part)]
         return np.concatenate([one.idle_or_free for one in levers])
+
+    @property
+    def is_switched(self) -> bool:
+        """Whether some part takes the same power whatever its parameters are: then all do, and are
+        on or off together.
+        """
+        return any(getattr(part, "is_switched", False) for part in self.parts)
 
     def begin(self, world: World, rng: np.random.Generator) -> Together:
         running: list[Running] = []
@@ -89,7 +96,8 @@ class Several:
         except BaseException:
             Together(running).end()
             raise
-        return Together(running, [_size(part) for part in self.parts])
+        idle = [Levers(part, has_switch=False).idle if _size(part) else None for part in self.parts]
+        return Together(running, idle)
 
 
 class Together:
@@ -97,12 +105,15 @@ class Together:
 
     Args:
         parts: as they run.
-        sizes: how many parameters each has; None where that does not matter any more.
+        idle: of each the parameters at which it does nothing, None if it has none; all None where
+            that does not matter any more.
     """
 
-    def __init__(self, parts: list[Running], sizes: list[int] | None = None) -> None:
+    def __init__(self, parts: list[Running], idle: list[Floats | None] | None = None) -> None:
         self._parts = parts
-        self._sizes = [0] * len(parts) if sizes is None else sizes
+        self._idle = [None] * len(parts) if idle is None else idle
+        self._sizes = [0 if one is None else len(one) for one in self._idle]
+        self._is_on = True
 
     def tamper(self, obs: Observation, frame: Frame) -> Observation:
         for part in self._parts:
@@ -130,9 +141,21 @@ class Together:
                 f"expected {sum(self._sizes)} parameters of 'several', got {np.size(parameters)}"
             )
         pieces = np.split(np.asarray(parameters, float), np.cumsum(self._sizes)[:-1])
-        for part, size, piece in zip(self._parts, self._sizes, pieces, strict=True):
-            if size:
-                part.set(piece)
+        for part, idle, piece in zip(self._parts, self._idle, pieces, strict=True):
+            if idle is not None:
+                is_held = not self._is_on and not isinstance(part, Switched)
+                part.set(idle if is_held else piece)
+
+    def switch(self, is_on: bool) -> None:
+        """All parts that an adversary steers; one without a switch is held where it does nothing,
+        and its next parameters count when it is on again.
+        """
+        self._is_on = is_on
+        for part, idle in zip(self._parts, self._idle, strict=True):
+            if isinstance(part, Switched):
+                part.switch(is_on)
+            elif idle is not None and not is_on:
+                part.set(idle)
 
     def end(self) -> None:
         # Backwards: what was painted last is what covers the rest.

@@ -35,9 +35,10 @@ class Several:
     def __post_init__(self) -> None:
         if not isinstance(self.parts, list | tuple):
             raise ValueError(f"parts needs a list of defenses, got {self.parts!r}")
-        object.__setattr__(
-            self, "parts", tuple(_defense(part, k) for k, part in enumerate(self.parts))
-        )
+        parts = [_defense(part, k) for k, part in enumerate(self.parts)]
+        # Those of a part that is several itself, so that each knows what stands before it.
+        flat = (inner for part in parts for inner in getattr(part, "parts", (part,)))
+        object.__setattr__(self, "parts", tuple(flat))
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from simattack.defenses.several import Several
 from simattack.defenses.sign_memory import KnownSign, signs_of, told
 from simattack.errors import ConfigError
 from simattack.geodesy import gnss_from_world
-from simattack.guarding import Looking
+from simattack.guarding import Looking, picture_latency_s
 from simattack.taxonomy import Family
 from simattack.types import CarInfo, Defense, Detections, Lidar, Radar, Verdict
 
@@ -427,6 +427,17 @@ def test_several_defenses_add_up_their_latency_and_keep_the_highest_alarm():
     assert guard.judge(guard.clean(obs), SOME).alarm == {"lidar": 1.0}
 
 
+def test_only_what_changes_the_picture_makes_it_late():
+    def late_s(kind, **options):
+        return picture_latency_s(registry.build("defenses", kind, options, "test"))
+
+    assert picture_latency_s(None) == 0.0
+    assert late_s("gnss_gate", latency_s=0.3) == late_s("persistence", latency_s=0.3) == 0.0
+    assert late_s("jpeg", latency_s=0.02) == 0.02
+    parts = [{"kind": "gnss_gate"}, {"kind": "jpeg", "latency_s": 0.02}, {"kind": "median"}]
+    assert late_s("several", parts=parts) == pytest.approx(0.025)
+
+
 def test_a_part_that_is_no_defense_is_refused():
     with pytest.raises(ConfigError, match=r"parts\[0\].*did you mean 'lidar_void'"):
         registry.build("defenses", "several", {"parts": [{"kind": "lidar_viod"}]}, "test")
@@ -468,8 +479,8 @@ def test_a_part_that_looks_for_itself_leaves_what_others_wrap_about_it():
     assert looks._detector.weights == "town_yolo11n_hardened"
 
 
-@pytest.mark.parametrize("is_first", [True, False])
-def test_a_part_is_asked_where_boxes_lie_after_a_part_that_moved_them_put_them_back(is_first):
+@pytest.mark.parametrize("order", ["spy first", "spy last", "spy in several"])
+def test_a_part_is_asked_where_boxes_lie_after_a_part_that_moved_them_put_them_back(order):
     asked = []
 
     @dataclass(frozen=True)
@@ -490,7 +501,12 @@ def test_a_part_is_asked_where_boxes_lie_after_a_part_that_moved_them_put_them_b
             return Verdict(seen)
 
     moving = registry.build("defenses", "resizing", {"shrink": 0.5}, "test")
-    several = Several((Spy(), moving) if is_first else (moving, Spy()))
+    orders = {
+        "spy first": (Spy(), moving),
+        "spy last": (moving, Spy()),
+        "spy in several": (moving, Several((Spy(),))),
+    }
+    several = Several(orders[order])
     guard = several.begin(CAR, np.random.default_rng(0))
     image = np.zeros((480, 640, 3), np.uint8)
     image[200:241, 300:341] = 255

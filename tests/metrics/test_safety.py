@@ -9,7 +9,7 @@ from traces import HALF_M, LINE, actor, from_speeds, tick, truth
 from simattack.metrics import safety
 from simattack.metrics.boxes import gaps_m, outlines, times_to_contact_s
 from simattack.metrics.driving import leaderboard_scores
-from simattack.types import Collision, EpisodeTruth, Route
+from simattack.types import ActorState, Collision, EpisodeTruth, Frame, Pose, Route
 
 WALKER = (0.25, 0.25, 0.9)
 
@@ -201,3 +201,25 @@ def test_leaderboards_scores_count_every_stop_sign():
     # Two signs run on the whole route: 0.8 * 0.8, and 1 / (1 + 2 * 0.25).
     ticks = from_speeds([10.0] * 200, 2.35)
     assert leaderboard_scores(ticks, second_line()) == pytest.approx((64.0, 100 / 1.5))
+
+
+def test_the_least_of_all_ticks_is_that_of_each_by_itself():
+    """Ticks with nobody, with one and with three others: against a loop over single ticks."""
+    rng = np.random.default_rng(5)
+
+    def anybody(kind):
+        pose = Pose(*rng.uniform(-12, 12, 2), yaw_rad=float(rng.uniform(-3, 3)))
+        return ActorState(1, kind, pose, (*rng.uniform(-9, 9, 2), 0.0), (0, 0, 0), (2.4, 1.0, 0.8))
+
+    ticks = []
+    for k, count in enumerate((0, 1, 3, 0, 3, 2) * 20):
+        others = tuple(anybody("vehicle.x" if j else "static.prop") for j in range(count))
+        frame = Frame(k, k * 0.05, anybody("vehicle.ego"), others)
+        ticks.append(dataclasses.replace(tick(0, 0.0, 0.0), frame=frame))
+    for measured in (safety.min_ttc_s, safety.min_distance_m):
+        each = [measured([one]) for one in ticks]
+        known = [value for value in each if value is not None]
+        assert 2 < len(known) < len(each)
+        assert measured(ticks) == pytest.approx(min(known), rel=1e-12)
+    assert safety.min_ttc_s([ticks[0], ticks[3]]) is None
+    assert safety.min_distance_m(ticks[:1]) is None
