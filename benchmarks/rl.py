@@ -197,7 +197,7 @@ def tune(
 ) -> dict[tuple[float, float], tuple[float, Floats]]:
     """By moment and share of power: the mean harm of the best direction, and that direction.
 
-    All are tried on four of the seeds, the better third, and what begins at once at full power, on
+    All are tried on two of the seeds, the better third, and what begins at once at full power, on
     all of them; what is left has no entry.
     """
 
@@ -213,7 +213,7 @@ def tune(
         for when in itertools.product(starts_s, shares)
         for direction in directions(env.levers, when[1])
     ]
-    kept, others = better_third(tried, lambda one: harm(*one, seeds[:4]))
+    kept, others = better_third(tried, lambda one: harm(*one, seeds[:2]))
     best: dict[tuple[float, float], tuple[float, Floats]] = {}
     for when, direction in kept + [one for one in others if one[0] == EARLY]:
         found = harm(when, direction, seeds)
@@ -244,7 +244,7 @@ def slope(
         tell(f"{one[0]}: harm {found:.3f}")
         return found
 
-    kept, _ = better_third(tried, lambda one: harm(one, seeds[:4]))
+    kept, _ = better_third(tried, lambda one: harm(one, seeds[:2]))
     return max(kept, key=lambda one: harm(one, seeds))
 
 
@@ -271,7 +271,7 @@ def nearest(
         tell(f"{one[0]}: harm {found:.3f}")
         return found
 
-    kept, _ = better_third(tried, lambda one: harm(one, seeds[:4]))
+    kept, _ = better_third(tried, lambda one: harm(one, seeds[:2]))
     return max(kept, key=lambda one: harm(one, seeds))
 
 
@@ -422,7 +422,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--train", nargs="+", type=int, default=[], help="training seeds")
     parser.add_argument("--seeds", type=int, default=50, help="0 to this are evaluated")
     parser.add_argument(
-        "--tuning", type=int, default=10, help="seeds to tune baselines on; 0: none"
+        "--tuning", type=int, default=8, help="seeds to tune baselines on; 0: none"
     )
     parser.add_argument(
         "--starts", nargs="*", type=float, default=[2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0]
