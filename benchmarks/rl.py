@@ -421,9 +421,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--weights", nargs="+", type=Path, default=[])
     parser.add_argument("--train", nargs="+", type=int, default=[], help="training seeds")
     parser.add_argument("--seeds", type=int, default=50, help="0 to this are evaluated")
-    parser.add_argument(
-        "--tuning", type=int, default=8, help="seeds to tune baselines on; 0: none"
-    )
+    parser.add_argument("--tuning", type=int, default=8, help="seeds to tune baselines on; 0: none")
     parser.add_argument(
         "--starts", nargs="*", type=float, default=[2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0]
     )

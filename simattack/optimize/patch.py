@@ -95,7 +95,7 @@ def optimize_patch(
         asked = plan.asked(objective)
         best = _optimize(asked, plan, folder, report, start)
         picture = plan.layout.picture(best.point)
-        gap = _gap(session, aim, plan, settings, picture, report)
+        gap = gap_of(session, aim, plan, settings, picture, report)
     scores = objective.buckets(objective.scores(best.point))
     card = PatchCard(
         width_m=plan.size_m[0],
@@ -280,14 +280,18 @@ def twin_of(
     return Twin.load(path)  # as a resumed run would see it
 
 
-def _gap(
+def gap_of(
     session: Scene,
     detector: ScoringDetector,
     plan: PatchPlan,
     settings: Sequence[Setting],
     picture: Image,
-    report: Report | None,
+    report: Report | None = None,
 ) -> dict[str, Any]:
+    """How a card tells of the twin's gap: of a picture, a random one and grey in its outline.
+
+    At ``plan.gap_views`` standpoints and in weathers that no optimisation sees; empty with none.
+    """
     if not plan.gap_views:
         return {}
     near_m, far_m = max(DISTANCE_M[0], plan.distance_m[0]), min(DISTANCE_M[1], plan.distance_m[1])
