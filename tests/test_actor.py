@@ -78,7 +78,7 @@ def test_tensors_that_do_not_fit_are_told(change, told):
 def test_a_file_that_was_changed_or_is_no_adversary_is_one_line(tmp_path):
     path = tmp_path / "gnss_spoofing.safetensors"
     assert str(path) == trained(tmp_path)
-    assert actor.load(path).act(np.zeros(13)).tolist() == [1.0, 1.0]
+    assert actor.load(path).act(np.zeros(14)).tolist() == [1.0, 1.0, 1.0]
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + b"x")
     with pytest.raises(WeightsError, match="the file was changed or replaced"):
@@ -101,7 +101,7 @@ def learned(**options):
 
 
 def test_a_learned_attack_steers_the_attack_that_it_was_trained_with(tmp_path):
-    """Asked for everything: a fix 5 m to the right and 5 m ahead, until its energy is spent."""
+    """Asked for everything: on, 5 m to the right and 5 m ahead, until its energy is spent."""
     made = learned(weights=trained(tmp_path, pushes=1.0, energy_s=0.1))
     assert made.needs == ("gnss",) and made.attack.kind == "gnss_spoofing"
     assert dataclasses.replace(made) == made
@@ -116,7 +116,7 @@ def test_a_learned_attack_steers_the_attack_that_it_was_trained_with(tmp_path):
             powers.append((running.power, *running.parameters))
         runs.append(powers)
     assert runs[0] == runs[1]
-    idle, full = (0.0, 0.0, 0.0), (1.0, 5.0, 5.0)
+    idle, full = (0.0, 0.0, 0.0, 0.0), (1.0, 5.0, 5.0, 1.0)
     assert runs[0] == [idle, full, full, idle, idle]
 
 
@@ -124,12 +124,12 @@ def test_what_does_not_fit_together_is_told(tmp_path):
     weights = trained(tmp_path)
     with pytest.raises(ConfigError, match=r"here: weights needs a \.safetensors file, got ''"):
         learned()
-    with pytest.raises(WeightsError, match="chooses 2 parameters, but 'gnss_jamming' has 1"):
+    with pytest.raises(WeightsError, match="chooses 3 parameters, but 'gnss_jamming' has 1"):
         learned(weights=weights, attack={"kind": "gnss_jamming"})
     running = learned(weights=trained(tmp_path, knowledge="white")).begin(Street(), None)
     obs = {"gnss": np.array([49.0, 8.0, 0.0]), "speed": np.zeros(1), "clock": np.zeros(2)}
     frame = dataclasses.replace(NOBODY, ego=state(0.0))
     running.tamper(obs, frame)
     running.watch(TICK)
-    with pytest.raises(ConfigError, match="trained to see 25 numbers, this car gives 26"):
+    with pytest.raises(ConfigError, match="trained to see 26 numbers, this car gives 27"):
         running.tamper(obs, dataclasses.replace(frame, tick=1, time_s=0.05))
