@@ -36,9 +36,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 from acceptance.record import git
+from contenders import Begin, at_random, directions, idle, near, ramped, timed, trained
 
 from simattack import actor, inputs, statistics
-from simattack.adversary import Levers, Terms
+from simattack.adversary import Terms
 from simattack.attack_env import AttackEnv
 from simattack.compare.run import read
 from simattack.errors import SimattackError
@@ -47,16 +48,11 @@ from simattack.results import Appender, digest
 from simattack.types import Floats
 
 T = TypeVar("T")
-TARGET, TARGET_M = "target ahead / 50 m", 50.0
 LEVEL = 0.9
 EARLY = (0.0, 1.0)
 """The moment and the share of full power of those who spend it all at once."""
 TUNING_SEEDS = 500_000
 """Baselines are tuned on seeds from here on, trained adversaries on others still."""
-
-Act = Callable[[Floats], Floats]
-Begin = Callable[[int], Act]
-"""A contender: a seed -> what it does with what it sees."""
 
 
 @dataclass(frozen=True)
@@ -96,89 +92,6 @@ class Book:
             with Appender(self._path) as file:
                 file.append(json.dumps({"key": key, **asdict(found)}))
         return self._known[key]
-
-
-def idle(levers: Levers) -> Begin:
-    nothing = levers.action(levers.idle)
-    return lambda seed: lambda seen: nothing
-
-
-def at_random(levers: Levers) -> Begin:
-    def begin(seed: int) -> Act:
-        rng = np.random.default_rng([seed, 17])
-        return lambda seen: rng.uniform(-1.0, 1.0, len(levers))
-
-    return begin
-
-
-def timed(levers: Levers, terms: Terms, start_s: float, direction: Floats) -> Begin:
-    """Nothing until a moment, then everything."""
-    nothing, first = levers.action(levers.idle), round(start_s / terms.control_s)
-
-    def begin(seed: int) -> Act:
-        steps = iter(range(1_000_000))
-        return lambda seen: direction if next(steps) >= first else nothing
-
-    return begin
-
-
-def ramped(levers: Levers, terms: Terms, start_s: float, over_s: float, direction: Floats) -> Begin:
-    """Nothing until a moment, then ever more, up to all of it after ``over_s``."""
-    nothing, full = levers.action(levers.idle), levers.parameters(direction)
-    costs = ~np.isnan(levers.idle_or_free)
-
-    def begin(seed: int) -> Act:
-        steps = iter(range(1_000_000))
-
-        def act(seen: Floats) -> Floats:
-            share = ((next(steps) + 1) * terms.control_s - start_s) / over_s
-            if share <= 0:
-                return nothing
-            grown = levers.idle + min(share, 1.0) * (full - levers.idle)
-            return levers.action(np.where(costs, grown, full))
-
-        return act
-
-    return begin
-
-
-def near(levers: Levers, sees: Sequence[str], within_m: float, direction: Floats) -> Begin:
-    """Everything while the target is ahead and no farther than that."""
-    nothing, at = levers.action(levers.idle), list(sees).index(TARGET)
-
-    def act(seen: Floats) -> Floats:
-        return direction if 0 < float(seen[at]) * TARGET_M <= within_m else nothing
-
-    return lambda seed: act
-
-
-def trained(path: Path) -> Begin:
-    network = actor.load(path)
-
-    def begin(seed: int) -> Act:
-        network.reset()
-        return network.act
-
-    return begin
-
-
-def directions(levers: Levers, share: float) -> list[Floats]:
-    """A share of the way to full power, as actions: each parameter idle or towards an end of its
-    box, in all combinations; what costs nothing in the middle of its box or at an end, whatever the
-    share.
-    """
-    ends = [
-        {float(low), float(idle), float(high)}
-        for low, idle, high in zip(levers.low, levers.idle, levers.high, strict=True)
-    ]
-    costs = ~np.isnan(levers.idle_or_free)
-    found = []
-    for corner in itertools.product(*map(sorted, ends)):
-        parameters = np.array(corner)
-        if levers.power(parameters) > 0.99:
-            shared = levers.idle + share * (parameters - levers.idle)
-            found.append(levers.action(np.where(costs, shared, parameters)))
-    return found
 
 
 def better_third(tried: Sequence[T], worth: Callable[[T], float]) -> tuple[list[T], list[T]]:
@@ -323,10 +236,10 @@ def compare(env: AttackEnv, weights: Sequence[Path], flags: argparse.Namespace) 
             begin = timed(env.levers, env.terms, start_s, action)
             contenders[name] = ([start_s, action.tolist()], begin)
         if not env.levers.is_switched:
-            who, begin = slope(env, book, [0.0, *flags.starts], flags.overs, tuning)
-            contenders[f"ramped {who[1]:g} s over {who[2]:g} s"] = (who, begin)
-        what, begin = nearest(env, book, best, flags.within, tuning)
-        contenders[f"near {what[1]:g} m"] = (what, begin)
+            ramp, begin = slope(env, book, [0.0, *flags.starts], flags.overs, tuning)
+            contenders[f"ramped {ramp[1]:g} s over {ramp[2]:g} s"] = (ramp, begin)
+        trigger, begin = nearest(env, book, best, flags.within, tuning)
+        contenders[f"near {trigger[1]:g} m"] = (trigger, begin)
     contenders |= {path.stem: (sha256(path), trained(path)) for path in weights}
     found: dict[str, list[Drive]] = {}
     for name, (who, begin) in contenders.items():

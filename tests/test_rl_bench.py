@@ -133,7 +133,7 @@ def test_the_ramp_of_the_most_harm_is_found(rl):
 def test_near_waits_until_the_target_is_near_enough_and_ahead(rl):
     levers = Levers(Part("gnss_spoofing").build("attacks"))
     full = levers.action(np.array([5.0, 0.0, 1.0]))
-    act = rl.near(levers, ("a", rl.TARGET), 20.0, full)(0)
+    act = rl.near(levers, ("a", "target ahead / 50 m"), 20.0, full)(0)
     told = [act(np.array([9.0, away_m / 50.0])).tolist() for away_m in (30.0, 20.0, 5.0, -1.0)]
     nothing = levers.action(levers.idle).tolist()
     assert told == [nothing, full.tolist(), full.tolist(), nothing]
@@ -147,7 +147,7 @@ def test_the_nearness_of_the_most_harm_is_found_among_the_best_directions(rl):
             _, within_m, direction = who
             return rl.Drive(-abs(within_m - 30.0) + direction[0], False)
 
-    env = SimpleNamespace(levers=levers, sees=("a", rl.TARGET))
+    env = SimpleNamespace(levers=levers, sees=("a", "target ahead / 50 m"))
     best = {(float(k), 1.0): (k / 10, np.array([k / 10, 0.0, 1.0])) for k in range(5)}
     who, _ = rl.nearest(env, Known(), best, [10.0, 30.0, 60.0], range(5))
     assert who == ["near", 30.0, [0.4, 0.0, 1.0]]
