@@ -135,6 +135,20 @@ def tune(
     return best
 
 
+def most_harmful(
+    book: Book, tried: Sequence[tuple[list[Any], Begin]], seeds: Sequence[int]
+) -> tuple[list[Any], Begin]:
+    """The one of the most mean harm: all on two of the seeds, the better third on all of them."""
+
+    def harm(one: tuple[list[Any], Begin], on: Sequence[int]) -> float:
+        found = plain.mean(book.drive(*one, seed).harm for seed in on)
+        tell(f"{one[0]}: harm {found:.3f}")
+        return found
+
+    kept, _ = better_third(tried, lambda one: harm(one, seeds[:2]))
+    return max(kept, key=lambda one: harm(one, seeds))
+
+
 def slope(
     env: AttackEnv,
     book: Book,
@@ -152,13 +166,7 @@ def slope(
         for direction in directions(env.levers, 1.0)
     ]
 
-    def harm(one: tuple[list[Any], Begin], on: Sequence[int]) -> float:
-        found = plain.mean(book.drive(*one, seed).harm for seed in on)
-        tell(f"{one[0]}: harm {found:.3f}")
-        return found
-
-    kept, _ = better_third(tried, lambda one: harm(one, seeds[:2]))
-    return max(kept, key=lambda one: harm(one, seeds))
+    return most_harmful(book, tried, seeds)
 
 
 def nearest(
@@ -179,13 +187,7 @@ def nearest(
         for far_m, direction in itertools.product(within_m, directions[:3])
     ]
 
-    def harm(one: tuple[list[Any], Begin], on: Sequence[int]) -> float:
-        found = plain.mean(book.drive(*one, seed).harm for seed in on)
-        tell(f"{one[0]}: harm {found:.3f}")
-        return found
-
-    kept, _ = better_third(tried, lambda one: harm(one, seeds[:2]))
-    return max(kept, key=lambda one: harm(one, seeds))
+    return most_harmful(book, tried, seeds)
 
 
 def main() -> int:
