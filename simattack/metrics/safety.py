@@ -202,15 +202,8 @@ def min_ttc_s(ticks: Sequence[Tick]) -> float | None:
     egos, others = _met(ticks)
     if not others:
         return None
-    velocity = np.array(
-        [
-            (
-                other.velocity_mps[0] - ego.velocity_mps[0],
-                other.velocity_mps[1] - ego.velocity_mps[1],
-            )
-            for ego, other in zip(egos, others, strict=True)
-        ]
-    )
+    moving, own = ([actor.velocity_mps[:2] for actor in actors] for actors in (others, egos))
+    velocity = np.array(moving) - np.array(own)
     least = float(times_to_contact_s(outlines(egos), outlines(others), velocity).min())
     return least if np.isfinite(least) else None
 
