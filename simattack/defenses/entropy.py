@@ -44,7 +44,7 @@ class Entropy:
     alarm_share: float = 0.04
     """Share of filled pixels at which the alarm reaches 1. At half of it it counts, which fewer
     than one of a hundred pictures of clean drives reach (`benchmarks/alarms.py`)."""
-    latency_s: float = 0.03
+    latency_s: float = 0.045
 
     def __post_init__(self) -> None:
         if not isinstance(self.window_px, int) or self.window_px < 3 or self.window_px % 2 == 0:

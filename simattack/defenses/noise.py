@@ -33,7 +33,7 @@ class Noise:
 
     std: float = 12.0
     """Of 255; 0 leaves the image as it is."""
-    latency_s: float = 0.005
+    latency_s: float = 0.01
 
     def __post_init__(self) -> None:
         number("std", self.std, 0.0, 255.0)

@@ -38,7 +38,7 @@ class Resizing:
 
     shrink: float = 0.15
     """At most this part of the size is lost; 0 leaves the image as it is."""
-    latency_s: float = 0.003
+    latency_s: float = 0.004
 
     def __post_init__(self) -> None:
         number("shrink", self.shrink, 0.0, 0.9)

@@ -52,7 +52,7 @@ class Segmenter:
     """Pieces as far apart, or twice that, are one print."""
     alarm_share: float = 0.003
     """Share of filled pixels at which the alarm reaches 1."""
-    latency_s: float = 0.05
+    latency_s: float = 0.07
 
     def __post_init__(self) -> None:
         number("threshold", self.threshold, 0.0, 1.0)

@@ -41,7 +41,7 @@ class Squeezing:
     difference: float = 1.2
     """Of an object's score between the looks, at which the alarm would reach 1. At half of it it
     counts, which one of a hundred pictures of clean drives reaches (`benchmarks/alarms.py`)."""
-    latency_s: float = 0.06
+    latency_s: float = 0.07
     """A second pass of the detector; the first is the detector's own."""
 
     def __post_init__(self) -> None:
