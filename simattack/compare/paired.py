@@ -16,6 +16,7 @@ METRICS = (
     "stop_sign_violation",
     "collision",
     "lane_departure",
+    "max_lane_offset_m",
     "phantom_braking",
     "collisions",
     "ttc_critical",
