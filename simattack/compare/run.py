@@ -1,7 +1,8 @@
 """A comparison into a folder: ``rows.jsonl``, ``timing.jsonl``, tables, and attacks of its own.
 
 A row that is there is not measured again, as long as nothing that decides it has changed; what
-was interrupted goes on. Times are of this machine and stand in a file of their own.
+was interrupted goes on. Times are of this machine and stand in a file of their own, without which
+they are taken again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from simattack import inputs
 from simattack.compare import offline, onclean, onframes, onprints
@@ -71,7 +72,7 @@ def screen(
     for versus, keys in zip(comparison.attacks, of_all, strict=True):
         scenario = versus.scenario
         _leave(versus, out, keys, rows)
-        if all(key in rows for key in keys.values()):
+        if not any(_is_wanting(key, rows, read(out / "timing.jsonl")) for key in keys.values()):
             continue
         detector = scenario.detector.build("detectors", f"scenario {scenario.name!r}")
         if not hasattr(detector, "scores_near"):
@@ -148,37 +149,46 @@ def _measure(
     token = digest([undefended, repr(effort)])[:12]
     folder = out / "attacks" / f"{scenario.name}_{token}"
     prepare: Any = onprints.prepare if _is_print(scenario) else onframes.prepare
-    bench: Bench = prepare(scene, detector, scenario, effort, folder, report)
+    times, pictures = read(out / "timing.jsonl"), onclean.whole_pictures(clean)
+    bench: Bench | None = None
     parts = {_title(part): part for part in (None, *scenario.defenses)}
     for title, key in keys.items():
-        if key in rows:
+        if not _is_wanting(key, rows, times):
             continue
         part = parts[title]
         defense = None if part is None else part.build("defenses", f"comparison: {title!r}")
+        if bench is None and (key not in rows or not pictures):
+            bench = prepare(scene, detector, scenario, effort, folder, report)
+        if defense is not None:
+            seen = pictures or list(cast(Bench, bench).bare())
+            _time(out, times, key, title, extra_latency(defense, detector, seen))
+        if key in rows:
+            yield
+            continue
+        assert bench is not None
         label = bench.targets()[0].labels[0]
         frames = onclean.measure(scenario, part, label, clean, rows)
         name = title if part is None else f"{title}_{key[:8]}"
         patches = 0 if versus.adaptive is None else effort.patches
         cell = offline.cell(bench, name, defense, patches, report)
         if defense is not None:
-            _show(bench, scenario, title, key, defense, cell, out, clean)
+            _show(bench, scenario, title, defense, cell, out)
         _told(out, rows, key, _headed(versus, defense, title) | cell | dict(frames))
         yield
 
 
-def _show(
-    bench: Bench,
-    scenario: Scenario,
-    title: str,
-    key: str,
-    defense: Any,
-    cell: Row,
-    out: Path,
-    clean: Path | None,
-) -> None:
-    pictures = onclean.whole_pictures(clean) or list(bench.bare())
-    latency = extra_latency(defense, bench.detector, pictures)
-    _append(out / "timing.jsonl", {"key": key, "defense": title, "latency": latency})
+def _is_wanting(key: str, rows: Mapping[str, Row], times: Mapping[str, Row]) -> bool:
+    """Whether a cell, or the time that its defense takes, is still to be measured."""
+    row = rows.get(key)
+    return row is None or (row["defense"] != NONE and row["views"] > 0 and key not in times)
+
+
+def _time(out: Path, times: dict[str, Row], key: str, title: str, latency: Row) -> None:
+    times[key] = {"key": key, "defense": title, "latency": latency}
+    _append(out / "timing.jsonl", times[key])
+
+
+def _show(bench: Bench, scenario: Scenario, title: str, defense: Any, cell: Row, out: Path) -> None:
     shown = {"oblivious": bench.oblivious()}
     if cell["made"]:
         shown["adaptive"] = bench.under(frozen(cell["made"][0]))

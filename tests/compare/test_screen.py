@@ -21,6 +21,9 @@ class Bench:
     def targets(self):
         return [Detections(np.zeros((1, 4)), np.ones(1), ("stop sign",))]
 
+    def bare(self):
+        return np.zeros((1, 8, 8, 3), np.uint8)
+
 
 @pytest.fixture
 def compared(tmp_path, monkeypatch):
@@ -28,6 +31,7 @@ def compared(tmp_path, monkeypatch):
     path.write_text(TEXT)
     monkeypatch.setattr(onprints, "prepare", lambda *_: Bench())
     monkeypatch.setattr(run, "_show", lambda *_: None)
+    monkeypatch.setattr(run, "extra_latency", lambda *_: {"declared_s": 0.0})
     return comparison.read(str(path))
 
 
@@ -61,6 +65,35 @@ def test_all_rows_so_far_are_told_after_each_and_none_is_measured_twice(
     assert told == [every[:3], every] and [row["defense"] for row in rows] == every
     assert measured == every
     assert screen() == rows and measured == every
+
+
+def test_without_the_file_of_times_they_are_taken_again_and_nothing_else(
+    compared, tmp_path, monkeypatch
+):
+    measured, timed = [], []
+
+    def cell(bench, name, defense, patches, report):
+        measured.append(name)
+        return offline.empty(adaptive_missing="", views=1)
+
+    def latency(defense, detector, pictures):
+        timed.append(type(defense).__name__)
+        return {"declared_s": 0.0, "mean_s": float(len(timed))}
+
+    def screen():
+        return run.screen(compared, tmp_path, lambda scenario: contextlib.nullcontext())
+
+    monkeypatch.setattr(offline, "cell", cell)
+    monkeypatch.setattr(run, "extra_latency", latency)
+    first = [row["latency"] for row in screen()]
+    assert first[0] is None and [told["mean_s"] for told in first[1:]] == [1, 2, 3]
+    written = (tmp_path / "rows.jsonl").read_bytes()
+    (tmp_path / "timing.jsonl").unlink()
+    again = [row["latency"] for row in screen()]
+    assert again[0] is None and [told["mean_s"] for told in again[1:]] == [4, 5, 6]
+    assert timed == ["Jpeg", "Jpeg", "BitDepth"] * 2
+    assert len(measured) == 4 and (tmp_path / "rows.jsonl").read_bytes() == written
+    assert screen() and len(timed) == 6
 
 
 def test_what_pictures_say_nothing_of_opens_no_scene(compared, tmp_path):
