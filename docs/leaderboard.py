@@ -21,7 +21,7 @@ from simattack.scenario import UNDEFENDED
 HERE = Path(__file__).resolve().parent
 PAGE = HERE / "leaderboard.md"
 README = HERE.parent / "README.md"
-FOLDERS = (HERE.parent / "results" / "defenses", HERE.parent / "results" / "hardened")
+FOLDERS = tuple(HERE.parent / "results" / name for name in ("defenses", "hardened", "localisation"))
 MARKS = ("<!-- defenses: python docs/leaderboard.py -->", "<!-- /defenses -->")
 _HEAD = """\
 # Defenses, measured
@@ -33,8 +33,8 @@ share of views in which the target is not found behind the defense, with 95 % Wi
 the same seeds without the defense; the difference with its 95 % interval.
 """
 _ROAD = (
-    "collision", "lane_departure", "phantom_braking", "leaderboard_2_1_score", "route_completion",
-    "min_ttc_capped_s", "duration_s",
+    "collision", "lane_departure", "phantom_braking", "leaderboard_2_0_score",
+    "leaderboard_2_1_score", "route_completion", "min_ttc_capped_s", "duration_s",
 )  # fmt: skip
 """Told beside what a scenario is about."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -159,7 +160,10 @@ def sheet(rows: Sequence[Row]) -> str:
 
 
 def matrix(
-    rows: Sequence[Row], claims: Mapping[str, Sequence[str]], kinds: Mapping[str, str]
+    rows: Sequence[Row],
+    claims: Mapping[str, Sequence[str]],
+    kinds: Mapping[str, str],
+    driven: Sequence[Row] = (),
 ) -> tuple[list[str], list[list[str]]]:
     """Attacks x defenses, by what was measured: head and body.
 
@@ -167,6 +171,7 @@ def matrix(
         rows: of the comparison.
         claims: kind of attack -> defenses that claim to answer it, as the taxonomy has it.
         kinds: attack of a row -> its kind.
+        driven: of ``paired.differences``.
     """
     defenses = list(dict.fromkeys(row["defense"] for row in rows if row["defense"] != NONE))
     defenses += sorted({name for names in claims.values() for name in names} - {*defenses})
@@ -174,27 +179,45 @@ def matrix(
     for row in rows:
         measured.setdefault((kinds[row["attack"]], row["defense"]), []).append(row)
     body = []
-    # What was measured comes first.
-    for kind in sorted(claims, key=lambda kind: not any(kind == one for one, _ in measured)):
-        claimed, line = claims[kind], [kind]
+    # What was measured comes first; an attack of one's own is in no taxonomy.
+    for kind in dict.fromkeys((*(kind for kind, _ in measured), *claims)):
+        claimed, line = claims.get(kind, ()), [kind]
         for defense in defenses:
             found = measured.get((kind, defense), [])
             if found:
-                line.append(" | ".join(_outcome(row, len(found) > 1) for row in found))
+                cells = (_outcome(row, _road(row, driven), len(found) > 1) for row in found)
+                line.append(" | ".join(cells))
             else:
                 line.append("claimed, not measured" if defense in claimed else "")
         body.append(line)
     return ["attack", *defenses], body
 
 
-def _outcome(row: Row, is_named: bool) -> str:
-    adaptive = row["adaptive"]
-    if row["clean_hidden"] is None:
-        return "driven only"
-    hidden = MISSING if adaptive is None else f"{100 * adaptive['value']:.0f} %"
-    flagged = " FLAGGED" if row["flags"] else ""
+def _road(row: Row, driven: Sequence[Row]) -> Row | None:
+    """Unsafe drives with a row's defense beside those without: under the attack that was made
+    through it where that was driven, else under the scenario's own.
+    """
+    mine = {
+        str(line["arm"]).partition("+")[0]: line
+        for line in driven
+        if line["is_unsafe"]
+        and (line["scenario"], line["defense"]) == (row["attack"], row["defense"])
+    }
+    under = (mine.get(arm) for arm in ("adaptive_all", "adaptive", "attacked"))
+    return next((line for line in under if line is not None), None)
+
+
+def _outcome(row: Row, road: Row | None, is_named: bool) -> str:
+    adaptive, told = row["adaptive"], []
+    if row["clean_hidden"] is not None:
+        hidden = MISSING if adaptive is None else f"{100 * adaptive['value']:.0f} %"
+        flagged = " FLAGGED" if row["flags"] else ""
+        told.append(f"{hidden}{flagged}; costs {100 * row['clean_hidden']['value']:.0f} %")
+    if road is not None:
+        shares = (f"{100 * road[side]:.0f}" for side in ("without", "with"))
+        told.append(f"unsafe drives {' to '.join(shares)} % (n {road['n']})")
     name = f"{row['attack']}: " if is_named else ""
-    return f"{name}{hidden}{flagged}; costs {100 * row['clean_hidden']['value']:.0f} %"
+    return name + ("; ".join(told) or "not driven")
 
 
 def page(
@@ -247,8 +270,9 @@ def page(
     parts += ["<h2>How strong the attacks were</h2>", *map(strength, rows)]
     parts += [
         "<h2>Attacks and countermeasures</h2>",
-        "<p>Measured cells: the share of views hidden by the adaptive attack, and the share of "
-        "bare signs that the defense loses. The others are what the taxonomy claims.</p>",
+        "<p>Measured cells: the share of views hidden by the adaptive attack, the share of bare "
+        "signs that the defense loses, and unsafe drives without and with it, under the attack "
+        "made through it where that was driven. The others are what the taxonomy claims.</p>",
         table(*grid, classes=_class_of),
     ]
     return document(f"simattack: {title}", parts)
@@ -314,11 +338,13 @@ def _linked(line: list[str], links: Mapping[tuple[str, str], str]) -> list[str]:
 
 
 def _class_of(cell: str) -> str:
-    """How a cell of the matrix is to look, by what it says."""
-    if "costs" not in cell:
-        return "open"
-    worst = max((int(part.split(" %")[0].split()[-1]) for part in cell.split("|")
-                 if MISSING not in part), default=None)  # fmt: skip
+    """How a cell of the matrix is to look, by what it says: by views, else by drives.
+
+    Where nothing was unsafe without the defense, its drives say nothing of it.
+    """
+    hidden = [int(share) for share in re.findall(r"(\d+) %(?: FLAGGED)?; costs", cell)]
+    drives = re.findall(r"unsafe drives (\d+) to (\d+) %", cell)
+    worst = max(hidden or [int(after) for before, after in drives if int(before)], default=None)
     if worst is None:
         return "open"
     return "good" if worst < 25 else "middling" if worst < 60 else "bad"

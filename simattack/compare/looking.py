@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from simattack.geometry import box_iou
 from simattack.optimize.objective import FOUND_SCORE
-from simattack.types import Camera, CarInfo, Defense, Detections, Detector, Floats, Image
+from simattack.types import Camera, CarInfo, Defense, Detections, Detector, Image
 
 FOUND_IOU = 0.3
 """With the target; loose, since a sign that is found half is one to stop at."""
@@ -88,23 +88,25 @@ def _is_found(seen: Detections, target: Detections) -> bool:
 def extra_latency(defense: Defense, detector: Detector, images: Sequence[Image]) -> dict[str, Any]:
     """What the defense takes beyond the bare detector here, by image [s], beside what it declares.
 
-    ``p99_s`` of few images is the longest.
+    Each image is looked at by both in turn, so that what else the machine does meets both.
+    ``mean_s`` and ``p99_s`` are what the defended mean and 99th percentile are above the bare mean,
+    at least 0; of few images the percentile is the longest.
     """
-    bare = _times(Defended(detector), images)
-    guarded = _times(Defended(detector, defense), images)
-    extra = np.maximum(guarded - float(np.median(bare)), 0.0)
+    bare, guarded = Defended(detector), Defended(detector, defense)
+    taken = [[_time(look, image) for look in (bare, guarded)]
+             for image in [*images[:_WARM], *images]]  # fmt: skip
+    times = np.array(taken[min(_WARM, len(images)) :])
+    without = float(times[:, 0].mean())
+    slowest = float(np.quantile(times[:, 1], 0.99, method="higher"))
     return {
         "declared_s": float(defense.latency_s),
-        "mean_s": float(extra.mean()),
-        "p99_s": float(np.quantile(extra, 0.99, method="higher")),
-        "images": len(extra),
+        "mean_s": max(float(times[:, 1].mean()) - without, 0.0),
+        "p99_s": max(slowest - without, 0.0),
+        "images": len(times),
     }
 
 
-def _times(looks: Defended, images: Sequence[Image]) -> Floats:
-    taken = []
-    for image in [*images[:_WARM], *images]:
-        start_s = time.perf_counter()
-        looks.detect(image[None])
-        taken.append(time.perf_counter() - start_s)
-    return np.array(taken[min(_WARM, len(images)) :])
+def _time(looks: Defended, image: Image) -> float:
+    start_s = time.perf_counter()
+    looks.detect(image[None])
+    return time.perf_counter() - start_s

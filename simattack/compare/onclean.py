@@ -18,6 +18,7 @@ from simattack import inputs
 from simattack.compare.looking import Defended
 from simattack.comparison import Comparison
 from simattack.detectors.weights import read_card
+from simattack.errors import ConfigError
 from simattack.optimize.objective import FOUND_SCORE
 from simattack.optimize.runs import Report
 from simattack.resources import sha256
@@ -40,10 +41,19 @@ SEED = 20_000
 
 
 def identity(comparison: Comparison) -> str:
-    """What decides the frames, as text; empty without any."""
+    """What decides the frames, as text; empty without any.
+
+    Raises:
+        ConfigError: the comparison names a folder that has none.
+    """
     if comparison.frames:
         index = Path(comparison.frames).expanduser() / INDEX
-        return sha256(index) if index.is_file() else ""
+        if not index.is_file():
+            raise ConfigError(
+                f"comparison {comparison.name!r}: field 'frames': expected a folder of labelled "
+                f"frames with {INDEX}, as `simattack train` gathers them; got {comparison.frames!r}"
+            )
+        return sha256(index)
     return f"{comparison.clean_frames} gathered" if comparison.clean_frames else ""
 
 
@@ -142,9 +152,6 @@ def _scored(folder: Path, scenario: Scenario, defense: Any, label: str) -> dict[
     eager = scenario.detector.with_options(confidence=score.AP_CONFIDENCE)
     looks = Defended(eager.build("detectors", "comparison"), defense)
     scores = score.score(looks, folder, examples, FOUND_SCORE)
-    found = scores.recall[label] * scores.counts[label]
-    precision = scores.precision[label]
-    false = 0.0 if math.isnan(precision) or not precision else found / precision - found
     known = [value for value in scores.ap50.values() if not math.isnan(value)]
     return {
         "frames": scores.frames,
@@ -153,5 +160,5 @@ def _scored(folder: Path, scenario: Scenario, defense: Any, label: str) -> dict[
         "ap50": scores.ap50[label],
         "ap50_mean": float(np.mean(known)) if known else math.nan,
         "recall": scores.recall[label],
-        "false_alarms_a_frame": false / scores.frames,
+        "false_alarms_a_frame": scores.false_alarms[label] / scores.frames,
     }

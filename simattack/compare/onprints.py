@@ -40,7 +40,7 @@ CHOSEN_BY = 32
 """Views that an attacker chooses by, of those that he learnt from, at most."""
 ENOUGH = 0.95
 """Share of hidden views from which on an attacker leaves it at that."""
-_EVERY, _MOST = _THROUGH = ("for every view", "for most views")
+_EVERY, _MOST = "for every view", "for most views"
 """What an attack made through the defense works for."""
 _ASKING = ("square", "nes", "random")
 """Methods without gradients: they see what the car is told."""
@@ -56,6 +56,10 @@ class Strongest:
     origin: str
     through: Made
     """The best of what was made through the defense; it may be ``made`` itself."""
+    plan: PatchPlan
+    """How that was made, ..."""
+    start: Floats | None
+    """... and what it began with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,22 +131,16 @@ class OnPrints:
     def attempts(
         self, name: str, defense: Any, report: Report | None = None
     ) -> tuple[Mapping[str, Made], str]:
-        plan, start = self._best(defense, 1, report)
-        plans = {
-            "half": dataclasses.replace(plan, iterations=max(1, plan.iterations // 2)),
-            **{
-                method: dataclasses.replace(plan, method=method, iterations=self.effort.queries)
-                for method in _ASKING
-                if has_way(defense) or method != "square"
-            },
-        }
+        plan, _ = self._best(defense, 1, report)
         strongest = self._strongest(name, defense, 1, report)
-        made = {
-            what: self._make(
-                f"{name}_{what}", one, defense, report, start if what == "half" else None
-            )
-            for what, one in plans.items()
-        }
+        told = strongest.plan
+        halved = dataclasses.replace(told, iterations=max(1, told.iterations // 2))
+        ending = "half_most" if told.seek == "most" else "half"
+        made = {"half": self._make(f"{name}_{ending}", halved, defense, report, strongest.start)}
+        for method in _ASKING:
+            if has_way(defense) or method != "square":
+                asked = dataclasses.replace(plan, method=method, iterations=self.effort.queries)
+                made[method] = self._make(f"{name}_{method}", asked, defense, report)
         how = (
             f"{plan.method}, {plan.iterations} "
             f"{'steps' if has_way(defense) else 'looks'}; {strongest.origin}"
@@ -160,6 +158,7 @@ class OnPrints:
         """
         ending = "" if number == 1 else f"_{number}"
         plan, start = self._best(defense, number, report)
+        begun = {_EVERY: (plan, start)}
         tried = {_EVERY: self._make(f"{name}_adaptive{ending}", plan, defense, report, start)}
         if defense is not None:
             unaware = dataclasses.replace(self.plan, seed=plan.seed)
@@ -173,14 +172,13 @@ class OnPrints:
             made = {what: load_patch(one["patch"]).image for what, one in tried.items()}
             size = plan.layout.picture(start_of(plan)).shape[:2]
             fits = [what for what, image in made.items() if image.shape[:2] == size]
-            begun = plan.layout.point(made[max(fits, key=lambda what: hidden[what])])
-            plan = dataclasses.replace(plan, seek="most")
-            most = self._make(f"{name}_most{ending}", plan, defense, report, begun)
+            start = plan.layout.point(made[max(fits, key=lambda what: hidden[what])])
+            begun[_MOST] = plan, start = dataclasses.replace(plan, seek="most"), start
+            most = self._make(f"{name}_most{ending}", plan, defense, report, start)
             tried[_MOST], hidden[_MOST] = most, self._hidden(most, defense)
             best = max(hidden, key=lambda what: hidden[what])
-        through_it = [what for what in tried if what in _THROUGH]
-        made_through = tried[max(through_it, key=lambda what: hidden[what])]
-        return Strongest(tried[best], best, made_through)
+        through_it = max(begun, key=lambda what: hidden[what])
+        return Strongest(tried[best], best, tried[through_it], *begun[through_it])
 
     def _hidden(self, made: Made, defense: Any) -> float:
         """Share of views learnt from in which a print hides the target behind the defense."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import quote
 
 from simattack import inputs
 from simattack.compare import offline, onclean, onframes, onprints
@@ -22,13 +23,14 @@ from simattack.errors import ConfigError, ResultsError
 from simattack.optimize.plan import prints_of_all
 from simattack.optimize.runs import Report
 from simattack.reading import frozen
-from simattack.resources import sha256
+from simattack.resources import find, sha256, shipped
 from simattack.results import Appender, digest, tidy
 from simattack.scenario import UNDEFENDED as NONE
 from simattack.scenario import Control, Part, Scenario
 from simattack.standpoints import Scene
 
 VERSION = 5
+_MAPS = "scenarios/maps"
 OpenScene = Callable[[Scenario], AbstractContextManager[Scene]]
 Row = dict[str, Any]
 
@@ -97,8 +99,8 @@ def adaptive_of(rows: list[Row]) -> dict[str, tuple[Control, ...]]:
 
 
 def exhibits_of(out: Path, attack: str, defense: str) -> Path:
-    """Where the pictures of a defense's page lie."""
-    return out / "defenses" / f"{Path(attack).stem}_{defense}"
+    """Where the pictures of a defense's page lie; no two rows share a place."""
+    return out / "defenses" / "+".join(quote(name, safe="") for name in (attack, defense))
 
 
 def read(path: Path) -> dict[str, Row]:
@@ -146,7 +148,7 @@ def _measure(
     """Measure the rows that are missing; yields after each."""
     scenario, effort = versus.scenario, versus.adaptive or Effort()
     undefended = scenario.content() | {"defenses": [], "adaptive": []}
-    token = digest([undefended, repr(effort)])[:12]
+    token = digest([undefended, repr(effort), *_own_map(scenario)])[:12]
     folder = out / "attacks" / f"{scenario.name}_{token}"
     prepare: Any = onprints.prepare if _is_print(scenario) else onframes.prepare
     times, pictures = read(out / "timing.jsonl"), onclean.whole_pictures(clean)
@@ -240,6 +242,13 @@ def _title(part: Part | None) -> str:
     return NONE if part is None else part.title
 
 
+def _own_map(scenario: Scenario) -> tuple[str, ...]:
+    """What the user's own map is, as text; shipped ones change with the version."""
+    path = scenario.map_file()
+    ships = path.stem in shipped(_MAPS, ".xodr") and path == find(f"{_MAPS}/{path.name}")
+    return () if ships else (sha256(path),)
+
+
 def _key(comparison: Comparison, versus: Versus, part: Part | None) -> str:
     """Of all that decides a row; other defenses of the comparison do not."""
     scenario = versus.scenario
@@ -257,6 +266,8 @@ def _key(comparison: Comparison, versus: Versus, part: Part | None) -> str:
         "frames": onclean.identity(comparison),
         "simattack": inputs.versions(),
     }
+    if own_map := _own_map(scenario):
+        decided["map"] = list(own_map)
     if own := inputs.own_files(parts, scenario.plugins):
         decided["own"] = [sha256(path) for path in own]
     return digest(decided)

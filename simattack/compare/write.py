@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from simattack.compare import board, exhibits, pages, paired, run
 from simattack.comparison import Comparison
@@ -37,7 +38,7 @@ def publish(comparison: Comparison, out: Path, rows: Sequence[Mapping[str, Any]]
     for versus in comparison.attacks:
         attack = versus.scenario.attack
         kinds[versus.name] = "" if attack is None else attack.kind
-    grid = board.matrix(rows, claims, kinds)
+    grid = board.matrix(rows, claims, kinds, driven)
     page = out / "report.html"
     link = "drives/report.html" if driven else ""
     links = _pages(comparison, out, rows, drives if driven else None)
@@ -59,7 +60,7 @@ def _pages(
         path.parent.mkdir(parents=True, exist_ok=True)
         shown = exhibits.read(folder)
         write_text(path, pages.page(row, rows, shown, folder, traces, "../report.html"))
-        links[row["attack"], row["defense"]] = path.relative_to(out).as_posix()
+        links[row["attack"], row["defense"]] = quote(path.relative_to(out).as_posix())
     return links
 
 

@@ -107,8 +107,8 @@ class _Check:
         self._level = min(1.0, level / 2)
 
     def _cells(self, values: NDArray[Any]) -> Floats:
-        """(rows, columns) means over whole cells."""
-        size = self.CELL_PX
+        """(rows, columns) means over whole cells, of a small picture over smaller ones."""
+        size = min(self.CELL_PX, *values.shape)
         rows, columns = (length // size for length in values.shape)
         cells = values[: rows * size, : columns * size].reshape(rows, size, columns, size)
         return np.asarray(cells.mean(axis=(1, 3)), np.float64)

@@ -110,14 +110,15 @@ class Resized:
         return detector
 
     def judge(self, obs: Observation, seen: Detections) -> Verdict:
-        """Boxes where they are in the camera's own image."""
+        """Boxes where they are in the camera's own image; none of what lies beside it."""
         if self._last is None or self._recipe.shrink == 0:
             return Verdict(seen)
         image, _, (left, top, wide, tall) = self._last
         height, width = image.shape[:2]
         scale = np.array([width / wide, height / tall] * 2)
         boxes = ((seen.boxes - [left, top, left, top]) * scale).clip(0, [width, height] * 2)
-        return Verdict(Detections(boxes, seen.scores, seen.labels))
+        moved = Detections(boxes, seen.scores, seen.labels)
+        return Verdict(moved.select((boxes[:, 2:] > boxes[:, :2]).all(axis=1)))
 
     def _moved(self, image: Image) -> tuple[Image, tuple[int, int, int, int]]:
         height, width = image.shape[:2]

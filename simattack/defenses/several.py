@@ -52,6 +52,11 @@ class Several:
         return float(sum(part.latency_s for part in self.parts))
 
     @property
+    def masks_gradients(self) -> bool:
+        """Whether a part was made to."""
+        return any(getattr(part, "masks_gradients", False) for part in self.parts)
+
+    @property
     def surrogate(self) -> Callable[[Tensor, np.random.Generator], Tensor]:
         """Gradients through all parts, one behind the other; there is none if a part has none."""
         if not all(hasattr(part, "surrogate") for part in self.parts):

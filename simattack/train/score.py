@@ -48,6 +48,8 @@ class Scores:
     recall: dict[str, float]
     """Class -> recall at the working threshold."""
     precision: dict[str, float]
+    false_alarms: dict[str, int]
+    """Class -> detections at the working threshold that are none of its objects."""
     sign_recall: dict[str, tuple[int, int]]
     """Distance bucket of stop signs, such as ``10-15`` -> (found, of)."""
     sign_recall_8_30: float
@@ -93,7 +95,7 @@ def score(
 
 def summarise(examples: Sequence[Example], seen: Sequence[Detections], confidence: float) -> Scores:
     """The scores of detections already made, one set an example."""
-    ap50, recall, precision = {}, {}, {}
+    ap50, recall, precision, false_alarms = {}, {}, {}, {}
     counts = {
         name: sum(item.label == name for e in examples for item in e.objects)
         for name in CLASS_NAMES
@@ -108,6 +110,7 @@ def summarise(examples: Sequence[Example], seen: Sequence[Detections], confidenc
         found_count = float((working[:, 1] > 0).sum())
         recall[name] = found_count / counts[name] if counts[name] else float("nan")
         precision[name] = found_count / len(working) if len(working) else float("nan")
+        false_alarms[name] = len(working) - int(found_count)
     buckets, near = _sign_recall(examples, seen, confidence)
     return Scores(
         ap50=ap50,
@@ -116,6 +119,7 @@ def summarise(examples: Sequence[Example], seen: Sequence[Detections], confidenc
         frames=len(examples),
         recall=recall,
         precision=precision,
+        false_alarms=false_alarms,
         sign_recall=buckets,
         sign_recall_8_30=near,
     )

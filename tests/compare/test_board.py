@@ -241,7 +241,23 @@ def test_a_cell_that_is_only_driven_says_so_in_table_and_matrix():
     assert line[:7] == ["-", "stop_sign", "gate", "detection", "missing", "", ""]
     assert line[-1] == only["adaptive_missing"]
     _, body = board.matrix([only], {"sticker": ["gate"]}, {"stop_sign": "sticker"})
-    assert body[0] == ["sticker", "driven only"]
+    assert body[0] == ["sticker", "not driven"]
+
+    def line(arm, before, after, is_unsafe=True):
+        return {"scenario": "stop_sign", "arm": f"{arm}+gate", "defense": "gate", "n": 2,
+                "without": before, "with": after, "is_unsafe": is_unsafe}  # fmt: skip
+
+    driven = [line("clean", 0.0, 0.0), line("attacked", 1.0, 0.5), line("attacked", 0, 1, False)]
+    grid = board.matrix([only], {"sticker": ["gate"]}, {"stop_sign": "sticker"}, driven)
+    assert grid[1][0] == ["sticker", "unsafe drives 100 to 50 % (n 2)"]
+    assert '<td class="middling">unsafe' in board.table(*grid, classes=board._class_of)
+    driven.append(line("adaptive", 1.0, 1.0))
+    _, body = board.matrix([only], {}, {"stop_sign": "my_lab:Mine"}, driven)
+    assert body[0] == ["my_lab:Mine", "unsafe drives 100 to 100 % (n 2)"]
+    seen = board._outcome(row("gate", 0.2), driven[-1], False)
+    assert seen == "20 %; costs 0 %; unsafe drives 100 to 100 % (n 2)"
+    assert board._class_of(seen) == "good"
+    assert board._class_of("unsafe drives 0 to 0 % (n 2)") == "open"
 
 
 MIXED = """

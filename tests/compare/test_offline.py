@@ -110,6 +110,23 @@ def test_a_defense_takes_at_least_no_time_and_says_what_it_declared(bench):
     assert 0 <= told["mean_s"] <= told["p99_s"]
 
 
+def test_what_else_the_machine_does_counts_for_no_defense(monkeypatch):
+    """A machine that gets slower all the time, and a defense that does nothing."""
+    clock = [0.0]
+
+    class Slowing:
+        latency_s = 0.0
+
+        def detect(self, images):
+            clock[0] += 0.001 * (1 + clock[0])
+            return [Detections.none()] * len(images)
+
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    nothing = build("defenses", "bit_depth", {"bits": 8}, "")
+    told = extra_latency(nothing, Slowing(), [np.zeros((4, 4, 3), np.uint8)] * 100)
+    assert told["mean_s"] < 2e-6 and told["images"] == 100
+
+
 def test_the_bare_view_shows_the_sign_as_it_was_under_the_sticker(bench):
     """Its texture is red; the background of the twin holds a grey sticker."""
     assert benches.hides(bench, None, bench.bare()).tolist() == [0, 0, 0, 0]
@@ -221,6 +238,11 @@ def test_who_knows_a_defense_shows_what_hides_the_most_in_the_views_learnt_from(
     made, how = bench.attempts("strong", jpeg)
     assert Path(made["adaptive"]["patch"]).stem == "strong_most"
     assert how.endswith("; for most views")
+    # What is told is checked: half of its own steps, from where it began.
+    assert Path(made["half"]["patch"]).stem == "strong_half_most"
+    halved = json.loads((bench.folder / "strong_half_most.run" / "inputs.json").read_text())
+    assert halved["start"] == inputs["start"]
+    assert (halved["plan"]["seek"], halved["plan"]["iterations"]) == ("most", 10)
 
     shares["cyan"] = 1.0
     made, how = bench.attempts("strong", jpeg)
@@ -284,3 +306,44 @@ def test_a_patch_of_another_size_than_what_is_made_against_it_is_refused(bench, 
     small = str(save_patch(tmp_path, Patch("small", image, card)))
     with pytest.raises(ConfigError, match=r"as large as what is made.*adaptive.size_m"):
         dataclasses.replace(bench, patch=small).oblivious()
+
+
+class Fragile(Finder):
+    """Finds a sign of which no pixel about its middle lacks red: many pictures hide it."""
+
+    def loss(self, images, targets):
+        found = []
+        for image, target in zip(images, targets, strict=True):
+            x0, y0, x1, y1 = (round(float(v)) for v in target.boxes[0])
+            wide, tall = (x1 - x0) // 4, (y1 - y0) // 4
+            middle = image[0, y0 + tall : y1 - tall, x0 + wide : x1 - wide]
+            found.append((16 * (middle.min() - 0.4)).sigmoid())
+        return torch.stack(found)
+
+    scores_near = loss
+
+
+class Shattered:
+    """Does nothing but let no gradient through: strong, for who follows nothing else."""
+
+    latency_s, needs = 0.0, ("camera",)
+    begin = staticmethod(lambda car, rng: build("defenses", "bit_depth", {"bits": 8}, "").begin(
+        car, rng))  # fmt: skip
+
+    @staticmethod
+    def surrogate(images, rng):
+        return images.detach() + 0 * images
+
+
+def test_a_defense_that_only_masks_its_gradients_is_flagged(tmp_path):
+    image = np.full((8, 8, 3), (200, 100, 100), np.uint8)
+    card = PatchCard(width_m=0.37, height_m=0.37)
+    red = str(save_patch(tmp_path, Patch("reddish", image, card)))
+    effort = dataclasses.replace(EFFORT, queries=40)
+    made = onprints.prepare(PinholeScene(), None, scenario(red), effort, tmp_path / "bench")
+    boxes = [made.judged.target(i).boxes[0] for i in range(len(made.judged))]
+    bench = dataclasses.replace(made, detector=Fragile(boxes))
+    row = offline.cell(bench, "shattered", Shattered(), 1)
+    assert "unbounded" in row["flags"]
+    honest = offline.cell(bench, "honest", build("defenses", "bit_depth", {"bits": 8}, ""), 1)
+    assert honest["flags"] == []

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from simattack.compare import onclean
+from simattack.errors import ConfigError
 from simattack.train.dataset import Labelled, Record, write_picture, write_record
 from simattack.types import Detections
 
@@ -91,6 +92,7 @@ def test_a_defense_is_scored_behind_itself(folder):
     dark = Part("darkness", Darkness())
     told = onclean.measure(scenario(BrightSigns()), dark, "stop sign", folder, {})["frames"]
     assert (told["ap50"], told["recall"]) == (0.0, 0.0)
+    assert told["false_alarms_a_frame"] == 1.0, "those of a detector that finds nothing count, too"
 
 
 def test_what_a_row_has_is_not_scored_again(folder):
@@ -107,6 +109,12 @@ def test_without_frames_nothing_is_said(tmp_path):
     assert onclean.folder_of(comparison, None, tmp_path, None) is None
     assert onclean.measure(None, None, "stop sign", None, {}) == onclean.NOT_MEASURED
     assert onclean.identity(comparison) == ""
+
+
+def test_a_folder_without_frames_is_refused_before_anything_is_measured(tmp_path):
+    comparison = SimpleNamespace(name="mine", frames=str(tmp_path), clean_frames=0)
+    with pytest.raises(ConfigError, match="'mine': field 'frames': expected a folder of labelled"):
+        onclean.identity(comparison)
 
 
 def test_frames_that_were_gathered_are_not_gathered_again(tmp_path):

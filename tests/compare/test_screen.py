@@ -67,6 +67,33 @@ def test_all_rows_so_far_are_told_after_each_and_none_is_measured_twice(
     assert screen() == rows and measured == every
 
 
+def test_no_two_rows_share_a_page(tmp_path):
+    pairs = [
+        ("drag_0.5", "gate"), ("drag_0.25", "gate"), ("stop_sign", "poster_jpeg"),
+        ("stop_sign_poster", "jpeg"), ("a/b", "c"), ("a", "b/c"), ("a+b", "c"), ("a", "b+c"),
+    ]  # fmt: skip
+    places = {run.exhibits_of(tmp_path, *pair) for pair in pairs}
+    assert len(places) == len(pairs) and {place.parent for place in places} == {
+        tmp_path / "defenses"
+    }
+
+
+def test_a_row_is_measured_anew_when_the_user_s_own_map_has_changed(tmp_path):
+    def key(path):
+        compared = comparison.read(str(path))
+        return run._key(compared, compared.attacks[0], None)
+
+    ours, theirs = tmp_path / "ours.yaml", tmp_path / "theirs.yaml"
+    ours.write_text(TEXT)
+    own = tmp_path / "mine.xodr"
+    own.write_bytes(comparison.read(str(ours)).attacks[0].scenario.map_file().read_bytes())
+    theirs.write_text(TEXT.replace("{scenario: stop_sign,", f"{{scenario: stop_sign, map: {own},"))
+    first = key(theirs)
+    assert key(theirs) == first
+    own.write_bytes(own.read_bytes() + b"\n")
+    assert key(theirs) != first
+
+
 def test_without_the_file_of_times_they_are_taken_again_and_nothing_else(
     compared, tmp_path, monkeypatch
 ):

@@ -148,6 +148,24 @@ def test_boxes_of_a_shrunk_image_are_told_where_they_are_in_the_cameras():
     assert told == pytest.approx([80, 30, 120, 60], abs=3)
 
 
+def test_what_resizing_shows_beside_the_picture_is_no_box():
+    """A detector may see something in the padding; a box without an area breaks who measures it."""
+    running = guard("resizing", shrink=0.5)
+    running.clean({"camera": np.full((40, 60, 3), 90, np.uint8)})
+    whole = np.array([[0.0, 0, 60, 40]])
+    beside = np.array([[0.0, 0, 1, 40], [59, 0, 60, 40], [0, 0, 60, 1], [0, 39, 60, 40]])
+    boxes = np.concatenate([whole, beside])
+    seen = Detections(boxes, np.full(5, 0.9), ("car",) * 5)
+    left = running.judge({}, seen).detections
+    assert 1 <= len(left) < 5 and (left.boxes[:, 2:] > left.boxes[:, :2]).all()
+
+
+def test_several_mask_gradients_if_a_part_does():
+    for kind, masks in (("distilled", True), ("jpeg", False)):
+        parts = {"parts": [{"kind": "median"}, {"kind": kind}]}
+        assert registry.build("defenses", "several", parts, "test").masks_gradients is masks
+
+
 def test_the_surrogate_of_resizing_moves_about_and_passes_gradients():
     defense = registry.build("defenses", "resizing", {"shrink": 0.4}, "test")
     images = torch.rand(2, 3, 40, 50, requires_grad=True)

@@ -364,6 +364,14 @@ def test_cells_that_do_not_change_while_the_car_moves_are_a_covered_lens():
     assert covered(0.5) == pytest.approx(0.5)
 
 
+def test_a_lens_is_checked_on_pictures_of_a_few_pixels_too():
+    def make(time_s):
+        return {"camera": np.full((16, 12, 3), 20, np.uint8)}
+
+    levels = pictures(make, kind="lens_check", covered=0.5, misted=1.0, seconds=2.0)
+    assert np.isfinite(levels).all() and levels[-1] == 1.0
+
+
 def test_a_standing_car_says_nothing_of_its_lens():
     guard = build("lens_check")
     image = np.full((120, 160, 3), 20, np.uint8)
