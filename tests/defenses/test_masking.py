@@ -58,7 +58,10 @@ def is_hidden_somewhere(masking, image, box, patch):
                 low = np.maximum(seen.boxes[:, :2], box[:2])
                 high = np.minimum(seen.boxes[:, 2:], box[2:])
                 shared = np.prod(np.clip(high - low, 0, None), axis=1)
-                if not (shared > 0).any():
+                # A box half of which lies in the object, or one that holds half of the object.
+                of_box = np.prod(seen.boxes[:, 2:] - seen.boxes[:, :2], axis=1)
+                of_object = np.prod(box[2:] - box[:2])
+                if not (shared >= 0.5 * np.minimum(of_box, of_object)).any():
                     return True
     return False
 
