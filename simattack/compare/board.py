@@ -249,9 +249,10 @@ def page(
     ]
     if proven := certificates(rows):
         parts += ["<h2>Proven</h2>", table(PROVEN, proven)]
+    figures = plots.by_attack(rows, "attack", plot)
     parts += [
         "<h2>Safety kept against clean cost</h2>",
-        *plots.by_attack(rows, "attack", plot),
+        *(figures or ["<p>No attack was made through a defense on single views.</p>"]),
         "<h2>On the road</h2>",
     ]
     if driven:
