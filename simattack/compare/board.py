@@ -380,6 +380,8 @@ def plot(rows: Sequence[Row]) -> str:
     points = []
     for row in rows:
         if (worth := _worth(row)) is not None:
-            points.append((1 - worth[1], 1 - worth[0], row["defense"], bool(row["flags"])))
-    up = "seen under the adaptive attack; red: FLAGGED"
+            span = (1 - row["adaptive"]["high"], 1 - row["adaptive"]["low"])
+            mark = plots.Mark(1 - worth[1], 1 - worth[0], row["defense"], bool(row["flags"]), span)
+            points.append(mark)
+    up = "seen under the adaptive attack, with its 95 % interval; red: FLAGGED"
     return plots.scatter(points, "seen bare", up) if points else ""

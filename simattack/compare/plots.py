@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 Row = Mapping[str, Any]
+
+
+class Mark(NamedTuple):
+    """A point of a figure, x and y in 0..1."""
+
+    x: float
+    y: float
+    name: str
+    is_red: bool = False
+    span: tuple[float, float] | None = None
+    """Interval of y; None: not told."""
 
 
 def by_attack(rows: Sequence[Row], by: str, draw: Callable[[Sequence[Row]], str]) -> list[str]:
@@ -44,27 +55,30 @@ def road_plot(driven: Sequence[Row]) -> str:
         under = safe.get((scenario, defense, "adaptive_all"), one)
         clean = done.get((scenario, defense))
         if under is not None and clean is not None:
-            points.append((clean, under, defense, False))
+            points.append(Mark(clean, under, defense))
     right = "route completed without an attack"
     return scatter(points, right, "safe drives under it") if points else ""
 
 
-def scatter(
-    points: Sequence[tuple[float, float, str, bool]], right: str, up: str
-) -> str:  # fmt: skip
-    """SVG of points (x, y, name, red or not), x and y in 0..1, and what lies which way."""
+def scatter(points: Sequence[Mark], right: str, up: str) -> str:
+    """SVG of points, each with its interval upwards, and what lies which way."""
     side, edge, line = 360.0, 40.0, 14.0
     far = edge + side
     # Names stand in a column of their own, each at its mark's height or below the one before.
     marks, below = [], edge - line
-    for down, x, name, is_red in sorted((1 - y, x, name, is_red) for x, y, name, is_red in points):
-        at_x, at_y = edge + side * x, edge + side * down
+    for one in sorted(points, key=lambda one: (1 - one.y, one.x, one.name, one.is_red)):
+        at_x, at_y = edge + side * one.x, edge + side * (1 - one.y)
         below = max(at_y, below + line)
-        color = "#c0392b" if is_red else "#2f5fa8"
+        color = "#c0392b" if one.is_red else "#2f5fa8"
+        if one.span is not None:
+            low_y, high_y = (edge + side * (1 - end) for end in one.span)
+            marks.append(
+                f'<path d="M{at_x:.1f} {low_y:.1f}V{high_y:.1f}" stroke="{color}" opacity=".4"/>'
+            )
         marks.append(
             f'<path d="M{at_x:.1f} {at_y:.1f}L{far + 12} {below:.1f}" stroke="#ccc"/>'
             f'<circle cx="{at_x:.1f}" cy="{at_y:.1f}" r="4" fill="{color}"/>'
-            f'<text x="{far + 16}" y="{below + 4:.1f}">{html.escape(name)}</text>'
+            f'<text x="{far + 16}" y="{below + 4:.1f}">{html.escape(one.name)}</text>'
         )
     axes = (
         f'<path d="M{edge} {edge}V{far}H{far}" fill="none" stroke="#999"/>'

@@ -114,8 +114,16 @@ def test_the_plot_has_better_defenses_higher_and_dearer_ones_to_the_left():
     assert at["weak"][1] > at["none"][1] > at["good"][1]
 
 
+def test_the_plot_tells_how_sure_it_is():
+    svg = plots.scatter([plots.Mark(0.5, 0.4, "a", span=(0.2, 0.7)), plots.Mark(0, 1, "b")], "", "")
+    assert re.findall(r'<path d="M220.0 ([\d.]+)V([\d.]+)" stroke="#2f5fa8"', svg) == [
+        ("328.0", "148.0")  # 40 + 360 * (0.8, 0.3)
+    ]
+    assert board.plot(ROWS).count('opacity=".4"') == 3
+
+
 def test_names_of_the_plot_do_not_lie_on_each_other():
-    svg = plots.scatter([(1.0, 0.5, name, False) for name in "abc"], "", "")
+    svg = plots.scatter([plots.Mark(1.0, 0.5, name) for name in "abc"], "", "")
     heights = [float(y) for y in re.findall(r'x="416.0" y="([\d.]+)"', svg)]
     assert len(heights) == 3 and np.diff(sorted(heights)).min() >= 12
 
