@@ -173,7 +173,8 @@ class OnPrints:
             size = plan.layout.picture(start_of(plan)).shape[:2]
             fits = [what for what, image in made.items() if image.shape[:2] == size]
             start = plan.layout.point(made[max(fits, key=lambda what: hidden[what])])
-            begun[_MOST] = plan, start = dataclasses.replace(plan, seek="most"), start
+            plan = dataclasses.replace(plan, seek="most")
+            begun[_MOST] = (plan, start)
             most = self._make(f"{name}_most{ending}", plan, defense, report, start)
             tried[_MOST], hidden[_MOST] = most, self._hidden(most, defense)
             best = max(hidden, key=lambda what: hidden[what])

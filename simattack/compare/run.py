@@ -74,7 +74,8 @@ def screen(
     for versus, keys in zip(comparison.attacks, of_all, strict=True):
         scenario = versus.scenario
         _leave(versus, out, keys, rows)
-        if not any(_is_wanting(key, rows, read(out / "timing.jsonl")) for key in keys.values()):
+        times = read(out / "timing.jsonl")
+        if not any(_is_wanting(key, rows, times) for key in keys.values()):
             continue
         detector = scenario.detector.build("detectors", f"scenario {scenario.name!r}")
         if not hasattr(detector, "scores_near"):
