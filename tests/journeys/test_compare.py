@@ -45,7 +45,7 @@ def test_a_comparison_makes_a_leaderboard_and_measures_nothing_twice(tmp_path):
         "clean+jpeg", "clean+persistence",
     }  # fmt: skip
     for defense in ("jpeg", "persistence"):
-        page = (out / "defenses" / f"stop_sign_{defense}.html").read_text()
+        page = (out / "defenses" / f"stop_sign+{defense}.html").read_text()
         assert page.count("data:image/jpeg") == 9 and "<h3>speed</h3>" in page
     rows = (out / "rows.jsonl").read_bytes()
     again = compare(tmp_path)
