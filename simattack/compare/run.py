@@ -163,8 +163,11 @@ def _measure(
         if bench is None and (key not in rows or not pictures):
             bench = prepare(scene, detector, scenario, effort, folder, report)
         if defense is not None:
-            seen = pictures or list(cast(Bench, bench).bare())
-            _time(out, times, key, title, extra_latency(defense, detector, seen))
+            latency = _known_time(key, rows, times)
+            if latency is None:
+                seen = pictures or list(cast(Bench, bench).bare())
+                latency = extra_latency(defense, detector, seen)
+            _time(out, times, key, title, latency)
         if key in rows:
             yield
             continue
@@ -184,6 +187,13 @@ def _is_wanting(key: str, rows: Mapping[str, Row], times: Mapping[str, Row]) -> 
     """Whether a cell, or the time that its defense takes, is still to be measured."""
     row = rows.get(key)
     return row is None or (row["defense"] != NONE and row["views"] > 0 and key not in times)
+
+
+def _known_time(key: str, rows: Mapping[str, Row], times: Mapping[str, Row]) -> Row | None:
+    """The time of another row with the same defense, detector and frames; None without any."""
+    own = rows[key]["frames_key"] if key in rows else ""
+    same = (name for name, row in rows.items() if own and row["frames_key"] == own)
+    return next((times[name]["latency"] for name in same if name in times), None)
 
 
 def _time(out: Path, times: dict[str, Row], key: str, title: str, latency: Row) -> None:
