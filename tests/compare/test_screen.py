@@ -123,6 +123,16 @@ def test_without_the_file_of_times_they_are_taken_again_and_nothing_else(
     assert screen() and len(timed) == 6
 
 
+def test_the_same_defense_on_the_same_frames_is_timed_once():
+    rows = {name: {"frames_key": key} for name, key in (("a", "x"), ("b", "x"), ("c", "y"),
+                                                        ("d", ""), ("e", ""))}  # fmt: skip
+    times = {"a": {"latency": 1.0}, "d": {"latency": 2.0}}
+    assert run._known_time("b", rows, times) == 1.0
+    assert run._known_time("c", rows, times) is None
+    assert run._known_time("e", rows, times) is None, "without frames nothing is the same"
+    assert run._known_time("new", rows, times) is None
+
+
 def test_what_pictures_say_nothing_of_opens_no_scene(compared, tmp_path):
     path = tmp_path / "driven.yaml"
     path.write_text(
