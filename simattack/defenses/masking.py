@@ -50,7 +50,7 @@ class Masking:
     """From which on a masked detection counts."""
     inside: float = 0.6
     """A masked detection with this part of its area in a detection of the whole adds nothing."""
-    pass_s: float = 0.05
+    pass_s: float = 0.06
     """Of one more look of the detector."""
 
     def __post_init__(self) -> None:

@@ -74,8 +74,8 @@ class MedianSmoothing:
     certificate_looks: int = 100
     chance: float = 0.001
     """That a certificate is wrong because its looks were lucky."""
-    pass_s: float = 0.05
-    """Of one more look of the detector."""
+    pass_s: float = 0.075
+    """Of one more look of the detector, with its noise."""
 
     def __post_init__(self) -> None:
         for name in ("looks", "certificate_looks"):
