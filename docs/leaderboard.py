@@ -86,8 +86,20 @@ def page(folders: Iterable[Path]) -> str:
     return "\n".join(parts)
 
 
-def short(rows: Sequence[Row], roads: Sequence[Sequence[Line]], scenario: str) -> str:
-    """The README's table: defenses against one scenario's attack; ``roads`` are of the folders."""
+def short(
+    rows: Sequence[Row],
+    roads: Sequence[Sequence[Line]],
+    scenario: str,
+    declared_s: Mapping[str, float],
+) -> str:
+    """The README's table: defenses against one scenario's attack.
+
+    Args:
+        rows: of the comparison.
+        roads: lines of ``driven.csv``, of each folder.
+        scenario: whose attack.
+        declared_s: defense -> the time that it declares.
+    """
     head = (
         "defense", "family", "hidden by the shipped attack", "by who knows the defense",
         "bare ones lost", "AP50", "unsafe drives: clean / shipped / adaptive",
@@ -98,7 +110,7 @@ def short(rows: Sequence[Row], roads: Sequence[Sequence[Line]], scenario: str) -
     roads = sorted(roads, key=lambda lines: -max((_drives(line) for line in lines), default=0))
     for row in (row for row in rows if row["attack"] == scenario):
         flagged = " (attack too weak)" if row["flags"] else ""
-        latency = row["latency"] or {}
+        latency_s = declared_s.get(row["defense"])
         frames = row["frames"] or {}
         unsafe = [_unsafe(lines, scenario, row["defense"]) for lines in roads]
         braked, completed = (
@@ -116,7 +128,7 @@ def short(rows: Sequence[Row], roads: Sequence[Sequence[Line]], scenario: str) -
                 next((told for told in unsafe if told.strip("– /")), unsafe[0]),
                 next((told for told in braked if told != "–"), "–"),
                 next((told for told in completed if told != "–"), "–"),
-                f"{1000 * latency['declared_s']:.0f} ms" if latency else "–",
+                "–" if latency_s is None else f"{1000 * latency_s:.0f} ms",
             ]
         )
     return "\n".join(table(head, body))
@@ -198,17 +210,23 @@ def with_table(readme: str, text: str) -> str:
     return f"{before}{begin}\n{text}\n{end}{after}"
 
 
+def readme_table(folders: Sequence[Path]) -> str:
+    """``short`` of the first folder's comparison and its first attack."""
+    compared = comparison.read(folders[0].name)
+    built = {part.title: part.build("defenses", part.title) for part in compared.defenses}
+    declared_s = {title: float(defense.latency_s) for title, defense in built.items()}
+    roads = [driven(folder) for folder in folders]
+    return short(measured(folders[0]), roads, compared.attacks[0].name, declared_s)
+
+
 def main() -> None:
     """Write both."""
     folders = [folder for folder in FOLDERS if (folder / "rows.jsonl").is_file()]
     PAGE.write_text(page(folders), encoding="utf-8")
     sys.stdout.write(f"{PAGE}\n")
     if folders:
-        first = folders[0]
-        scenario = comparison.read(first.name).attacks[0].name
-        roads = [driven(folder) for folder in folders]
-        text = short(measured(first), roads, scenario)
-        README.write_text(with_table(README.read_text(encoding="utf-8"), text), encoding="utf-8")
+        text = with_table(README.read_text(encoding="utf-8"), readme_table(folders))
+        README.write_text(text, encoding="utf-8")
         sys.stdout.write(f"{README}\n")
 
 

@@ -52,7 +52,8 @@ def folder(tmp_path):
 
 def lines(leaderboard, folder, *others):
     roads = [leaderboard.driven(folder), *others]
-    text = leaderboard.short(leaderboard.measured(folder), roads, "stop_sign")
+    declared_s = {"good": 0.012, "unknown": 0.0}
+    text = leaderboard.short(leaderboard.measured(folder), roads, "stop_sign", declared_s)
     return {line.split("`")[1]: line for line in text.splitlines()[2:]}
 
 
@@ -67,7 +68,11 @@ def test_the_short_table_tells_each_defense_of_the_attack_and_what_is_missing(le
         "of the same seeds without the defense"
     )
     assert "| 0 % (attack too weak) |" in told["weak"]
-    assert "| missing |" in told["unknown"] and "| – / – / – | – | – | – |" in told["unknown"]
+    assert "| missing |" in told["unknown"]
+    assert "| – / – / – | – | – | 0 ms |" in told["unknown"], (
+        "declared, though nobody took its time"
+    )
+    assert told["weak"].endswith("| – |")
 
 
 def test_what_this_comparison_did_not_drive_is_told_by_another_that_did(leaderboard, folder):
@@ -108,7 +113,8 @@ def test_the_readme_changes_between_its_marks_alone(leaderboard):
         leaderboard.with_table("# Me\n", "| new |")
 
 
-def test_the_page_is_what_the_rows_say(leaderboard):
+def test_page_and_readme_are_what_the_rows_say(leaderboard):
     folders = [folder for folder in leaderboard.FOLDERS if (folder / "rows.jsonl").is_file()]
     if folders:
         assert leaderboard.page(folders) == leaderboard.PAGE.read_text(encoding="utf-8")
+        assert leaderboard.readme_table(folders) in leaderboard.README.read_text(encoding="utf-8")
