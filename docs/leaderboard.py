@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from simattack import comparison
-from simattack.compare import board, run
+from simattack.compare import board, roads, run
 from simattack.scenario import UNDEFENDED
 
 HERE = Path(__file__).resolve().parent
@@ -37,9 +37,10 @@ _ROAD = (
     "leaderboard_2_1_score", "route_completion", "min_ttc_capped_s", "duration_s",
 )  # fmt: skip
 """Told beside what a scenario is about."""
+_BEFORE = ("clean", "attacked", "adaptive")
 
 Row = Mapping[str, Any]
-Line = Mapping[str, str]
+Line = Mapping[str, Any]
 
 
 def measured(folder: Path) -> list[Row]:
@@ -62,10 +63,21 @@ def measured(folder: Path) -> list[Row]:
     )
 
 
-def driven(folder: Path) -> list[dict[str, str]]:
-    """The lines of ``driven.csv``; none if nobody drove."""
+def driven(folder: Path) -> list[Line]:
+    """The lines of ``driven.csv``, as ``paired.differences`` told them; none if nobody drove."""
     path = folder / "driven.csv"
-    return list(csv.DictReader(path.read_text().splitlines())) if path.is_file() else []
+    if not path.is_file():
+        return []
+    return [
+        {
+            **line,
+            **{name: float(line[name]) for name in ("without", "with", "value")},
+            **{name: float(line[name]) if line[name] else None for name in ("low", "high")},
+            "n": int(line["n"]),
+            "is_unsafe": line["is_unsafe"] == "True",
+        }
+        for line in csv.DictReader(path.read_text().splitlines())
+    ]
 
 
 def page(folders: Iterable[Path]) -> str:
@@ -80,7 +92,7 @@ def page(folders: Iterable[Path]) -> str:
             parts += table(board.PROVEN, proven)
         if lines := driven(folder):
             head = ("scenario", "arm", "metric", "without", "with", "difference", "pairs")
-            body = [_road(line) for line in lines if _is_unsafe(line) or line["metric"] in _ROAD]
+            body = [_road(line) for line in lines if line["is_unsafe"] or line["metric"] in _ROAD]
             parts += ["", "On the road:", "", *table(head, body)]
         parts.append("")
     return "\n".join(parts)
@@ -88,7 +100,7 @@ def page(folders: Iterable[Path]) -> str:
 
 def short(
     rows: Sequence[Row],
-    roads: Sequence[Sequence[Line]],
+    folders: Sequence[Sequence[Line]],
     scenario: str,
     declared_s: Mapping[str, float],
 ) -> str:
@@ -96,7 +108,7 @@ def short(
 
     Args:
         rows: of the comparison.
-        roads: lines of ``driven.csv``, of each folder.
+        folders: of each, what ``driven`` tells.
         scenario: whose attack.
         declared_s: defense -> the time that it declares.
     """
@@ -107,14 +119,18 @@ def short(
     )  # fmt: skip
     body = []
     # What more drives tell comes first.
-    roads = sorted(roads, key=lambda lines: -max((_drives(line) for line in lines), default=0))
+    folders = sorted(folders, key=lambda lines: -max((one["n"] for one in lines), default=0))
     for row in (row for row in rows if row["attack"] == scenario):
         flagged = " (attack too weak)" if row["flags"] else ""
         latency_s = declared_s.get(row["defense"])
         frames = row["frames"] or {}
-        unsafe = [_unsafe(lines, scenario, row["defense"]) for lines in roads]
+        name = row["defense"]
+        unsafe = [
+            [roads.percent(roads.unsafe(lines, scenario, name, before)) for before in _BEFORE]
+            for lines in folders
+        ]
         braked, completed = (
-            [_clean(lines, scenario, row["defense"], metric) for lines in roads]
+            [roads.mean(lines, scenario, name, "clean", metric) for lines in folders]
             for metric in ("phantom_braking", "route_completion")
         )
         body.append(
@@ -125,9 +141,11 @@ def short(
                 _percent(row["adaptive"]) + flagged,
                 _percent(row["clean_hidden"]),
                 f"{frames['ap50']:.2f}" if frames.get("ap50") is not None else "–",
-                next((told for told in unsafe if told.strip("– /")), unsafe[0]),
-                next((told for told in braked if told != "–"), "–"),
-                next((told for told in completed if told != "–"), "–"),
+                " / ".join(next((told for told in unsafe if set(told) != {"–"}), unsafe[0])),
+                *(
+                    roads.percent(next((share for share in shares if share is not None), None))
+                    for shares in (braked, completed)
+                ),
                 "–" if latency_s is None else f"{1000 * latency_s:.0f} ms",
             ]
         )
@@ -144,56 +162,17 @@ def _percent(share: Row | None) -> str:
     return "missing" if share is None else f"{100 * share['value']:.0f} %"
 
 
-def _drives(line: Line) -> int:
-    """How many a line rests on."""
-    return int(line.get("n") or 0)
-
-
-def _unsafe(lines: Sequence[Line], scenario: str, defense: str) -> str:
-    """Shares of unsafe drives with the defense, or in the undefended arms of the same seeds."""
-    mine = [line for line in lines if line["scenario"] == scenario and _is_unsafe(line)]
-    told = []
-    for before in ("clean", "attacked", "adaptive"):
-        if defense == UNDEFENDED:
-            found = [line for line in mine if line["arm"].startswith(f"{before}+")]
-        else:
-            arms = (f"{before}_all+{defense}", f"{before}+{defense}")
-            found = [line for arm in arms for line in mine if line["arm"] == arm]
-        if not found:
-            told.append("–")
-            continue
-        side = "without" if defense == UNDEFENDED else "with"
-        told.append(f"{100 * float(found[0][side]):.0f} %")
-    return " / ".join(told)
-
-
-def _clean(lines: Sequence[Line], scenario: str, defense: str, metric: str) -> str:
-    """Mean share of a metric where nobody attacks, such as of the route that the car gets done."""
-    clean = [
-        line
-        for line in lines
-        if line["scenario"] == scenario and line["metric"] == metric
-        and line["arm"].startswith("clean+") and defense in (UNDEFENDED, line["defense"])
-    ]  # fmt: skip
-    side = "without" if defense == UNDEFENDED else "with"
-    return f"{100 * float(clean[0][side]):.0f} %" if clean else "–"
-
-
-def _is_unsafe(line: Line) -> bool:
-    return line["is_unsafe"] == "True"
-
-
-def _road(line: Mapping[str, str]) -> list[str]:
+def _road(line: Line) -> list[str]:
     low, high = line["low"], line["high"]
-    span = f" ({float(low):+.3g} to {float(high):+.3g})" if low and high else ""
+    span = "" if low is None or high is None else f" ({low:+.3g} to {high:+.3g})"
     return [
         f"`{line['scenario']}`",
         f"`{line['arm']}`",
         line["metric"],
-        f"{float(line['without']):.3g}",
-        f"{float(line['with']):.3g}",
-        f"{float(line['value']):+.3g}{span}",
-        line["n"],
+        f"{line['without']:.3g}",
+        f"{line['with']:.3g}",
+        f"{line['value']:+.3g}{span}",
+        str(line["n"]),
     ]
 
 
@@ -215,8 +194,8 @@ def readme_table(folders: Sequence[Path]) -> str:
     compared = comparison.read(folders[0].name)
     built = {part.title: part.build("defenses", part.title) for part in compared.defenses}
     declared_s = {title: float(defense.latency_s) for title, defense in built.items()}
-    roads = [driven(folder) for folder in folders]
-    return short(measured(folders[0]), roads, compared.attacks[0].name, declared_s)
+    told = [driven(folder) for folder in folders]
+    return short(measured(folders[0]), told, compared.attacks[0].name, declared_s)
 
 
 def main() -> None:

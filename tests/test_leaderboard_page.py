@@ -78,7 +78,7 @@ def test_the_short_table_tells_each_defense_of_the_attack_and_what_is_missing(le
 def test_what_this_comparison_did_not_drive_is_told_by_another_that_did(leaderboard, folder):
     driven = {
         "scenario": "stop_sign", "arm": "clean+weak", "metric": "stop_sign_violation",
-        "without": "0.5", "with": "0.75", "is_unsafe": "True",
+        "without": 0.5, "with": 0.75, "is_unsafe": True, "n": 2,
     }  # fmt: skip
     told = lines(leaderboard, folder, [driven, {**driven, "arm": "clean+good"}])
     assert "| 75 % / – / – |" in told["weak"]

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from simattack.compare import plots
+from simattack.compare import plots, roads
 from simattack.compare.sanity import CHECKS
 from simattack.scenario import UNDEFENDED as NONE
 
@@ -241,11 +241,14 @@ def page(
     links = pages or {}
     parts = [
         f"<h1>simattack compare: {html.escape(title)}</h1>",
+        "<h2>What happens to the car</h2>",
+        *_on_the_road(rows, driven, drives, links),
+        "<h2>Single views</h2>",
         "<p>Share of views in which the target (the stop sign, the person) is not found behind "
         "each defense, with 95 % intervals (Wilson). <i>Adaptive</i>: the attack of somebody who "
         "knows the defense, made through it. A defense without that has no rank. FLAGGED: the "
         "attack was weak, the rank says little.</p>",
-        table(list(HEAD), [_linked(line, links) for line in cells(rows)]),
+        table(HEAD, [_linked(line, links, 1) for line in cells(rows)], _width_of),
     ]
     if proven := certificates(rows):
         parts += ["<h2>Proven</h2>", table(PROVEN, proven)]
@@ -253,23 +256,9 @@ def page(
     parts += [
         "<h2>Safety kept against clean cost</h2>",
         *(figures or ["<p>No attack was made through a defense on single views.</p>"]),
-        "<h2>On the road</h2>",
-    ]
-    if driven:
-        head = ["scenario", "arm", "metric", "without", "with", "difference", "95 %", "pairs"]
-        body = [
-            [
-                row["scenario"], row["arm"], row["metric"], f"{row['without']:.3g}",
-                f"{row['with']:.3g}", f"{row['value']:+.3g}", _span(row), str(row["n"]),
-            ]
-            for row in driven
-        ]  # fmt: skip
-        parts += [table(head, body), *plots.by_attack(driven, "scenario", plots.road_plot)]
-        parts.append(f'<p><a href="{html.escape(drives)}">Frames, films and alarms</a></p>')
-    else:
-        parts.append("<p>Not driven; <code>simattack compare NAME --drive</code>.</p>")
-    parts += ["<h2>How strong the attacks were</h2>", *map(strength, rows)]
-    parts += [
+        *plots.by_attack(driven, "scenario", plots.road_plot),
+        "<h2>How strong the attacks were</h2>",
+        *map(strength, rows),
         "<h2>Attacks and countermeasures</h2>",
         "<p>Measured cells: the share of views hidden by the adaptive attack, the share of bare "
         "signs that the defense loses, and unsafe drives without and with it, under the attack "
@@ -279,16 +268,49 @@ def page(
     return document(f"simattack: {title}", parts)
 
 
+def _on_the_road(
+    rows: Sequence[Row],
+    driven: Sequence[Row],
+    drives: str,
+    links: Mapping[tuple[str, str], str],
+) -> list[str]:
+    if not driven:
+        return ["<p>Not driven; <code>simattack compare NAME --drive</code>.</p>"]
+    return [
+        "<p><i>Unsafe</i>: by what the scenario is about. Every arm drives the same seeds; "
+        "<i>none</i> is the car without a defense in those that the others are held against. "
+        f'<a href="{html.escape(drives)}">Frames, films and alarms</a></p>',
+        table(roads.HEAD, [_linked(line, links, 0) for line in roads.cells(driven, rows)]),
+        f"<details><summary>All {len(driven)} differences, with 95 % intervals</summary>",
+        *_differences(driven),
+        "</details>",
+    ]
+
+
+def _differences(driven: Sequence[Row]) -> list[str]:
+    head = ["scenario", "arm", "metric", "without", "with", "difference", "95 %", "pairs"]
+    body = [
+        [
+            row["scenario"], row["arm"], row["metric"], f"{row['without']:.3g}",
+            f"{row['with']:.3g}", f"{row['value']:+.3g}", _span(row), str(row["n"]),
+        ]
+        for row in driven
+    ]  # fmt: skip
+    return [table(head, body)]
+
+
 def document(title: str, parts: Sequence[str]) -> str:
     """A page of HTML with the comparison's looks; ``parts`` are HTML already."""
     style = (
-        "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:80rem;padding:0 1rem}"
-        "table{border-collapse:collapse;font-size:.85rem}"
-        "th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ddd}"
-        "div{overflow-x:auto}figure{margin:0 0 1rem}figure img{max-width:100%}"
+        "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:100rem;padding:0 1rem}"
+        "table{border-collapse:collapse;font-size:.85rem}summary{cursor:pointer;margin:1rem 0}"
+        "td{white-space:nowrap}td[class]{white-space:normal;min-width:7rem}td.long{min-width:24rem}"
+        "th,td{text-align:left;padding:.25rem .45rem;border-bottom:1px solid #ddd}"
+        "div{overflow-x:auto}.plots{display:flex;flex-wrap:wrap}"
+        "figure{margin:0 0 1rem}.plots figure{flex:0 1 31rem}figure img{max-width:100%}"
         "figcaption{font-size:.9rem;color:#444}svg{max-width:100%;height:auto}"
         ".good{background:#dff0e0}.middling{background:#fdf3d0}.bad{background:#f8dcd8}"
-        ".open{color:#888}"
+        ".open,.long{color:#888}"
     )
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -332,10 +354,17 @@ class Link(str):
         return link
 
 
-def _linked(line: list[str], links: Mapping[tuple[str, str], str]) -> list[str]:
-    """A leaderboard's line whose defense leads to its page."""
-    where = links.get((line[1], line[2]))
-    return line if where is None else [*line[:2], Link.to(line[2], where), *line[3:]]
+def _linked(line: list[str], links: Mapping[tuple[str, str], str], at: int) -> list[str]:
+    """A line whose defense, in the column after ``at``, the attack's, leads to its page."""
+    where = links.get((line[at], line[at + 1]))
+    if where is None:
+        return line
+    return [*line[: at + 1], Link.to(line[at + 1], where), *line[at + 2 :]]
+
+
+def _width_of(cell: str) -> str:
+    """A sentence takes several lines before the table grows wider than the page."""
+    return "long" if len(cell) > 30 else ""
 
 
 def _class_of(cell: str) -> str:
@@ -375,7 +404,7 @@ def table(
 def plot(rows: Sequence[Row]) -> str:
     """SVG: bare signs still seen to the right, signs still seen under the adaptive attack upwards.
 
-    A defense whose adaptive outcome is missing is not in it.
+    A defense whose adaptive outcome is missing is not in it. Empty without any defense.
     """
     points = []
     for row in rows:
@@ -384,4 +413,5 @@ def plot(rows: Sequence[Row]) -> str:
             mark = plots.Mark(1 - worth[1], 1 - worth[0], row["defense"], bool(row["flags"]), span)
             points.append(mark)
     up = "seen under the adaptive attack, with its 95 % interval; red: FLAGGED"
-    return plots.scatter(points, "seen bare", up) if points else ""
+    is_told = any(mark.name != NONE for mark in points)
+    return plots.scatter(points, "seen bare", up) if is_told else ""

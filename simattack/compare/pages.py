@@ -54,7 +54,7 @@ def page(
     parts = [
         f'<p><a href="{html.escape(back)}">all defenses</a></p><h1>{html.escape(title)}</h1>',
         *_measured(row),
-        board.table(list(board.HEAD), lines),
+        board.table(board.HEAD, lines),
         "<h2>Single views</h2>",
         *_views(shown, folder),
         "<h2>Alarms on the road</h2>",

@@ -21,16 +21,17 @@ class Mark(NamedTuple):
 
 
 def by_attack(rows: Sequence[Row], by: str, draw: Callable[[Sequence[Row]], str]) -> list[str]:
-    """A figure for each attack, where many in one could not be told apart."""
+    """HTML: a figure for each attack, where many in one could not be told apart; side by side."""
     figures = {
         name: draw([row for row in rows if row[by] == name])
         for name in dict.fromkeys(row[by] for row in rows)
     }
-    return [
+    told = [
         f"<figure><figcaption>{html.escape(name)}</figcaption>{drawn}</figure>"
         for name, drawn in figures.items()
         if drawn
     ]
+    return ['<div class="plots">', *told, "</div>"] if told else []
 
 
 def road_plot(driven: Sequence[Row]) -> str:

@@ -122,6 +122,11 @@ def test_the_plot_tells_how_sure_it_is():
     assert board.plot(ROWS).count('opacity=".4"') == 3
 
 
+def test_there_is_no_plot_of_the_car_without_a_defense_alone():
+    assert board.plot([row("none", 0.9), row("unknown", None)]) == ""
+    assert plots.by_attack(ROWS[:1], "attack", board.plot) == []
+
+
 def test_names_of_the_plot_do_not_lie_on_each_other():
     svg = plots.scatter([plots.Mark(1.0, 0.5, name) for name in "abc"], "", "")
     heights = [float(y) for y in re.findall(r'x="416.0" y="([\d.]+)"', svg)]
