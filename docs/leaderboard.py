@@ -93,7 +93,8 @@ def page(folders: Iterable[Path]) -> str:
         if lines := driven(folder):
             head = ("scenario", "arm", "metric", "without", "with", "difference", "pairs")
             body = [_road(line) for line in lines if line["is_unsafe"] or line["metric"] in _ROAD]
-            parts += ["", "On the road:", "", *table(head, body)]
+            parts += ["", "On the road:", "", *table(roads.HEAD, roads.cells(lines, rows))]
+            parts += ["", "On the road, difference by difference:", "", *table(head, body)]
         parts.append("")
     return "\n".join(parts)
 

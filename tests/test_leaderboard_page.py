@@ -91,6 +91,7 @@ def test_the_page_has_all_cells_and_the_drives_that_safety_is_told_by(leaderboar
     assert f"## {folder.name}" in text and "| curve | other |" in text
     assert "| `adaptive+good` | stop_sign_violation | 1 | 0.5 | -0.5 (-0.9 to -0.1) | 4 |" in text
     assert "hard_braking_count" not in text
+    assert "| stop_sign | good | 25 % | 0 % | 50 % | – | 75 % | – | – | – | 4 |" in text
 
 
 def test_of_what_was_measured_again_the_newest_is_told(leaderboard, folder, monkeypatch):

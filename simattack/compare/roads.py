@@ -11,7 +11,8 @@ Line = Mapping[str, Any]
 HEAD = (
     "attack", "defense", "unsafe drives: clean", "under the scenario's attack",
     "under the one made through it", "braked for nothing, clean", "route completed: clean",
-    "attacked", "driving score 2.1: clean", "attacked", "drives an arm",
+    "route completed: attacked", "driving score 2.1: clean", "driving score 2.1: attacked",
+    "drives an arm",
 )  # fmt: skip
 """*Attacked*: by the attack that was made through the defense, where that was driven."""
 _ATTACKED = ("adaptive", "attacked")

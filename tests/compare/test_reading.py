@@ -5,6 +5,7 @@ import pytest
 from simattack import comparison
 from simattack.compare import run
 from simattack.errors import ConfigError
+from simattack.listing import taxonomy
 
 OWN = """
 from simattack.defenses.jpeg import Jpeg
@@ -57,3 +58,20 @@ def test_a_defense_of_ones_own_is_one_file_beside_the_comparison(write):
     assert before[0] != after[0], "what it does may have changed"
     with pytest.raises(ConfigError, match=r"nothing\.py"):
         comparison.read(write("b.yaml", "plugins: [nothing.py]\ndefenses: [jpeg]\nattacks: []\n"))
+
+
+def test_the_shipped_comparison_drives_each_defense_on_the_sticker_and_on_what_it_claims_to_stop():
+    compared = comparison.read("defenses")
+    driven: dict[str, set[str]] = {}
+    for versus in compared.attacks:
+        for part in versus.scenario.defenses:
+            if versus.driven is None or part.title in versus.driven:
+                driven.setdefault(part.title, set()).add(versus.scenario.attack.kind)
+    claims: dict[str, set[str]] = {}
+    for row in taxonomy():
+        for kind in row["countermeasures"]:
+            claims.setdefault(kind, set()).add(row["attack"])
+    for part in compared.defenses:
+        assert driven[part.title] & {"sticker", "several"}, part.title
+        claimed = claims.get(part.kind)
+        assert claimed is None or driven[part.title] & claimed, part.title
