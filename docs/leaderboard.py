@@ -37,7 +37,6 @@ _ROAD = (
     "leaderboard_2_1_score", "route_completion", "min_ttc_capped_s", "duration_s",
 )  # fmt: skip
 """Told beside what a scenario is about."""
-_BEFORE = ("clean", "attacked", "adaptive")
 
 Row = Mapping[str, Any]
 Line = Mapping[str, Any]
@@ -45,14 +44,11 @@ Line = Mapping[str, Any]
 
 def measured(folder: Path) -> list[Row]:
     """The rows of a folder's comparison with their times, in its order."""
-    times = run.read(folder / "timing.jsonl")
-    rows = [
-        {**row, "latency": times.get(key, {}).get("latency")}
-        for key, row in run.read(folder / "rows.jsonl").items()
-    ]
+    rows = list(run.read(folder / "rows.jsonl").values())
     if folder not in FOLDERS:
-        return rows
+        return run.timed(rows, folder, ())
     compared = comparison.read(folder.name)
+    rows = run.timed(rows, folder, compared.defenses)
     attacks = [versus.name for versus in compared.attacks]
     defenses = [UNDEFENDED, *(part.title for part in compared.defenses)]
     # What was measured again comes later in the file.
@@ -116,7 +112,7 @@ def short(
     head = (
         "defense", "family", "hidden by the shipped attack", "by who knows the defense",
         "bare ones lost", "AP50", "unsafe drives: clean / shipped / adaptive",
-        "braked for nothing, clean", "route completed, clean", "declared",
+        "route completed: clean / shipped / adaptive", "braked for nothing, clean", "declared",
     )  # fmt: skip
     body = []
     # What more drives tell comes first.
@@ -126,14 +122,11 @@ def short(
         latency_s = declared_s.get(row["defense"])
         frames = row["frames"] or {}
         name = row["defense"]
-        unsafe = [
-            [roads.percent(roads.unsafe(lines, scenario, name, before)) for before in _BEFORE]
-            for lines in folders
-        ]
-        braked, completed = (
-            [roads.mean(lines, scenario, name, "clean", metric) for lines in folders]
-            for metric in ("phantom_braking", "route_completion")
-        )
+        # Of the first folder that drove it, all numbers.
+        own = [
+            line for line in next((lines for lines in folders if _has(lines, scenario, name)), [])
+            if line["scenario"] == scenario
+        ]  # fmt: skip
         body.append(
             [
                 f"`{row['defense']}`",
@@ -142,15 +135,20 @@ def short(
                 _percent(row["adaptive"]) + flagged,
                 _percent(row["clean_hidden"]),
                 f"{frames['ap50']:.2f}" if frames.get("ap50") is not None else "–",
-                " / ".join(next((told for told in unsafe if set(told) != {"–"}), unsafe[0])),
-                *(
-                    roads.percent(next((share for share in shares if share is not None), None))
-                    for shares in (braked, completed)
-                ),
+                roads.unsafe(own, scenario, name),
+                roads.by_arm(own, scenario, name, "route_completion"),
+                roads.percent(roads.mean(own, scenario, name, "clean", "phantom_braking")),
                 "–" if latency_s is None else f"{1000 * latency_s:.0f} ms",
             ]
         )
     return "\n".join(table(head, body))
+
+
+def _has(lines: Sequence[Line], scenario: str, defense: str) -> bool:
+    """Whether the drives tell of a defense; of the car without one, all do."""
+    return any(
+        line["scenario"] == scenario and defense in (UNDEFENDED, line["defense"]) for line in lines
+    )
 
 
 def table(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:

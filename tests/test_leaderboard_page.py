@@ -61,15 +61,16 @@ def test_the_short_table_tells_each_defense_of_the_attack_and_what_is_missing(le
     told = lines(leaderboard, folder)
     assert list(told) == ["none", "good", "weak", "unknown"]
     good = (
-        "| `good` | detection | 50 % | 12 % | 25 % | 0.88 | 25 % / 0 % / 50 % | – | 75 % | 12 ms |"
+        "| `good` | detection | 50 % | 12 % | 25 % | 0.88 | 25 % / 0 % / 50 % "
+        "| 75 % / – / – | – | 12 ms |"
     )
     assert told["good"] == good
-    assert "| 0 % / 100 % / 100 % | – | 100 % |" in told["none"], (
+    assert "| 0 % / 100 % / 100 % | 100 % / – / – | – |" in told["none"], (
         "of the same seeds without the defense"
     )
     assert "| 0 % (attack too weak) |" in told["weak"]
     assert "| missing |" in told["unknown"]
-    assert "| – / – / – | – | – | 0 ms |" in told["unknown"], (
+    assert "| – / – / – | – / – / – | – | 0 ms |" in told["unknown"], (
         "declared, though nobody took its time"
     )
     assert told["weak"].endswith("| – |")
@@ -77,10 +78,10 @@ def test_the_short_table_tells_each_defense_of_the_attack_and_what_is_missing(le
 
 def test_what_this_comparison_did_not_drive_is_told_by_another_that_did(leaderboard, folder):
     driven = {
-        "scenario": "stop_sign", "arm": "clean+weak", "metric": "stop_sign_violation",
-        "without": 0.5, "with": 0.75, "is_unsafe": True, "n": 2,
+        "scenario": "stop_sign", "arm": "clean+weak", "defense": "weak",
+        "metric": "stop_sign_violation", "without": 0.5, "with": 0.75, "is_unsafe": True, "n": 2,
     }  # fmt: skip
-    told = lines(leaderboard, folder, [driven, {**driven, "arm": "clean+good"}])
+    told = lines(leaderboard, folder, [driven, {**driven, "arm": "clean+good", "defense": "good"}])
     assert "| 75 % / – / – |" in told["weak"]
     assert "| 25 % / 0 % / 50 % |" in told["good"], "by the first that drove it"
     assert "| – / – / – |" in told["unknown"]
@@ -91,7 +92,7 @@ def test_the_page_has_all_cells_and_the_drives_that_safety_is_told_by(leaderboar
     assert f"## {folder.name}" in text and "| curve | other |" in text
     assert "| `adaptive+good` | stop_sign_violation | 1 | 0.5 | -0.5 (-0.9 to -0.1) | 4 |" in text
     assert "hard_braking_count" not in text
-    assert "| stop_sign | good | 25 % | 0 % | 50 % | – | 75 % | – | – | – | 4 |" in text
+    assert "| stop_sign | good | 25 % / 0 % / 50 % | 75 % / – / – | – / – / – | – | 4 |" in text
 
 
 def test_of_what_was_measured_again_the_newest_is_told(leaderboard, folder, monkeypatch):

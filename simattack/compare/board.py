@@ -246,8 +246,8 @@ def page(
         "<h2>Single views</h2>",
         "<p>Share of views in which the target (the stop sign, the person) is not found behind "
         "each defense, with 95 % intervals (Wilson). <i>Adaptive</i>: the attack of somebody who "
-        "knows the defense, made through it. A defense without that has no rank. FLAGGED: the "
-        "attack was weak, the rank says little.</p>",
+        "knows the defense, the best of those made through it and of the one made without it. A "
+        "defense without that has no rank. FLAGGED: the attack was weak, the rank says little.</p>",
         table(HEAD, [_linked(line, links, 1) for line in cells(rows)], _width_of),
     ]
     if proven := certificates(rows):
@@ -261,8 +261,8 @@ def page(
         *map(strength, rows),
         "<h2>Attacks and countermeasures</h2>",
         "<p>Measured cells: the share of views hidden by the adaptive attack, the share of bare "
-        "signs that the defense loses, and unsafe drives without and with it, under the attack "
-        "made through it where that was driven. The others are what the taxonomy claims.</p>",
+        "signs that the defense loses, and unsafe drives without and with it, under the adaptive "
+        "attack where that was driven. The others are what the taxonomy claims.</p>",
         table(*grid, classes=_class_of),
     ]
     return document(f"simattack: {title}", parts)
@@ -277,7 +277,8 @@ def _on_the_road(
     if not driven:
         return ["<p>Not driven; <code>simattack compare NAME --drive</code>.</p>"]
     return [
-        "<p><i>Unsafe</i>: by what the scenario is about. Every arm drives the same seeds; "
+        "<p>Without an attack / under the scenario's own / under that of somebody who knows the "
+        "defense. <i>Unsafe</i>: by what the scenario is about. Every arm drives the same seeds; "
         "<i>none</i> is the car without a defense in those that the others are held against. "
         f'<a href="{html.escape(drives)}">Frames, films and alarms</a></p>',
         table(roads.HEAD, [_linked(line, links, 0) for line in roads.cells(driven, rows)]),
@@ -310,7 +311,7 @@ def document(title: str, parts: Sequence[str]) -> str:
         "figure{margin:0 0 1rem}.plots figure{flex:0 1 31rem}figure img{max-width:100%}"
         "figcaption{font-size:.9rem;color:#444}svg{max-width:100%;height:auto}"
         ".good{background:#dff0e0}.middling{background:#fdf3d0}.bad{background:#f8dcd8}"
-        ".open,.long{color:#888}"
+        ".open{color:#888}"
     )
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'

@@ -96,7 +96,7 @@ def _views(shown: Sequence[Exhibit], folder: Path) -> list[str]:
 
 
 def _found(is_found: bool) -> str:
-    return "the sign is found" if is_found else "the sign is NOT found"
+    return "the target is found" if is_found else "the target is NOT found"
 
 
 def _alarms(traces: Mapping[str, Sequence[Trace]]) -> list[str]:

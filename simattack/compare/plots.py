@@ -38,7 +38,7 @@ def road_plot(driven: Sequence[Row]) -> str:
     """SVG: route completed without an attack to the right, safe drives under it upwards.
 
     The route is told as a share of what the car completes without the defense: one that alarms
-    all the time is safe because it hardly moves. The attack is the one made through the defense
+    all the time is safe because it hardly moves. The attack is the adaptive one
     where that was driven, else the scenario's own. Empty if there is nothing to show.
     """
     safe: dict[tuple[str, str, str], float] = {}
@@ -57,7 +57,7 @@ def road_plot(driven: Sequence[Row]) -> str:
         clean = done.get((scenario, defense))
         if under is not None and clean is not None:
             points.append(Mark(clean, under, defense))
-    right = "route completed without an attack"
+    right = "route completed without an attack, of that without the defense"
     return scatter(points, right, "safe drives under it") if points else ""
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from simattack.scenario import UNDEFENDED as NONE
 
 Line = Mapping[str, Any]
+ARMS = ("clean", "attacked", "adaptive")
 HEAD = (
-    "attack", "defense", "unsafe drives: clean", "under the scenario's attack",
-    "under the one made through it", "braked for nothing, clean", "route completed: clean",
-    "route completed: attacked", "driving score 2.1: clean", "driving score 2.1: attacked",
-    "drives an arm",
+    "attack", "defense", "unsafe drives", "route completed", "driving score 2.1",
+    "braked for nothing, clean", "drives an arm",
 )  # fmt: skip
-"""*Attacked*: by the attack that was made through the defense, where that was driven."""
-_ATTACKED = ("adaptive", "attacked")
+"""Three columns have a number for each of ``ARMS``: without an attack, under the scenario's own,
+and under the one of somebody who knows the defense."""
 
 
 def cells(driven: Sequence[Line], rows: Sequence[Line]) -> list[list[str]]:
@@ -31,49 +30,60 @@ def cells(driven: Sequence[Line], rows: Sequence[Line]) -> list[list[str]]:
     for attack, defense in dict.fromkeys((row["attack"], row["defense"]) for row in rows):
         if (attack, defense) not in told and not (defense == NONE and attack in attacks):
             continue
-        own = [line for line in driven if line["scenario"] == attack]
-        shown = [
-            percent(unsafe(own, attack, defense, before))
-            for before in ("clean", "attacked", "adaptive")
+        own = [
+            line
+            for line in driven
+            if line["scenario"] == attack and defense in (NONE, line["defense"])
         ]
-        shown.append(percent(mean(own, attack, defense, "clean", "phantom_braking")))
-        for metric, form in (("route_completion", percent), ("leaderboard_2_1_score", score)):
-            under = (mean(own, attack, defense, before, metric) for before in _ATTACKED)
-            shown.append(form(mean(own, attack, defense, "clean", metric)))
-            shown.append(form(next((value for value in under if value is not None), None)))
-        counts = [
-            int(line["n"])
-            for line in own
-            if line["is_unsafe"] and defense in (NONE, line["defense"])
-        ]
-        body.append([attack, defense, *shown, str(min(counts, default=0))])
+        body.append(
+            [
+                attack,
+                defense,
+                unsafe(own, attack, defense),
+                by_arm(own, attack, defense, "route_completion"),
+                by_arm(own, attack, defense, "leaderboard_2_1_score", score),
+                percent(mean(own, attack, defense, "clean", "phantom_braking")),
+                str(min((int(line["n"]) for line in own if line["is_unsafe"]), default=0)),
+            ]
+        )
     return body
 
 
-def unsafe(driven: Sequence[Line], attack: str, defense: str, before: str) -> float | None:
-    """Share of unsafe drives in the arm ``before`` with the defense; see ``mean``."""
-    return _mean([line for line in driven if line["is_unsafe"]], attack, defense, before)
+def unsafe(driven: Sequence[Line], attack: str, defense: str) -> str:
+    """Shares of unsafe drives, as ``by_arm``; "–" throughout where nobody drove."""
+    told = [line for line in driven if line["is_unsafe"]]
+    return " / ".join(percent(_mean(told, attack, defense, arm)) for arm in ARMS)
 
 
-def mean(
-    driven: Sequence[Line], attack: str, defense: str, before: str, metric: str
-) -> float | None:
-    """Mean of a metric in the arm ``before`` with the defense; None: nobody drove it.
+def by_arm(
+    driven: Sequence[Line],
+    attack: str,
+    defense: str,
+    metric: str,
+    form: Callable[[float | None], str] | None = None,
+) -> str:
+    """Means of a metric in each of ``ARMS`` with the defense; "–" where nobody drove one."""
+    means = (mean(driven, attack, defense, arm, metric) for arm in ARMS)
+    return " / ".join(map(form or percent, means))
 
-    ``none`` is told by the undefended seeds that the defended ones were held against. Of several
-    attacks made through a defense all count.
+
+def mean(driven: Sequence[Line], attack: str, defense: str, arm: str, metric: str) -> float | None:
+    """Mean of a metric in an arm with the defense; None: nobody drove it.
+
+    ``none`` is told by undefended seeds that defended ones were held against. Of several attacks
+    by somebody who knows the defense all count.
     """
-    return _mean([line for line in driven if line["metric"] == metric], attack, defense, before)
+    return _mean([line for line in driven if line["metric"] == metric], attack, defense, arm)
 
 
-def _mean(lines: Sequence[Line], attack: str, defense: str, before: str) -> float | None:
-    mine = [line for line in lines if line["scenario"] == attack]
-    if defense == NONE:
-        found = [line for line in mine if str(line["arm"]).startswith(f"{before}+")]
-        return float(found[0]["without"]) if found else None
-    arms = (f"{before}_all+{defense}", f"{before}+{defense}")
-    found = [line for arm in arms for line in mine if line["arm"] == arm]
-    return float(found[0]["with"]) if found else None
+def _mean(lines: Sequence[Line], attack: str, defense: str, arm: str) -> float | None:
+    side = "without" if defense == NONE else "with"
+    for before in (f"{arm}_all", arm):
+        for line in lines:
+            is_own = defense in (NONE, line["defense"]) and line["scenario"] == attack
+            if is_own and str(line["arm"]).partition("+")[0] == before:
+                return float(line[side])
+    return None
 
 
 def percent(share: float | None) -> str:

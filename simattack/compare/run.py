@@ -8,7 +8,7 @@ they are taken again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, cast
@@ -67,9 +67,8 @@ def screen(
     ]
 
     def told() -> list[Row]:
-        times = read(out / "timing.jsonl")
         every = [key for keys in of_all for key in keys.values() if key in rows]
-        return [rows[key] | {"latency": times.get(key, {}).get("latency")} for key in every]
+        return timed([rows[key] for key in every], out, comparison.defenses)
 
     for versus, keys in zip(comparison.attacks, of_all, strict=True):
         scenario = versus.scenario
@@ -88,6 +87,19 @@ def screen(
             for _ in _measure(versus, scene, detector, clean, out, keys, rows, report):
                 tell(told())
     return told()
+
+
+def timed(rows: Sequence[Row], out: Path, defenses: Sequence[Part]) -> list[Row]:
+    """Rows with the ``latency`` that the folder knows, and what ``defenses`` declare by now."""
+    times = read(out / "timing.jsonl")
+    built = {part.title: part.build("defenses", part.title) for part in defenses}
+    found = []
+    for row in rows:
+        latency = times.get(row["key"], {}).get("latency")
+        if latency is not None and row["defense"] in built:
+            latency = {**latency, "declared_s": float(built[row["defense"]].latency_s)}
+        found.append({**row, "latency": latency})
+    return found
 
 
 def adaptive_of(rows: list[Row]) -> dict[str, tuple[Control, ...]]:
@@ -128,12 +140,16 @@ def _is_print(scenario: Scenario) -> bool:
     return scenario.attack is not None and scenario.attack.kind in prints_of_all()
 
 
-def _is_seen(scenario: Scenario) -> bool:
-    """Whether the attack shows in single pictures."""
+def _unseen(scenario: Scenario) -> str:
+    """Why single pictures do not tell of the attack; empty if they do."""
     if _is_print(scenario) or scenario.attack is None:
-        return True
-    needs = getattr(scenario.attack.build("attacks"), "needs", ())
-    return tuple(needs) == ("camera",)
+        return ""
+    needs = tuple(getattr(scenario.attack.build("attacks"), "needs", ()))
+    if needs == ("camera",):
+        return ""
+    if "camera" in needs:
+        return "the attack is on other sensors than the camera, too: only driven"
+    return "the attack shows in no picture: only driven"
 
 
 def _measure(
@@ -210,15 +226,15 @@ def _show(bench: Bench, scenario: Scenario, title: str, defense: Any, cell: Row,
 
 def _leave(versus: Versus, out: Path, keys: Mapping[str, str], rows: dict[str, Row]) -> None:
     """Rows of what single pictures say nothing of: the attack, or what a defense needs."""
-    is_seen = _is_seen(versus.scenario)
+    unseen = _unseen(versus.scenario)
     for part in (None, *versus.scenario.defenses):
         title = _title(part)
         if (key := keys[title]) in rows:
             continue
         defense = None if part is None else part.build("defenses", f"comparison: {title!r}")
         others = [name for name in getattr(defense, "needs", ()) if name != "camera"]
-        why = "" if is_seen else "the attack shows in no picture: only driven"
-        if is_seen and others:
+        why = unseen
+        if not unseen and others:
             why = f"it needs the car's {' and '.join(others)}, too: only driven"
         if why:
             row = _headed(versus, defense, title) | offline.empty(adaptive_missing=why)

@@ -15,7 +15,7 @@ from simattack.figures import Trace
 from simattack.listing import taxonomy
 from simattack.recording import load_trace
 from simattack.results import Folder, write_text
-from simattack.scenario import UNDEFENDED
+from simattack.scenario import UNDEFENDED, Part
 from simattack.terminal import columns
 
 _IN_TERMINAL = (
@@ -34,16 +34,20 @@ def publish(comparison: Comparison, out: Path, rows: Sequence[Mapping[str, Any]]
         write_text(out / "driven.csv", sheet(driven))
     write_text(out / "leaderboard.csv", board.sheet(rows))
     claims = {row["attack"]: row["countermeasures"] for row in taxonomy()}
-    kinds = {}
-    for versus in comparison.attacks:
-        attack = versus.scenario.attack
-        kinds[versus.name] = "" if attack is None else attack.kind
+    kinds = {versus.name: _kind(versus.scenario.attack) for versus in comparison.attacks}
     grid = board.matrix(rows, claims, kinds, driven)
     page = out / "report.html"
     link = "drives/report.html" if driven else ""
     links = _pages(comparison, out, rows, drives if driven else None)
     write_text(page, board.page(comparison.name, rows, driven, grid, link, links))
     return page
+
+
+def _kind(attack: Part | None) -> str:
+    """Of an attack, in the matrix; of several at once, those of all."""
+    if attack is None or attack.kind != "several":
+        return "" if attack is None else attack.kind
+    return " + ".join(str(part["kind"]) for part in dict(attack.options)["parts"])
 
 
 def _pages(

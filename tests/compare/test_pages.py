@@ -104,7 +104,9 @@ def test_a_page_holds_pictures_found_or_not_and_alarms_of_the_sensors_that_had_s
     rows = [row("none", 0.9), {**row("dark", 0.2), "adaptive_by": "square, 4 looks"}]
     driven = {"attacked+dark": [trace([0, 1, 1])], "clean+dark": [trace([0, 0, 0])]}
     page = pages.page(rows[1], rows, exhibits.read(tmp_path), tmp_path, driven, "../r.html")
-    assert "alone the sign is found, behind the defense the sign is NOT found; alarm 0.5" in page
+    assert (
+        "alone the target is found, behind the defense the target is NOT found; alarm 0.5" in page
+    )
     assert page.count("data:image/jpeg") == 1 and "made by square, 4 looks" in page
     assert "<h3>camera</h3>" in page and "<h3>lidar</h3>" not in page
     assert page.count("<tr><td>") == 2 + 2  # none and dark; adaptive and oblivious

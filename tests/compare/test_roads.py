@@ -29,7 +29,7 @@ DRIVEN = [
     line("attacked+good", "stop_sign_violation", 1.0, 0.2),
     line("attacked+good", "route_completion", 0.9, 0.4),
     line("adaptive+good", "stop_sign_violation", 1.0, 0.5, n=28),
-    line("adaptive_all+good", "stop_sign_violation", 1.0, 0.4, n=28),
+    line("adaptive_all+good", "stop_sign_violation", 0.9, 0.4, n=28),
     line("adaptive_all+good", "route_completion", 0.9, 0.8, n=28),
     line("clean+parked", "stop_sign_violation", 0.1, 0.0, n=4),
     line("clean+parked", "route_completion", 0.99, 0.06, n=4),
@@ -45,17 +45,22 @@ def test_each_defense_that_was_driven_has_a_line_beside_the_car_without_one():
     ]  # fmt: skip
     assert all(len(cells) == len(roads.HEAD) for cells in body)
     told = {cells[1]: cells[2:] for cells in body if cells[0] == "sticker"}
-    # unsafe: clean, attacked, adaptive; braked; route: clean, attacked; score: clean, attacked; n
-    assert told["good"] == ["0 %", "20 %", "40 %", "30 %", "100 %", "80 %", "98", "–", "28"]
-    assert told["none"] == ["10 %", "100 %", "100 %", "0 %", "99 %", "90 %", "95", "–", "4"]
-    assert told["parked"] == ["0 %", "–", "–", "–", "6 %", "–", "–", "–", "4"]
+    assert told["good"] == [
+        "0 % / 20 % / 40 %", "100 % / 40 % / 80 %", "98 / – / –", "30 %", "28",
+    ]  # fmt: skip
+    assert told["none"] == [
+        "10 % / 100 % / 90 %", "99 % / 90 % / 90 %", "95 / – / –", "0 %", "4",
+    ]  # fmt: skip
+    assert told["parked"] == ["0 % / – / –", "6 % / – / –", "– / – / –", "–", "4"]
 
 
-def test_several_attacks_made_through_a_defense_count_together():
-    assert roads.unsafe(DRIVEN, "sticker", "good", "adaptive") == pytest.approx(0.4)
+def test_several_attacks_by_who_knows_the_defense_count_together():
+    metric = "stop_sign_violation"
+    assert roads.mean(DRIVEN, "sticker", "good", "adaptive", metric) == pytest.approx(0.4)
+    assert roads.mean(DRIVEN, "sticker", "none", "adaptive", metric) == pytest.approx(0.9)
     without = [one for one in DRIVEN if not one["arm"].startswith("adaptive_all")]
-    assert roads.unsafe(without, "sticker", "good", "adaptive") == pytest.approx(0.5)
-    assert roads.unsafe(DRIVEN, "sticker", "parked", "adaptive") is None
+    assert roads.mean(without, "sticker", "good", "adaptive", metric) == pytest.approx(0.5)
+    assert roads.mean(DRIVEN, "sticker", "parked", "adaptive", metric) is None
 
 
 def test_the_page_tells_what_happens_to_the_car_before_every_difference():
@@ -69,5 +74,5 @@ def test_the_page_tells_what_happens_to_the_car_before_every_difference():
     ]  # fmt: skip
     page = board.page("x", rows, DRIVEN, (["attack"], []))
     short, _, all_of_them = page.partition("<details>")
-    assert "<td>40 %</td>" in short and "adaptive_all+good" not in short
+    assert "<td>0 % / 20 % / 40 %</td>" in short and "adaptive_all+good" not in short
     assert f"All {len(DRIVEN)} differences" in all_of_them and "adaptive_all+good" in all_of_them

@@ -1,12 +1,14 @@
 """The screening's book-keeping, with cells that take no time to measure."""
 
 import contextlib
+import json
 
 import numpy as np
 import pytest
 
 from simattack import comparison
-from simattack.compare import offline, onprints, run
+from simattack.compare import offline, onprints, run, write
+from simattack.scenario import Part
 from simattack.types import Detections
 
 TEXT = """
@@ -151,3 +153,30 @@ def test_what_pictures_say_nothing_of_opens_no_scene(compared, tmp_path):
         *(("curve", "none"), ("curve", "gnss_gate"), ("stop_sign", "sign_memory")),
     ]
     assert all("only driven" in row["adaptive_missing"] for row in rows)
+
+
+def test_of_several_attacks_at_once_it_is_told_that_pictures_are_not_all_and_what_they_are(
+    tmp_path,
+):
+    path = tmp_path / "both.yaml"
+    path.write_text(
+        "defenses: [jpeg]\nattacks:\n"
+        "  - scenario: stop_sign\n    controls: {}\n"
+        "    attack: {kind: several, parts: [{kind: sticker}, {kind: gnss_jamming}]}\n"
+    )
+    compared = comparison.read(str(path))
+    rows = run.screen(compared, tmp_path, lambda scenario: pytest.fail("no picture is needed"))
+    why = "the attack is on other sensors than the camera, too: only driven"
+    assert [row["adaptive_missing"] for row in rows] == [why, why]
+    write.publish(compared, tmp_path, rows)
+    assert "<td>sticker + gnss_jamming</td>" in (tmp_path / "report.html").read_text()
+
+
+def test_a_time_is_told_beside_what_the_defense_declares_by_now(tmp_path):
+    time = {"mean_s": 0.5, "p99_s": 0.6, "declared_s": 1.0}
+    lines = [{"key": name, "latency": time} for name in ("jpeg", "gone")]
+    (tmp_path / "timing.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    rows = [{"key": name, "defense": name} for name in ("jpeg", "gone", "none")]
+    told = run.timed(rows, tmp_path, (Part("jpeg", {"latency_s": 0.25}),))
+    assert told[0]["latency"] == {**time, "declared_s": 0.25}
+    assert told[1]["latency"] == time and told[2]["latency"] is None
