@@ -162,7 +162,7 @@ def test_of_several_attacks_at_once_it_is_told_that_pictures_are_not_all_and_wha
     path.write_text(
         "defenses: [jpeg]\nattacks:\n"
         "  - scenario: stop_sign\n    controls: {}\n"
-        "    attack: {kind: several, parts: [{kind: sticker}, {kind: gnss_jamming}]}\n"
+        "    attack: {kind: several, parts: [{kind: sticker, fill: grey}, {kind: gnss_jamming}]}\n"
     )
     compared = comparison.read(str(path))
     rows = run.screen(compared, tmp_path, lambda scenario: pytest.fail("no picture is needed"))
