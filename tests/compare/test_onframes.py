@@ -77,6 +77,40 @@ def test_a_blob_is_moved_over_the_sign_by_asking_and_moves_no_further_when_resum
     assert offline.cell(bench, "jpeg", jpeg, 2) == row
 
 
+def moved_aside(made):
+    """The same blob at the edge of the picture, where it hides nothing."""
+    _, high = asking.box_of(BLOB.build("attacks"))
+    return {**made, "parameters": (float(high[0]), *made["parameters"][1:])}
+
+
+def test_what_hides_more_in_all_views_is_shown_whatever_luck_a_search_had(bench, monkeypatch):
+    jpeg = build("defenses", "jpeg", {}, "")
+    over = bench.attempts("none", None)[0]["adaptive"]
+    beside = moved_aside(over)
+    assert (bench._hidden(jpeg, beside), bench._hidden(jpeg, over)) == (0.0, 1.0)
+    tried = asking.Tried((), (), over, 0.5)
+    monkeypatch.setattr(OnFrames, "_chance", lambda *_: tried)
+    monkeypatch.setattr(OnFrames, "_search", lambda *_: (beside, 0.0))
+    made, how = bench.attempts("jpeg", jpeg)
+    assert (made["adaptive"], how) == (over, "random, 12 looks")
+
+
+def test_who_knows_a_defense_of_frames_also_has_what_was_made_without_it(bench, monkeypatch):
+    without = bench.attempts("none", None)[0]["adaptive"]
+    beside = moved_aside(without)
+    own = OnFrames._strongest
+    weak = asking.Tried((), (), beside, 0.0)
+    monkeypatch.setattr(
+        OnFrames, "_strongest",
+        lambda self, name, *more: own(self, name, *more) if name == "none"
+        else (beside, "cma", weak),
+    )  # fmt: skip
+    jpeg = build("defenses", "jpeg", {}, "")
+    row = offline.cell(bench, "jpeg", jpeg, 1)
+    assert row["adaptive"]["value"] == 1.0 > row["through"]["value"]
+    assert row["adaptive_by"] == "cma, 12 looks; made without it"
+
+
 def test_who_may_not_ask_or_has_nothing_to_turn_makes_nothing(bench):
     mute = dataclasses.replace(bench, effort=dataclasses.replace(EFFORT, blackbox=0))
     assert "'adaptive.blackbox' is 0" in offline.cell(mute, "x", None, 1)["adaptive_missing"]
