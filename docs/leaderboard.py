@@ -46,9 +46,9 @@ def measured(folder: Path) -> list[Row]:
     """The rows of a folder's comparison with their times, in its order."""
     rows = list(run.read(folder / "rows.jsonl").values())
     if folder not in FOLDERS:
-        return run.timed(rows, folder, ())
+        return run.timed(rows, folder, {})
     compared = comparison.read(folder.name)
-    rows = run.timed(rows, folder, compared.defenses)
+    rows = run.timed(rows, folder, run.declared_s(compared.defenses))
     attacks = [versus.name for versus in compared.attacks]
     defenses = [UNDEFENDED, *(part.title for part in compared.defenses)]
     # What was measured again comes later in the file.
@@ -119,17 +119,13 @@ def short(
     folders = sorted(folders, key=lambda lines: -max((one["n"] for one in lines), default=0))
     for row in (row for row in rows if row["attack"] == scenario):
         flagged = " (attack too weak)" if row["flags"] else ""
-        latency_s = declared_s.get(row["defense"])
-        frames = row["frames"] or {}
-        name = row["defense"]
+        name, frames = row["defense"], row["frames"] or {}
+        latency_s = declared_s.get(name)
         # Of the first folder that drove it, all numbers.
-        own = [
-            line for line in next((lines for lines in folders if _has(lines, scenario, name)), [])
-            if line["scenario"] == scenario
-        ]  # fmt: skip
+        own = next((lines for lines in folders if _has(lines, scenario, name)), [])
         body.append(
             [
-                f"`{row['defense']}`",
+                f"`{name}`",
                 row["family"] or "–",
                 _percent(row["oblivious"]),
                 _percent(row["adaptive"]) + flagged,
@@ -191,8 +187,7 @@ def with_table(readme: str, text: str) -> str:
 def readme_table(folders: Sequence[Path]) -> str:
     """``short`` of the first folder's comparison and its first attack."""
     compared = comparison.read(folders[0].name)
-    built = {part.title: part.build("defenses", part.title) for part in compared.defenses}
-    declared_s = {title: float(defense.latency_s) for title, defense in built.items()}
+    declared_s = run.declared_s(compared.defenses)
     told = [driven(folder) for folder in folders]
     return short(measured(folders[0]), told, compared.attacks[0].name, declared_s)
 

@@ -151,9 +151,9 @@ class OnFrames:
         half = self._search(f"{name}_half", max(1, looks // 2), 0, defense, tried, report)
         made, told = through, f"{how}, {looks} looks"
         if defense is not None:
-            without = self._strongest("none", "", None, 0, report)[0]
-            if self._hidden(defense, without) > self._hidden(defense, through):
-                made, told = without, f"{told}; made without it"
+            is_better = self._hidden(defense, self._without) > self._hidden(defense, through)
+            if is_better:
+                made, told = self._without, f"{told}; made without it"
         ways = {"adaptive": made, "through": through, "half": half[0], "random": tried.best}
         return ways, told
 
@@ -177,6 +177,11 @@ class OnFrames:
         ways = ((made, "cma", value), (tried.best, "random", tried.value))
         shown, how, _ = min(ways, key=lambda way: (-self._hidden(defense, way[0]), way[2]))
         return shown, how, tried
+
+    @cached_property
+    def _without(self) -> Made:
+        """What is shown to the car without a defense."""
+        return self._strongest("none", "", None, 0, None)[0]
 
     def _hidden(self, defense: Any, made: Made) -> float:
         """Share of the views learnt from in which the target is not found."""

@@ -66,9 +66,11 @@ def screen(
         for versus in comparison.attacks
     ]
 
+    declared = declared_s(comparison.defenses)
+
     def told() -> list[Row]:
         every = [key for keys in of_all for key in keys.values() if key in rows]
-        return timed([rows[key] for key in every], out, comparison.defenses)
+        return timed([rows[key] for key in every], out, declared)
 
     for versus, keys in zip(comparison.attacks, of_all, strict=True):
         scenario = versus.scenario
@@ -89,15 +91,20 @@ def screen(
     return told()
 
 
-def timed(rows: Sequence[Row], out: Path, defenses: Sequence[Part]) -> list[Row]:
-    """Rows with the ``latency`` that the folder knows, and what ``defenses`` declare by now."""
-    times = read(out / "timing.jsonl")
+def declared_s(defenses: Sequence[Part]) -> dict[str, float]:
+    """Defense -> the time that it declares by now."""
     built = {part.title: part.build("defenses", part.title) for part in defenses}
+    return {title: float(defense.latency_s) for title, defense in built.items()}
+
+
+def timed(rows: Sequence[Row], out: Path, declared: Mapping[str, float]) -> list[Row]:
+    """Rows with the ``latency`` that the folder knows, and what is ``declared``, not what was."""
+    times = read(out / "timing.jsonl")
     found = []
     for row in rows:
         latency = times.get(row["key"], {}).get("latency")
-        if latency is not None and row["defense"] in built:
-            latency = {**latency, "declared_s": float(built[row["defense"]].latency_s)}
+        if latency is not None and row["defense"] in declared:
+            latency = {**latency, "declared_s": declared[row["defense"]]}
         found.append({**row, "latency": latency})
     return found
 

@@ -177,6 +177,6 @@ def test_a_time_is_told_beside_what_the_defense_declares_by_now(tmp_path):
     lines = [{"key": name, "latency": time} for name in ("jpeg", "gone")]
     (tmp_path / "timing.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
     rows = [{"key": name, "defense": name} for name in ("jpeg", "gone", "none")]
-    told = run.timed(rows, tmp_path, (Part("jpeg", {"latency_s": 0.25}),))
+    told = run.timed(rows, tmp_path, run.declared_s([Part("jpeg", {"latency_s": 0.25})]))
     assert told[0]["latency"] == {**time, "declared_s": 0.25}
     assert told[1]["latency"] == time and told[2]["latency"] is None
